@@ -1,0 +1,66 @@
+# make demo: denoise a real scan; make test: the test suite; make lint: style and types.
+# Each sets up its own environment in $(VENV) first, once.
+
+VENV ?= .venv
+# The first of these that is 3.11 or newer; `make PYTHON=/path/to/python` overrides.
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
+IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in $(CANDIDATES); do \
+	if $$each -c '$(IS_RECENT)' 2>/dev/null; then echo $$each; break; fi; done)
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed.stamp
+NOISY := samples/brain-t2-0.3T-repeat1.nii.gz
+REFERENCE := samples/brain-t2-0.3T-reference.nii.gz
+
+.PHONY: help demo test lint which-python
+
+help:
+	@echo "make demo   denoise a real 0.3T brain scan (about 6 minutes on 2 cores, after the set-up)"
+	@echo "make test   run the test suite"
+	@echo "make lint   check style and types"
+
+demo: $(STAMP)
+	@mkdir -p demo
+	$(BIN)/diffdenoise denoise $(NOISY) -o demo/denoised.nii.gz --minutes 5 \
+	  --picture demo/comparison.png --overwrite
+	$(BIN)/diffdenoise evaluate demo/denoised.nii.gz $(REFERENCE) --noisy $(NOISY) \
+	  --picture demo/comparison-with-reference.png --overwrite
+	@echo
+	@echo "noisy scan      $(NOISY)"
+	@echo "denoised scan   demo/denoised.nii.gz"
+	@echo "pictures        demo/comparison.png, demo/comparison-with-reference.png"
+	@echo "reference       $(REFERENCE)"
+	@echo "The reference is the mean of two other repeats of the same scan. Nothing was trained on it, and it"
+	@echo "has noise of its own: even a perfect denoiser would score about 29 dB against it (samples/README.md)."
+
+# One thread a worker: torch in two processes on all cores each is slower than on one.
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+which-python:
+	@$(require-python)
+	@echo "$$($(PYTHON) --version) ($(PYTHON)), environment in $(VENV)"
+
+define require-python
+if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(IS_RECENT)' 2>/dev/null; then \
+  found=$$($(or $(PYTHON),python3) -c 'import platform; print("Python " + platform.python_version())' 2>/dev/null); \
+  echo "make: found $${found:-no Python} as $(or $(PYTHON),python3); expected Python 3.11 or newer;" \
+    "install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
+endef
+
+# Made again when the dependencies change. One pip command, so that it resolves everything together.
+$(STAMP): pyproject.toml constraints.txt
+	@$(require-python)
+	@if [ ! -e $(BIN)/python ]; then echo "making an environment in $(VENV) with $(PYTHON)"; \
+	  $(PYTHON) -m venv $(VENV); fi
+	@$(BIN)/python -c '$(IS_RECENT)' && $(BIN)/python -m pip --version >/dev/null || { echo "make: $(VENV) holds a Python that is older than 3.11, or is broken;" \
+	  "delete the folder $(VENV) and run make again" >&2; exit 1; }
+	@echo "installing into $(VENV): a few minutes the first time"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@touch $@

@@ -1,0 +1,57 @@
+"""Self-supervised denoising of medical images: trained on your noisy scans alone.
+
+>>> import diffdenoise as dd
+>>> denoised = dd.denoise(noisy_array, minutes=10)  # doctest: +SKIP
+>>> model = dd.train(["scans/*.nii.gz"], "model")  # doctest: +SKIP
+>>> denoised = model.denoise("scan.nii.gz")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from diffdenoise._version import __version__
+
+if TYPE_CHECKING:
+    from diffdenoise.api import denoise, evaluate, load, simulate, train
+    from diffdenoise.config import Settings
+    from diffdenoise.errors import DiffDenoiseError
+    from diffdenoise.model import Model
+    from diffdenoise.scan.scan import Scan
+
+__all__ = [
+    "DiffDenoiseError",
+    "Model",
+    "Scan",
+    "Settings",
+    "__version__",
+    "denoise",
+    "evaluate",
+    "load",
+    "simulate",
+    "train",
+]
+
+#: Where each public name lives; imported when first used, because torch takes seconds.
+_HOMES = {
+    "denoise": "diffdenoise.api",
+    "evaluate": "diffdenoise.api",
+    "load": "diffdenoise.api",
+    "simulate": "diffdenoise.api",
+    "train": "diffdenoise.api",
+    "DiffDenoiseError": "diffdenoise.errors",
+    "Model": "diffdenoise.model",
+    "Scan": "diffdenoise.scan.scan",
+    "Settings": "diffdenoise.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'diffdenoise' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,103 @@
+"""`diffdenoise evaluate`: PSNR, SSIM and RMSE against a reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diffdenoise.cli import options
+from diffdenoise.cli.paths import require
+from diffdenoise.cli.show import number, print_json, print_rows, print_table
+from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.read import read_scan
+from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.slices import choose_axis
+from diffdenoise.trust import metrics
+from diffdenoise.trust.figure import check_picture, save_comparison
+
+
+def evaluate(
+    denoised: Annotated[Path, typer.Argument(metavar="DENOISED", help="Scan to judge.")],
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="Scan taken as the truth.")],
+    noisy: Annotated[Path | None, typer.Option(help="What DENOISED was made from; shows the gain.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Image that is nonzero inside the region to judge.")
+    ] = None,
+    axis: options.Axis = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Write a picture of the middle slice (needs --noisy)."),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Compare a denoised scan with a reference: PSNR, SSIM and RMSE, per slice and in all.
+
+    The range in PSNR and SSIM is the 99.5th minus the 0.5th percentile of the reference.
+    """
+    require([denoised, reference, noisy, mask])
+    if picture is not None:
+        if noisy is None:
+            raise typer.BadParameter("the picture shows the noisy scan too; give it with --noisy")
+        check_picture(picture, overwrite)
+    result, truth = _read(denoised), _read(reference)
+    before = None if noisy is None else _read(noisy)
+    inside = None if mask is None else read_scan(mask, str(mask))
+    evaluation = metrics.evaluate(
+        result.data,
+        truth.data,
+        noisy=None if before is None else before.data,
+        mask=None if inside is None else inside.data,
+        axis=choose_axis(truth, axis),
+    )
+    if picture is not None and before is not None:
+        save_comparison(picture, before, result, truth, axis=axis, evaluation=evaluation, overwrite=overwrite)
+    if as_json:
+        files = {"denoised_file": str(denoised), "reference_file": str(reference)}
+        extra = {"picture": str(picture)} if picture is not None else {}
+        print_json({**files, **evaluation.as_dict(), **extra})
+    elif not quiet:
+        _print(evaluation)
+        if picture is not None:
+            print_rows([("picture", str(picture))])
+
+
+def _read(path: Path) -> Scan:
+    """Return the image in a file; one that can't be compared is refused."""
+    scan = read_scan(path, str(path))
+    check_scan(scan)
+    return scan
+
+
+def _print(evaluation: metrics.Evaluation) -> None:
+    """Print the scores of each slice, and those of the whole."""
+    gains = evaluation.noisy is not None
+    head = ["slice", "PSNR dB", "SSIM", "RMSE"]
+    if gains:
+        head += ["noisy PSNR dB", "noisy SSIM", "noisy RMSE", "PSNR gain dB", "SSIM gain"]
+    rows = [
+        _row(str(index), scores, evaluation.noisy_slices[index] if gains else None)
+        for index, scores in enumerate(evaluation.denoised_slices)
+    ]
+    if len(rows) == 1:
+        rows = []
+    print_table(head, [*rows, _row("all", evaluation.denoised, evaluation.noisy)])
+    typer.echo(
+        f"range {number(evaluation.data_range)}: 99.5th minus 0.5th percentile of the reference;"
+        f" {evaluation.voxels} voxels compared"
+    )
+
+
+def _row(name: str, scores: metrics.Scores, noisy: metrics.Scores | None) -> list[str]:
+    row = [name, *_cells(scores)]
+    if noisy is not None:
+        row += [*_cells(noisy), f"{scores.psnr_db - noisy.psnr_db:+.2f}", f"{scores.ssim - noisy.ssim:+.4f}"]
+    return row
+
+
+def _cells(scores: metrics.Scores) -> list[str]:
+    return [f"{scores.psnr_db:.2f}", f"{scores.ssim:.4f}", number(scores.rmse)]

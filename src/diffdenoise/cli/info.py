@@ -1,0 +1,187 @@
+"""`diffdenoise info`: what a scan is, and how noisy, in under a second (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from diffdenoise.cli import options
+from diffdenoise.cli.paths import require
+from diffdenoise.cli.show import number, print_json, print_rows, print_table
+from diffdenoise.errors import InputError
+from diffdenoise.noise.level import estimate_noise
+from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.read import find_files, read_scan
+from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.slices import choose_axis, to_stacks
+
+
+def info(
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="A scan, or a folder of scans.")],
+    axis: options.Axis = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show geometry, type, intensities and noise level of a scan."""
+    require([input_])
+    folder = input_.is_dir()
+    found: list[dict[str, Any]] = []
+    first_problem: InputError | None = None
+    for path in find_files([input_]):
+        name = path.relative_to(input_).as_posix() if folder else str(path)
+        try:
+            scan = read_scan(path, name)
+            check_scan(scan)
+            found.append(describe(scan, axis))
+        except InputError as error:
+            if not folder:
+                raise
+            # A folder is listed to its end: which of its files can't be used is what one asks here.
+            found.append({"name": name, "problem": str(error)})
+            first_problem = first_problem or error
+    usable = [scan for scan in found if "problem" not in scan]
+    if not usable and first_problem is not None:
+        raise first_problem
+    if not folder:
+        if as_json:
+            print_json(found[0])
+        elif not quiet:
+            _print_scan(found[0])
+        return
+    summary = _summary(usable, len(found) - len(usable))
+    if as_json:
+        print_json({"input": str(input_), "scans": found, **summary})
+    elif not quiet:
+        _print_folder(found, summary)
+
+
+def describe(scan: Scan, axis: int | None = None) -> dict[str, Any]:
+    """Return what is known about a scan, for JSON.
+
+    Parameters
+    ----------
+    scan : Scan
+        Any scan that can be denoised.
+    axis : int, optional
+        Array axis across the slices; None: chosen from the voxel sizes.
+    """
+    levels: list[float] = np.percentile(scan.data, (0.5, 50, 99.5)).tolist()  # type: ignore[type-var]
+    low, middle, high = levels
+    scaling = IntensityMap(low, high) if high > low else IntensityMap.fit(scan.data)
+    axis = choose_axis(scan, axis)
+    noise = estimate_noise(to_stacks(scaling.scale(scan.data), axis))
+    # The estimate is 0 where the scan has too few flat patches to tell.
+    known = noise.std > 0
+    return {
+        "name": scan.name,
+        "format": scan.format,
+        "shape": list(scan.data.shape),
+        "spacing_mm": None if scan.spacing_mm is None else [round(side, 6) for side in scan.spacing_mm],
+        "orientation": _orientation(scan),
+        "slice_axis": axis,
+        "slices": 1 if axis is None else scan.data.shape[axis],
+        "dtype": str(scan.stored_dtype),
+        "intensities": {
+            "min": float(scan.data.min()),
+            "percentile_0.5": low,
+            "median": middle,
+            "percentile_99.5": high,
+            "max": float(scan.data.max()),
+        },
+        "noise_std": noise.std * scaling.range if known else None,
+        "noise_percent_of_range": 100 * noise.std if known else None,
+        "noise_correlation_px": list(noise.correlation_px) if known else None,
+    }
+
+
+def _orientation(scan: Scan) -> str | None:
+    """Return the directions that the array axes run to, such as RAS; None without geometry."""
+    if scan.affine is None:
+        return None
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(code or "?" for code in aff2axcodes(scan.affine))  # type: ignore[no-untyped-call]
+
+
+def _by(sizes: Sequence[float]) -> str:
+    return " x ".join(f"{size:.4g}" for size in sizes)
+
+
+def _print_scan(scan: dict[str, Any]) -> None:
+    """Print one scan, a property a line."""
+    levels = scan["intensities"]
+    slices = (
+        "single image" if scan["slice_axis"] is None else f"{scan['slice_axis']} ({scan['slices']} slices)"
+    )
+    print_rows(
+        [
+            ("scan", scan["name"]),
+            ("format", scan["format"]),
+            ("shape", _by(scan["shape"])),
+            ("voxel size", f"{_by(scan['spacing_mm'])} mm" if scan["spacing_mm"] else "not in the file"),
+            ("orientation", scan["orientation"] or "not in the file"),
+            ("slice axis", slices),
+            ("type", scan["dtype"]),
+            (
+                "intensities",
+                f"min {number(levels['min'])}, 0.5 % {number(levels['percentile_0.5'])},"
+                f" median {number(levels['median'])}, 99.5 % {number(levels['percentile_99.5'])},"
+                f" max {number(levels['max'])}",
+            ),
+            ("noise level", _noise(scan)),
+        ]
+    )
+
+
+def _noise(scan: dict[str, Any]) -> str:
+    """Return the noise level in words."""
+    if scan["noise_std"] is None:
+        return "unknown: too few flat regions to tell"
+    down, right = scan["noise_correlation_px"]
+    kind = f"correlated over {down:.2g} x {right:.2g} px" if max(down, right) > 0 else "white"
+    return f"{number(scan['noise_std'], 3)} ({scan['noise_percent_of_range']:.2g} % of the range), {kind}"
+
+
+def _summary(usable: list[dict[str, Any]], unusable: int) -> dict[str, Any]:
+    """Return what holds for all scans of a folder."""
+    noise = [scan["noise_percent_of_range"] for scan in usable if scan["noise_std"] is not None]
+    return {
+        "usable": len(usable),
+        "unusable": unusable,
+        "shapes": sorted({_by(scan["shape"]) for scan in usable}),
+        "dtypes": sorted({scan["dtype"] for scan in usable}),
+        "median_noise_percent_of_range": float(np.median(noise)) if noise else None,
+    }
+
+
+def _print_folder(scans: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+    """Print a table of the scans and a line on all of them."""
+    rows = [
+        (scan["name"], scan["problem"], "", "", "", "")
+        if "problem" in scan
+        else (
+            scan["name"],
+            _by(scan["shape"]),
+            _by(scan["spacing_mm"]) if scan["spacing_mm"] else "-",
+            scan["orientation"] or "-",
+            scan["dtype"],
+            f"{number(scan['noise_percent_of_range'], 2)} %",
+        )
+        for scan in scans
+    ]
+    print_table(("scan", "shape", "voxel mm", "orientation", "type", "noise"), rows)
+    typer.echo()
+    print_rows(
+        [
+            ("usable", f"{summary['usable']} of {summary['usable'] + summary['unusable']} scans"),
+            ("shapes", ", ".join(summary["shapes"])),
+            ("types", ", ".join(summary["dtypes"])),
+            ("noise level", f"median {number(summary['median_noise_percent_of_range'], 2)} % of the range"),
+        ]
+    )

@@ -1,0 +1,80 @@
+"""Options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where networks run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+_TRAINING = "Training"
+_GENERAL = "General"
+
+Minutes = Annotated[
+    float | None,
+    typer.Option(help="Time budget for training in minutes (default 10).", rich_help_panel=_TRAINING),
+]
+Iterations = Annotated[
+    int | None,
+    typer.Option(
+        help="Rounds of the method, each starting from the last one's result (default 1).",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Seed of all random draws (default 0).", rich_help_panel=_TRAINING),
+]
+NoiseStd = Annotated[
+    float | None,
+    typer.Option(
+        help="Noise standard deviation in the scan's own units (default: estimated).",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="Settings file (YAML), such as the settings.yaml of a model.", rich_help_panel=_TRAINING
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One setting, such as stage3.draws=4; may be repeated.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with a training that was stopped.", rich_help_panel=_TRAINING),
+]
+Axis = Annotated[
+    int | None,
+    typer.Option(min=0, max=2, help="Array axis across the slices (default: from the voxel sizes)."),
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads to use (default: all cores).")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Float = Annotated[bool, typer.Option("--float", help="Write float32 instead of the input's type.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Print nothing but errors.", rich_help_panel=_GENERAL)
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel=_GENERAL)
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_GENERAL)
+]

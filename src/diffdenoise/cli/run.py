@@ -1,0 +1,97 @@
+"""How every command ends: exit code, and one line about what went wrong.
+
+==== =======================================================================
+code meaning
+==== =======================================================================
+0    done
+1    a fault in this program
+2    the user can put it right: wrong usage, or any `DiffDenoiseError`
+130  stopped by Ctrl-C
+==== =======================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from diffdenoise.errors import DiffDenoiseError
+
+DONE, FAULT, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+# What typer raises for a wrong command line. Newer versions carry their own copy of click, older
+# ones use the click package, so the class is taken from the exception that both export.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class Interrupted(Exception):  # noqa: N818 (not an error: the user asked for it)
+    """Ctrl-C, with what the user may want to know then."""
+
+
+class Commands(TyperGroup):
+    """The group of all commands; turns every exception into one line and an exit code."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run the command; Ctrl-C becomes an exception that typer doesn't handle its own way."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped") from None
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command in `args` and exit (or, not standing alone, return)."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        words = list(sys.argv[1:] if args is None else args)
+        # Read from the raw words: they count even where the command line itself is wrong.
+        as_json, debug = "--json" in words, "--debug" in words
+        try:
+            code = super().main(
+                words, prog_name, complete_var, False, windows_expand_args, obj=words, **extra
+            )
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            code, kind, message = _explain(error)
+            _report(message, kind, as_json)
+        sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _explain(error: Exception) -> tuple[int, str, str]:
+    """Return the exit code, the error's kind and one line of text."""
+    kind = type(error).__name__
+    if isinstance(error, DiffDenoiseError):
+        return USER_ERROR, kind, str(error)
+    if isinstance(error, Interrupted):
+        return INTERRUPTED, kind, str(error)
+    if isinstance(error, _UsageError):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "diffdenoise"
+        text = str(getattr(error, "format_message", error.__str__)()).rstrip(". ")
+        return USER_ERROR, "UsageError", f"{text}; see {command} --help"
+    text = f"internal error: {kind}: {error}; run again with --debug and report it"
+    return FAULT, "InternalError", text
+
+
+def _report(message: str, kind: str, as_json: bool) -> None:
+    """Print one line: to stderr, or as JSON to stdout."""
+    # File names may hold line breaks or terminal codes; the message stays one harmless line.
+    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
+    if as_json:
+        typer.echo(json.dumps({"error": line, "kind": kind}))
+    else:
+        typer.echo(f"diffdenoise: {line}", err=True)

@@ -1,0 +1,96 @@
+"""`diffdenoise simulate`: add noise of a known kind and level to a clean scan."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from diffdenoise.cli import options
+from diffdenoise.cli.paths import require
+from diffdenoise.cli.show import number, print_json, print_rows
+from diffdenoise.noise.simulate import Kind, parse_std
+from diffdenoise.noise.simulate import simulate as add_noise
+from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.read import read_scan
+from diffdenoise.scan.registry import format_of
+from diffdenoise.scan.write import check_output, write_scan
+
+
+class Noise(StrEnum):
+    """Kinds of noise."""
+
+    gaussian = "gaussian"
+    rician = "rician"
+    poisson = "poisson"
+
+
+def simulate(
+    clean: Annotated[Path, typer.Argument(metavar="CLEAN", help="Scan to add noise to.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="NOISY", help="File to write.")],
+    noise: Annotated[Noise, typer.Option(help="Kind of noise.")],
+    std: Annotated[
+        str,
+        typer.Option(
+            metavar="F|P%",
+            help="Noise standard deviation: in the scan's units, or as a share of its intensity range"
+            " (99.5th minus 0.5th percentile), such as 10%. Of poisson noise: at the foreground's mean.",
+        ),
+    ],
+    correlation: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="PX", help="Std in pixels of the kernel that correlates the noise; 0: white."
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same noise.")] = 0,
+    axis: options.Axis = None,
+    keep_type: Annotated[
+        bool,
+        typer.Option("--keep-type", help="Round and clip to the scan's own type instead of writing float32."),
+    ] = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Add noise of a known kind and level to a clean scan."""
+    require([clean])
+    check_output(output, format_of(clean).name, overwrite, [clean])
+    scan = read_scan(clean, str(clean))
+    check_scan(scan)
+    noise_std = parse_std(std, scan.data)
+    kind: Kind = noise.value
+    noisy = add_noise(scan, kind, noise_std, correlation, seed, axis=axis, keep_dtype=keep_type)
+    write_scan(noisy, output, overwrite=overwrite)
+    # Where the scan can't be negative or above its type's maximum, less noise is left than was asked for.
+    added = float(np.std(noisy.data.astype(np.float64) - scan.data.astype(np.float64)))
+    share = 100 * noise_std / IntensityMap.fit(scan.data).range
+    if as_json:
+        print_json(
+            {
+                "input": str(clean),
+                "output": str(output),
+                "noise": kind,
+                "noise_std": noise_std,
+                "noise_percent_of_range": share,
+                "added_std": added,
+                "correlation_px": correlation,
+                "seed": seed,
+                "dtype": str(noisy.stored_dtype),
+            }
+        )
+    elif not quiet:
+        correlated = f", correlated over {correlation:g} px" if correlation else ""
+        print_rows(
+            [
+                ("noisy", str(output)),
+                ("noise", f"{kind}, std {number(noise_std)} ({share:.3g} % of the range){correlated}"),
+                ("added", f"std {number(added)} over the whole image"),
+                ("type", str(noisy.stored_dtype)),
+            ]
+        )

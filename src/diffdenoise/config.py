@@ -1,0 +1,209 @@
+"""All settings, one frozen class a stage; unknown keys are refused.
+
+The same schema serves the command line (`--config`, `--set stage2.jointly_blind=false`), Python and
+the model folder (`settings.yaml`). Maths functions take plain arguments, never these objects.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from diffdenoise.errors import SettingsError
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Steps(_Frozen):
+    """How long one stage trains, in optimiser steps.
+
+    The learning rate is constant, then falls along a half cosine. A run inside a time budget
+    measures its own speed, and writes here what it did; given back, these numbers repeat it.
+    """
+
+    steps: int = Field(ge=1)
+    """Optimiser steps in all. For "targets": slices whose target is computed."""
+    decay_start: int | None = Field(default=None, ge=0)
+    """Step at which the learning rate begins to fall; None: after 60 % of the steps."""
+    decay_steps: int | None = Field(default=None, ge=1)
+    """Steps that a whole decay to zero takes; None: all that are left."""
+
+
+class Data(_Frozen):
+    """Which pixels a training step sees."""
+
+    axis: int | None = Field(default=None, ge=0, le=2)
+    """Array axis along which a volume is cut into slices; None: chosen from the voxel sizes."""
+    neighbours: int | None = Field(default=None, ge=0, le=3)
+    """Slices on either side given as extra inputs; None: 1 for volumes, 0 for single images."""
+    patch: int = Field(default=64, ge=16, multiple_of=8)
+    """Side of a training patch in pixels."""
+    batch: int = Field(default=16, ge=1)
+    """Patches in a step."""
+
+
+class Stage1(_Frozen):
+    """Blind-spot network: predicts a pixel's mean and variance from its neighbourhood."""
+
+    width: int = Field(default=16, ge=4)
+    """Channels at full resolution in each of the four half-plane branches."""
+    blind_spot: Literal[1, 3, 5, 7, 9] | None = None
+    """Side in pixels of the square that the network doesn't see; None: from the noise's correlation."""
+    filled_patches: float = Field(default=0.5, ge=0, le=1)
+    """Share of patches in which some pixels are replaced by interpolated ones, as in stage 2."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Peak learning rate of AdamW."""
+
+
+class Stage2(_Frozen):
+    """Conditional diffusion model of the noisy image given stage 1's output."""
+
+    width: int = Field(default=32, ge=4)
+    """Channels at full resolution."""
+    jointly_blind: bool = True
+    """Hide random pixels from the condition and learn on these alone. False: as in the paper, where
+    the model learns to give the noise back."""
+    hidden_share: float = Field(default=0.25, gt=0, lt=1)
+    """Share of pixels hidden at a time when jointly blind."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak learning rate of AdamW."""
+
+
+class Sampling(_Frozen):
+    """Stabilised reverse diffusion sampling."""
+
+    pairs: int = Field(default=1, ge=1)
+    """Symmetric pairs (+e, -e) averaged for one output. The paper has 1."""
+    nodes: int = Field(default=5, ge=1)
+    """Noise levels of the deterministic Heun sampler."""
+    sigma_min: float = Field(default=0.02, gt=0)
+    """Lowest diffusion noise level, as a multiple of the residual's std."""
+    sigma_max: float = Field(default=20.0, gt=0)
+    """Highest diffusion noise level, as a multiple of the residual's std."""
+
+
+class Stage3(_Frozen):
+    """Knowledge distillation: the student that users run."""
+
+    width: int = Field(default=32, ge=4)
+    """Channels at full resolution."""
+    target: Literal["srds", "fusion", "corrected"] = "fusion"
+    """What the student learns: the symmetric pair's mean as in the paper; that with the noisy pixel
+    given back; or the recorruption-corrected posterior mean of the diffusion network."""
+    draws: int = Field(default=8, ge=1)
+    """Draws averaged for one "corrected" target."""
+    alpha: float = Field(default=0.5, gt=0)
+    """Recorruption strength in "corrected" targets and refinement: the added noise's std as a multiple
+    of the scan's own."""
+    refine: bool = True
+    """After distillation, minimise an unbiased risk on the noisy scan itself, which undoes the
+    teacher's bias. False: as in the paper."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak learning rate of AdamW."""
+
+
+class Settings(_Frozen):
+    """Everything that decides the weights, given the data."""
+
+    seed: int = Field(default=0, ge=0)
+    """Seed of every random draw."""
+    minutes: float | None = Field(default=10.0, gt=0)
+    """Wall-clock budget in minutes for the stages whose steps `schedule` does not give."""
+    iterations: int = Field(default=1, ge=1, le=9)
+    """Rounds of stages 2 and 3; the student's output is the next round's condition. The paper: 3."""
+    noise_std: float | None = Field(default=None, gt=0)
+    """Standard deviation of the noise in the scan's own units; None: estimated."""
+    data: Data = Data()
+    """Patches and slices."""
+    stage1: Stage1 = Stage1()
+    """Blind-spot network."""
+    stage2: Stage2 = Stage2()
+    """Diffusion model."""
+    sampling: Sampling = Sampling()
+    """Sampler."""
+    stage3: Stage3 = Stage3()
+    """Student."""
+    schedule: dict[str, Steps] = Field(default_factory=dict)
+    """Steps by stage: "blind-spot", "diffusion", "targets" (slices), "student", "refine"; a later
+    round's have its number behind: "diffusion-2". An absent stage gets its share of `minutes`."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_stages(cls, value: dict[str, Steps]) -> dict[str, Steps]:
+        known = {"blind-spot", "diffusion", "targets", "student", "refine"}
+        for key in value:
+            stage, dash, turn = key.rpartition("-")
+            if key not in known and not (dash and stage in known and turn.isdigit()):
+                raise ValueError(f"'{key}' is not a stage; stages are {', '.join(sorted(known))}")
+        return value
+
+    @classmethod
+    def build(
+        cls, file: Path | None = None, assignments: list[str] | None = None, **overrides: Any
+    ) -> Settings:
+        """Return settings from a YAML file, `key=value` assignments and keywords, later ones winning.
+
+        Parameters
+        ----------
+        file : path, optional
+            YAML file, such as the `settings.yaml` of a model folder.
+        assignments : list of str, optional
+            Dotted keys: `stage2.jointly_blind=false`, `schedule.student.steps=100`.
+        **overrides
+            Top-level fields; None leaves a field as it is.
+
+        Raises
+        ------
+        SettingsError
+            If the file can't be read, a key is unknown or a value out of range.
+        """
+        tree: dict[str, Any] = _load_yaml(file) if file is not None else {}
+        for text in assignments or []:
+            key, equals, value = text.partition("=")
+            if not equals or not key.strip():
+                raise SettingsError(f"--set {text}: expected key=value, such as stage3.draws=4")
+            _assign(tree, key.strip(), value)
+        tree.update({key: value for key, value in overrides.items() if value is not None})
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "settings"
+            raise SettingsError(f"setting {where}: {first['msg']} (found {first.get('input')!r})") from error
+
+    def to_yaml(self) -> str:
+        """Return the settings as YAML that `build` reads back to an equal object."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def _load_yaml(file: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: is not YAML; expected a settings file") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{file}: holds a {type(tree).__name__}; expected 'key: value' lines")
+    return tree
+
+
+def _assign(tree: dict[str, Any], dotted: str, value: str) -> None:
+    """Set tree["a"]["b"] = value for the key "a.b", the value read as YAML."""
+    *parents, last = dotted.split(".")
+    for part in parents:
+        node = tree.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise SettingsError(f"--set {dotted}: '{part}' is not a group of settings")
+        tree = node
+    try:
+        tree[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {dotted}={value}: the value cannot be read") from error

@@ -1,0 +1,55 @@
+"""Every error that a user can cause, as one tree.
+
+::
+
+    DiffDenoiseError
+    ├── InputError          the scan given cannot be used
+    │   ├── FormatError     not a format that is read here, or damaged
+    │   ├── ShapeError      dimensions or sizes that do not fit
+    │   └── IntensityError  values that cannot be denoised (NaN, no contrast, colour)
+    ├── OutputError         the result cannot be written where it was asked for
+    ├── SettingsError       a setting is unknown or out of range
+    ├── DeviceError         the compute device asked for is not there
+    └── ModelError          a model folder is missing, unfinished or does not fit
+
+A message is one line: what was found, what was expected, what to do. It names files as the user
+named them and never holds header contents (they may identify a patient).
+"""
+
+from __future__ import annotations
+
+
+class DiffDenoiseError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class InputError(DiffDenoiseError):
+    """The scan given cannot be used."""
+
+
+class FormatError(InputError):
+    """Not a file format that is read here, or a damaged file."""
+
+
+class ShapeError(InputError):
+    """Dimensions or sizes that do not fit."""
+
+
+class IntensityError(InputError):
+    """Values that cannot be denoised: NaN or infinity, no contrast, colour."""
+
+
+class OutputError(DiffDenoiseError):
+    """The result cannot be written where it was asked for."""
+
+
+class SettingsError(DiffDenoiseError):
+    """A setting is unknown or out of range."""
+
+
+class DeviceError(DiffDenoiseError):
+    """The compute device asked for is not there."""
+
+
+class ModelError(DiffDenoiseError):
+    """A model folder is missing, unfinished or does not fit the scan."""

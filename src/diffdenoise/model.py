@@ -1,0 +1,177 @@
+"""A trained model: the student in memory, and its folder on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from diffdenoise.config import Settings
+from diffdenoise.errors import ModelError
+from diffdenoise.networks.unet import UNet
+from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.nifti import from_nibabel, to_nibabel
+from diffdenoise.scan.read import from_array, read_scan
+from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.slices import choose_axis, from_stacks, to_stacks
+from diffdenoise.stages import distil
+from diffdenoise.training.hardware import Hardware, choose_hardware
+from diffdenoise.training.slices import Slices
+from diffdenoise.types import Progress, Quiet, Stack
+
+#: Files of a model folder.
+STUDENT, SETTINGS, RECORD, CARD = "student.safetensors", "settings.yaml", "record.json", "README.md"
+
+
+def student_network(settings: Settings, neighbours: int) -> UNet:
+    """Return an untrained student for slices with that many neighbours on either side."""
+    return UNet(1 + 2 * neighbours, 1, settings.stage3.width)
+
+
+class Model:
+    """A trained denoiser.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is stored.
+    settings : Settings
+        What it was trained with; its schedule repeats the training.
+    record : dict
+        Training record: versions, data fingerprint, noise, steps, seconds, losses.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        record: dict[str, Any],
+        student: nn.Module,
+        hardware: Hardware,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.record = record
+        self._student = hardware.place(student).eval()
+        self._hardware = hardware
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "auto", threads: int | None = None) -> Model:
+        """Read a model folder.
+
+        Parameters
+        ----------
+        folder : str or path
+            As written by training.
+        device : {"auto", "cpu", "cuda"}
+            Where it is to run.
+        threads : int, optional
+            CPU threads.
+
+        Raises
+        ------
+        ModelError
+            If the folder is missing, unfinished or damaged.
+        DeviceError
+            If the device is absent.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise ModelError(f"{folder}: no such model folder; train one with: diffdenoise train")
+        if not (folder / RECORD).is_file():
+            if (folder / "work").is_dir():
+                raise ModelError(f"{folder}: its training has not finished; go on with --resume")
+            raise ModelError(f"{folder}: is not a model folder; it has no {RECORD}")
+        hardware = choose_hardware(device, threads)
+        settings = Settings.build(folder / SETTINGS)
+        try:
+            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            student = student_network(settings, int(record["neighbours"]))
+            student.load_state_dict(load_file(folder / STUDENT))
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            raise ModelError(f"{folder}: is damaged or incomplete; get it again or train anew") from error
+        return cls(folder, settings, record, student, hardware)
+
+    def denoise(self, scan: Any, *, axis: int | None = None) -> Any:
+        """Denoise an image in whatever form it comes.
+
+        Parameters
+        ----------
+        scan : Scan, numpy array, nibabel image, str or path
+            2-D, 3-D or 4-D.
+        axis : int, optional
+            Slice axis; by default the one trained with, or the one chosen from the voxel sizes.
+
+        Returns
+        -------
+        Scan, array or nibabel image
+            The same kind as given; a Scan for a path. Arrays keep their dtype: integers are rounded
+            and clipped to its range.
+
+        Raises
+        ------
+        InputError
+            If the image can't be denoised.
+        ModelError
+            If the model doesn't fit it.
+        """
+        return same_kind(scan, lambda one: self.denoise_scan(one, axis=axis))
+
+    def denoise_scan(self, scan: Scan, *, axis: int | None = None, progress: Progress | None = None) -> Scan:
+        """Denoise one scan; the result's data are real values in the scan's own units (float64)."""
+        progress = progress or Quiet()
+        check_scan(scan)
+        if axis is None and scan.data.ndim > 2:
+            axis = self.settings.data.axis
+        axis = choose_axis(scan, axis)
+        intensities = IntensityMap.fit(scan.data)
+        noisy = to_stacks(intensities.scale(scan.data), axis)
+        neighbours = int(self.record["neighbours"])
+        if min(len(stack) for stack in noisy) < max(1, 2 * neighbours):
+            raise ModelError(
+                f"{scan.name}: has {min(len(stack) for stack in noisy)} slice(s), but the model takes "
+                f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
+            )
+        denoised = self._denoise_stacks(noisy, neighbours, progress)
+        return scan.with_data(intensities.unscale(from_stacks(denoised, scan.data.shape, axis)))
+
+    @torch.no_grad()
+    def _denoise_stacks(self, noisy: Sequence[Stack], neighbours: int, progress: Progress) -> list[Stack]:
+        slices = Slices(noisy, neighbours)
+        progress.start("denoising")
+        flat = []
+        for number in range(len(slices)):
+            item = slices.whole(number).to(self._hardware.device, memory_format=torch.channels_last)
+            with self._hardware.autocast():
+                output = distil.denoise(self._student, item)
+            flat.append(output[0, 0].cpu().numpy())
+            progress.advance(number + 1, len(slices), None, None)
+        progress.finish()
+        results = []
+        for stack in noisy:
+            results.append(np.stack(flat[: len(stack)]))
+            flat = flat[len(stack) :]
+        return results
+
+
+def same_kind(given: Any, work: Any) -> Any:
+    """Run `work` on a Scan made from `given`, and return its result as the same kind of thing."""
+    if isinstance(given, Scan):
+        return work(given)
+    if isinstance(given, str | Path):
+        return work(read_scan(given))
+    if isinstance(given, np.ndarray):
+        result = work(from_array(given)).data
+        if np.issubdtype(given.dtype, np.integer):
+            limits = np.iinfo(given.dtype)
+            result = np.clip(np.rint(result), limits.min, limits.max)
+        return result.astype(given.dtype)
+    return to_nibabel(work(from_nibabel(given)))

@@ -1,0 +1,115 @@
+"""Write a model folder: weights, settings, record and a small model card."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from diffdenoise._version import __version__
+from diffdenoise.model import CARD, RECORD, SETTINGS, STUDENT
+from diffdenoise.noise.model import NoiseModel
+from diffdenoise.plan import Plan
+from diffdenoise.training.checkpoint_io import save_json
+from diffdenoise.training.hardware import Hardware
+from diffdenoise.training.workspace import Workspace
+
+_CARD_TEXT = """# DiffDenoise model
+
+A denoiser trained on noisy images alone by DiffDenoise {version}. Run it with
+
+    diffdenoise denoise SCAN -o DENOISED --model THIS_FOLDER
+
+- Trained on {slices} slices ({sizes} pixels) of {volumes} volume(s), with {neighbours} neighbour
+  slice(s) on either side as inputs; data fingerprint `{fingerprint}`. No names or headers of the
+  scans are stored.
+- Noise found: std {noise:.2%} of the intensity range (0.5th to 99.5th percentile), correlated over
+  {correlation} pixels (down, along).
+- `student.safetensors` is the denoiser; `blind_spot.safetensors` and `diffusion.safetensors` are
+  stages 1 and 2. `settings.yaml` repeats the training on the same data; `record.json` tells how it went.
+
+For research use. It has learned from the images above; on images of another kind, train another.
+"""
+
+
+def write_model(
+    folder: Path, plan: Plan, workspace: Workspace, hardware: Hardware, noise: NoiseModel
+) -> None:
+    """Turn a finished workspace into a model folder; the record goes last and makes it complete.
+
+    Parameters
+    ----------
+    folder : Path
+        Model folder.
+    plan : Plan
+        What was trained on what.
+    workspace : Workspace
+        Weights and records of all stages.
+    hardware : Hardware
+        Where it was trained.
+    noise : NoiseModel
+        The noise as found.
+    """
+    settings = plan.settings
+    stages = workspace.stages
+    last = settings.iterations
+    students = ("refine", "student") if settings.stage3.refine else ("student",)
+    for stage, name in (
+        (_newest(stages, students, last), STUDENT),
+        (_newest(stages, ("diffusion",), last), "diffusion.safetensors"),
+        ("blind-spot", "blind_spot.safetensors"),
+    ):
+        shutil.copyfile(workspace.weights(stage), folder / name)
+    repeat = settings.model_copy(update={"schedule": workspace.steps_done()})
+    (folder / SETTINGS).write_text(repeat.to_yaml(), encoding="utf-8")
+    summary = plan.as_dict()
+    del summary["settings"]
+    (folder / CARD).write_text(
+        _CARD_TEXT.format(
+            version=__version__,
+            slices=plan.slices,
+            sizes=", ".join(summary["slice_sizes"]),
+            volumes=len(plan.stacks),
+            neighbours=plan.neighbours,
+            fingerprint=plan.fingerprint()[:16],
+            noise=noise.typical_std,
+            correlation=" and ".join(f"{width:g}" for width in noise.correlation_px),
+        ),
+        encoding="utf-8",
+    )
+    record: dict[str, Any] = {
+        "complete": True,
+        "neighbours": plan.neighbours,
+        "fingerprint": plan.fingerprint(),
+        "data": summary,
+        "noise": noise.as_dict(),
+        "residual_std": {
+            name: workspace.figure(name)
+            for name in (_suffixed("residual_std", turn) for turn in range(1, last + 1))
+        },
+        "stages": stages,
+        "seconds": round(workspace.spent_s, 1),
+        "device": hardware.describe(),
+        "precision": hardware.precision,
+        "versions": {
+            "diffdenoise": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "lightning", "numpy")},
+        },
+    }
+    save_json(record, folder / RECORD)
+
+
+def _newest(stages: dict[str, Any], names: tuple[str, ...], last: int) -> str:
+    """The first of `names` that has been trained, in the last round that has it."""
+    for turn in range(last, 0, -1):
+        for name in names:
+            if _suffixed(name, turn) in stages:
+                return _suffixed(name, turn)
+    raise ValueError(f"no stage of {names} was trained")
+
+
+def _suffixed(name: str, turn: int) -> str:
+    return name if turn == 1 else f"{name}-{turn}"

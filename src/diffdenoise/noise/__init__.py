@@ -1,0 +1,1 @@
+"""Noise: simulated for tests and studies, estimated from a scan. Imports no torch."""

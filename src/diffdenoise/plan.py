@@ -1,0 +1,130 @@
+"""What a training run will do, worked out from the scans and the settings before torch is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffdenoise.config import Settings
+from diffdenoise.errors import InputError
+from diffdenoise.noise.level import NoiseEstimate, estimate_noise
+from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.slices import choose_axis, to_stacks
+from diffdenoise.types import Stack
+
+#: Kernel widths in pixels up to which a blind spot of 1, 3, 5 and 7 pixels is best: a wider one hides
+#: more of the correlated noise, and more of the anatomy.
+_BLIND_SPOTS = ((0.5, 1), (0.75, 3), (1.1, 5), (np.inf, 7))
+#: Levels under this share of the range are treated as this: nothing can be learned below rounding.
+_LEAST_STD = 1e-3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Scans as stacks of slices, with every choice that settings leave open made.
+
+    Attributes
+    ----------
+    settings : Settings
+        As given.
+    stacks : tuple of float32 arrays (slices, height, width)
+        Scaled intensities, one a volume.
+    axes : tuple of int or None
+        Slice axis of each scan.
+    neighbours : int
+        Slices on either side given as extra inputs.
+    blind_spot : int
+        Side in pixels of stage 1's blind spot.
+    noise : NoiseEstimate
+        Level (scaled intensities; given or estimated) and correlation.
+    """
+
+    settings: Settings
+    stacks: tuple[Stack, ...]
+    axes: tuple[int | None, ...]
+    neighbours: int
+    blind_spot: int
+    noise: NoiseEstimate
+
+    @property
+    def slices(self) -> int:
+        """Slices in all."""
+        return sum(len(stack) for stack in self.stacks)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the intensities and shapes; holds nothing of names or headers."""
+        digest = hashlib.sha256()
+        for stack in self.stacks:
+            digest.update(str(stack.shape).encode())
+            digest.update(np.ascontiguousarray(stack).tobytes())
+        return digest.hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for people and programs, without the data."""
+        return {
+            "scans": len(self.axes),
+            "volumes": len(self.stacks),
+            "slices": self.slices,
+            "slice_sizes": sorted({f"{stack.shape[1]}x{stack.shape[2]}" for stack in self.stacks}),
+            "slice_axes": sorted({axis for axis in self.axes if axis is not None}),
+            "neighbours": self.neighbours,
+            "blind_spot": self.blind_spot,
+            "noise_std_of_range": round(self.noise.std, 5),
+            "noise_correlation_px": list(self.noise.correlation_px),
+            "settings": self.settings.model_dump(mode="json"),
+        }
+
+
+def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
+    """Check the scans and make the choices that the settings leave open.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+        The data set.
+    settings : Settings
+        Wishes; None in a field leaves the choice to the data.
+
+    Raises
+    ------
+    InputError
+        If there is no scan, or one that can't be denoised.
+    """
+    if not scans:
+        raise InputError("no scan was given; expected at least one")
+    stacks: list[Stack] = []
+    axes: list[int | None] = []
+    given: list[float] = []
+    for scan in scans:
+        check_scan(scan)
+        axis = choose_axis(scan, settings.data.axis if scan.data.ndim > 2 else None)
+        intensities = IntensityMap.fit(scan.data)
+        stacks.extend(to_stacks(intensities.scale(scan.data), axis))
+        axes.append(axis)
+        if settings.noise_std is not None:
+            given.append(settings.noise_std / intensities.range)
+    neighbours = settings.data.neighbours
+    if neighbours is None:
+        neighbours = 1 if min(len(stack) for stack in stacks) >= 3 else 0
+    noise = estimate_noise(stacks)
+    std = float(np.median(given)) if given else noise.std
+    noise = NoiseEstimate(max(std, _LEAST_STD), noise.correlation_px)
+    return Plan(
+        settings,
+        tuple(stacks),
+        tuple(axes),
+        neighbours,
+        settings.stage1.blind_spot or blind_spot_for(noise.correlation_px),
+        noise,
+    )
+
+
+def blind_spot_for(correlation_px: tuple[float, float]) -> int:
+    """Return the side in pixels of the blind spot that hides noise of that correlation."""
+    return next(side for width, side in _BLIND_SPOTS if max(correlation_px) <= width)

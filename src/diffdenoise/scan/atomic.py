@@ -1,0 +1,83 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from diffdenoise.errors import OutputError
+
+
+@contextmanager
+def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
+    """Give a temporary name to write to; when the block ends well, it becomes `path`.
+
+    Parameters
+    ----------
+    path : path
+        Where the file shall be in the end; one that is there is replaced in one step. Missing
+        parent folders are made.
+    suffix : str, optional
+        Ending of the temporary name, for writers that go by it; by default that of `path`.
+
+    Yields
+    ------
+    path
+        A hidden name in the same folder, gone afterwards whatever happens in the block, Ctrl-C
+        included.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses to write: disk full, no permission.
+    """
+    temporary = path.with_name(f".partial-{secrets.token_hex(6)}{path.suffix if suffix is None else suffix}")
+    made: list[Path] = []
+    try:
+        made = _make_folders(path.parent)
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+        _flush(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise _refused(path, error) from error
+        raise
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make the folder and its missing parents; return those made, outermost first."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    made: list[Path] = []
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        made.append(each)
+    return made
+
+
+def _flush(path: Path) -> None:
+    """Wait until the file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refused(path: Path, error: OSError) -> OutputError:
+    """Return the user's error for what the system said."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(
+            f"{path}: the disk is full; nothing was written; free some space or write elsewhere"
+        )
+    reason = error.strerror or "the write stopped short; the disk may be full"
+    return OutputError(f"{path}: cannot be written ({reason}); nothing was written; choose another place")

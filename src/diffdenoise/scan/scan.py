@@ -1,0 +1,50 @@
+"""What a scan is: voxel values, geometry, and the source header they came with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from diffdenoise.types import Affine, Array
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One image, volume or time series as read from one file.
+
+    Attributes
+    ----------
+    data : array, (h, w), (x, y, z) or (x, y, z, t)
+        Real values (stored value x slope + intercept), axes in file order. Keeps the stored dtype
+        where the file applies no slope.
+    format : str
+        Name of the format in the registry ("nifti", "png", "tiff", "numpy", "array").
+    stored_dtype : numpy.dtype
+        dtype of the values in the file, the one to write back.
+    spacing_mm : tuple of float or None
+        Voxel size along each spatial axis of `data` in millimetres; None where the file has none.
+    affine : float64 (4, 4) or None
+        Voxel indices to millimetres; None where the file has none.
+    slice_axis : int or None
+        Axis along which 2-D slices were acquired or stacked, if the file itself says so.
+    header : object
+        The format's own header, opaque to everything but the format that read it.
+    name : str
+        File name as the user gave it, relative to the folder that was given; for messages and for
+        naming outputs.
+    """
+
+    data: Array
+    format: str
+    stored_dtype: np.dtype[Any]
+    spacing_mm: tuple[float, ...] | None = None
+    affine: Affine | None = None
+    slice_axis: int | None = None
+    header: Any = field(default=None, repr=False, compare=False)
+    name: str = ""
+
+    def with_data(self, data: Array) -> Scan:
+        """Return the same scan with other voxel values of the same shape."""
+        return replace(self, data=data)

@@ -1,0 +1,196 @@
+"""TIFF: one grey image, or pages of one size as a volume, by tifffile."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
+from diffdenoise.scan.format import Format
+from diffdenoise.scan.pixels import colour_of, native, one_channel, refuse_oversized, to_stored
+from diffdenoise.scan.quiet import quiet, quiet_c_code
+from diffdenoise.scan.scan import Scan
+from diffdenoise.types import Array
+
+# "II" or "MM", then 42 (TIFF 6.0, section 2) or 43 (BigTIFF).
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# PhotometricInterpretation, tag 262.
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+# Compression (tag 259) that tifffile decodes without its codec package: none, Deflate, PackBits.
+_OWN_COMPRESSIONS = (1, 8, 32946, 32773)
+# dtypes that pillow, which reads the other compressions (LZW above all), keeps exact.
+_PILLOW_DTYPES = (np.uint8, np.uint16, np.int16, np.float32)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The tags that are written back."""
+
+    photometric: int = _BLACK_IS_ZERO
+    channels: int = 1
+    byteorder: Literal[">", "<"] | None = None
+    resolution: tuple[Any, Any] | None = None
+    resolution_unit: int | None = None
+    description: str | None = None
+
+
+def _recognise(head: bytes) -> bool:
+    return head.startswith(_SIGNATURES)
+
+
+def read(path: Path) -> Scan:
+    """Read a greyscale TIFF, or an RGB(A) one whose channels are equal.
+
+    Parameters
+    ----------
+    path : path
+        An existing file.
+
+    Returns
+    -------
+    Scan
+        (h, w), or (pages, h, w) with `slice_axis` 0, in the stored dtype.
+
+    Raises
+    ------
+    IntensityError
+        If it has colours, a palette or several channels.
+    ShapeError
+        If pages differ in size or dtype, or count more than slices.
+    FormatError
+        If it is cut short, or compressed in a way that is not read.
+    """
+    import tifffile
+
+    # OME-XML may point to other files; the pages of this one are what was asked for.
+    with quiet("tifffile") as log, tifffile.TiffFile(path, is_ome=False) as tiff:
+        pages: list[Any] = [tiff.pages[index].aspage() for index in range(len(tiff.pages))]
+        source = _check_pages(pages, path, tiff.byteorder)
+        series = tiff.series[0]
+        # "S" counts samples of a pixel. ImageJ's "C" counts pages, as tifffile labels plain stacks.
+        if "S" in series.axes and source.channels == 1:
+            raise IntensityError(f"{path}: has several samples a pixel; expected one; split the channels")
+        axes = len(series.shape) - (source.channels > 1)
+        if axes > 3:
+            raise ShapeError(f"{path}: has {axes} axes; expected one image or one stack; convert to NIfTI")
+        # TIFF has no mark for its end: tifffile logs a broken chain of pages and goes on without them.
+        if any(record.levelno >= logging.ERROR for record in log):
+            raise FormatError(f"{path}: is damaged; expected a whole TIFF file; get a complete copy")
+        first = pages[0]
+        if first.compression in _OWN_COMPRESSIONS and first.predictor in (1, 2):
+            pixels: Array = series.asarray()
+        else:
+            pixels = _read_by_pillow(path, pages)
+    data = native(pixels if source.channels == 1 else one_channel(pixels, str(path)))
+    return Scan(
+        data=data,
+        format="tiff",
+        stored_dtype=data.dtype,
+        slice_axis=0 if data.ndim == 3 else None,
+        header=source,
+        name=str(path),
+    )
+
+
+def _check_pages(pages: list[Any], path: Path, byteorder: Literal[">", "<"]) -> _Source:
+    """Refuse what is not equal grey pages that lie within the file; return the tags to keep."""
+    first, file_bytes = pages[0], path.stat().st_size
+    if len({(page.shape, page.dtype) for page in pages}) > 1:
+        raise ShapeError(f"{path}: has pages of different sizes or types; expected one size; split it")
+    channels = 1
+    if first.photometric == _RGB and first.axes == "YXS" and first.dtype in (np.uint8, np.uint16):
+        channels = first.samplesperpixel
+    if first.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and channels not in (3, 4):
+        raise IntensityError(
+            f"{path}: is a colour or palette image; expected one grey channel; convert it to greyscale"
+        )
+    if first.dtype is None:
+        raise FormatError(f"{path}: has an unknown pixel type; expected 8 or 16 bits, or float; convert it")
+    for page in pages:
+        refuse_oversized(str(path), page.nbytes, file_bytes, compressed=page.compression != 1)
+        ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+        if max(ends, default=0) > file_bytes:
+            raise FormatError(f"{path}: is cut short: pixels lie past its end; get a complete copy")
+    across, up, unit = (first.tags.get(code) for code in (282, 283, 296))
+    description = first.description
+    return _Source(
+        photometric=int(first.photometric),
+        channels=channels,
+        byteorder=byteorder,
+        resolution=(across.value, up.value) if across is not None and up is not None else None,
+        resolution_unit=int(unit.value) if unit is not None else None,
+        description=description if description and description.isascii() else None,
+    )
+
+
+def _read_by_pillow(path: Path, pages: list[Any]) -> Array:
+    """Return the pixels of pages whose compression tifffile needs a further package for."""
+    from PIL import Image, ImageSequence
+
+    first = pages[0]
+    # Pillow inverts white-is-zero images and rounds wider types: refused rather than changed.
+    if first.photometric == _WHITE_IS_ZERO or first.dtype not in _PILLOW_DTYPES:
+        raise FormatError(
+            f"{path}: is {first.dtype} compressed as {first.compression.name}, which is not read; "
+            "save it uncompressed"
+        )
+    with quiet("PIL"), quiet_c_code(), Image.open(path, formats=["TIFF"]) as image:
+        pixels = [np.array(frame) for frame in ImageSequence.Iterator(image)]
+    if len(pixels) != len(pages) or any(frame.shape != first.shape for frame in pixels):
+        raise FormatError(f"{path}: is damaged; expected {len(pages)} pages of {first.shape}; save it again")
+    stack = np.stack(pixels) if len(pixels) > 1 else pixels[0]
+    return stack.astype(first.dtype)
+
+
+def write(scan: Scan, path: Path, *, float32: bool) -> None:
+    """Write an image or a volume as uncompressed TIFF, one page a slice along the first axis.
+
+    Parameters
+    ----------
+    scan : Scan
+        Rounded and clipped if its stored dtype is an integer. Resolution and an ASCII description
+        are kept.
+    path : path
+        Where to write.
+    float32 : bool
+        Store float32 instead.
+
+    Raises
+    ------
+    OutputError
+        If it has more than three axes.
+    """
+    import tifffile
+
+    if scan.data.ndim > 3:
+        raise OutputError(f"TIFF cannot store {scan.data.ndim} axes; expected 2 or 3; write NIfTI")
+    source = scan.header if isinstance(scan.header, _Source) else _Source()
+    pixels = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
+    description = source.description
+    if description is not None and "<OME" in description and pixels.dtype != scan.stored_dtype:
+        description = None  # its XML states the old pixel type
+    photometric = source.photometric
+    if source.channels > 1 and not np.issubdtype(pixels.dtype, np.floating):
+        pixels = colour_of(pixels, source.channels)
+    elif source.channels > 1:
+        photometric = _BLACK_IS_ZERO
+    with quiet("tifffile"):
+        tifffile.imwrite(
+            path,
+            pixels,
+            photometric=photometric,
+            extrasamples=("unassalpha",) if source.channels == 4 and photometric == _RGB else None,
+            byteorder=source.byteorder,
+            resolution=source.resolution,
+            resolutionunit=source.resolution_unit,
+            description=description,
+            software=False,
+            metadata=None,
+        )
+
+
+FORMAT = Format("tiff", "TIFF", (".tif", ".tiff"), _recognise, read, write)

@@ -1,0 +1,132 @@
+"""Write a scan in its own format, or say early why that can't be."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from diffdenoise.errors import FormatError, OutputError
+from diffdenoise.scan.atomic import atomic_path
+from diffdenoise.scan.format import Format
+from diffdenoise.scan.registry import format_named, format_of, suffix_of
+from diffdenoise.scan.scan import Scan
+
+
+def check_output(
+    path: str | Path,
+    source_format: str,
+    overwrite: bool,
+    inputs: Sequence[str | Path] = (),
+    *,
+    float32: bool = False,
+) -> None:
+    """Raise an error if a result can't be written to `path`; leave nothing behind.
+
+    To be called before the long work begins.
+
+    Parameters
+    ----------
+    path : str or path
+        Where the result shall go. Missing folders are made when it is written.
+    source_format : str
+        `Scan.format` of the input; the output is of the same format ("array": of any).
+    overwrite : bool
+        Whether a file that is there may be replaced.
+    inputs : sequence of str or path
+        Files that were read; none of them is ever replaced.
+    float32 : bool
+        Whether float32 values are to be stored.
+
+    Raises
+    ------
+    OutputError
+        If the suffix doesn't fit, the file exists or is an input, or the folder can't be written.
+    """
+    path = Path(path)
+    fmt = _output_format(path, source_format)
+    if float32 and not fmt.holds_float:
+        raise OutputError(f"{path}: {fmt.title} holds integers only; leave out float, or convert the input")
+    try:
+        _check_place(path, fmt, overwrite, inputs)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _output_format(path: Path, source_format: str) -> Format:
+    """Return the format of the output's suffix if it is that of the source."""
+    wanted = format_named(source_format)
+    try:
+        fmt = format_of(path)
+    except FormatError as error:
+        if wanted is None:
+            raise OutputError(str(error)) from error
+    else:
+        if wanted in (None, fmt):
+            return fmt
+    raise OutputError(
+        f"{path}: has the wrong suffix for a {wanted.title} image; expected "
+        f"{' or '.join(wanted.suffixes)}; rename the output"
+    )
+
+
+def _check_place(path: Path, fmt: Format, overwrite: bool, inputs: Sequence[str | Path]) -> None:
+    """Raise an error if something at `path` must stay, or its folder can't be written."""
+    if path.is_dir():
+        raise OutputError(
+            f"{path}: is a folder; expected a file name; add one such as /denoised{fmt.suffixes[0]}"
+        )
+    for given in inputs:
+        if path.exists() and Path(given).exists() and path.samefile(given):
+            raise OutputError(
+                f"{path}: is the input itself; expected another name; inputs are never replaced"
+            )
+    # A dangling link is there too: lexists.
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(f"{path}: exists already; choose another name or use --overwrite")
+    _check_folder(path)
+
+
+def _check_folder(path: Path) -> None:
+    """Raise `OutputError` if the file's folder, or its nearest parent that exists, can't be written."""
+    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if not folder.is_dir():
+        raise OutputError(f"{path}: {folder} is not a folder; choose another place")
+    try:
+        # Permission bits say too little (root, read-only disks), so a nameless file is tried.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written to {folder} ({error.strerror}); choose another place"
+        ) from error
+
+
+def write_scan(scan: Scan, path: str | Path, *, float32: bool = False, overwrite: bool = False) -> None:
+    """Write a scan, whole or not at all, in the format, dtype and geometry that it came in.
+
+    Parameters
+    ----------
+    scan : Scan
+        Values in the scan's own units; integers are rounded half to even and clipped.
+    path : str or path
+        Of the scan's own format; for a scan from an array, of any format.
+    float32 : bool
+        Store float32 instead of the scan's stored dtype.
+    overwrite : bool
+        Replace a file that is there.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written there; see `check_output`. Nothing is left behind.
+    """
+    path = Path(path)
+    check_output(path, scan.format, overwrite, float32=float32)
+    if scan.data.dtype.kind == "f" and not np.isfinite(scan.data).all():
+        raise OutputError(f"{path}: not written: the result holds NaN or infinity; denoise again")
+    with atomic_path(path, suffix_of(path)) as temporary:
+        format_of(path).write(scan, temporary, float32=float32)

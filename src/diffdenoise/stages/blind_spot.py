@@ -1,0 +1,119 @@
+"""Stage 1: hide pixels, and learn each pixel's mean and variance from what is left."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from diffdenoise.stages.filters import gaussian_kernel, smooth
+from diffdenoise.stages.intensities import signed, unsigned
+
+#: Lowest variance the loss accepts, (0.2 % of the intensity range) squared: below the rounding of
+#: 8-bit images, so only a flat background gets there.
+_VARIANCE_FLOOR = 4e-6
+#: Logarithm of the variance that an untrained network predicts: a std of 13 % of the range.
+_LOG_VARIANCE_START = -4.0
+
+
+def random_mask(like: Tensor, share: Tensor | float, width: int, generator: torch.Generator) -> Tensor:
+    """Draw a set of pixels that are far enough apart to be hidden together.
+
+    Parameters
+    ----------
+    like : Tensor (batch, 1, height, width)
+        Gives shape and device.
+    share : float or Tensor (batch, 1, 1, 1)
+        Share of pixels that end up hidden, their neighbourhoods included.
+    width : int
+        Odd side of the neighbourhood hidden with each pixel.
+    generator : torch.Generator
+        On the CPU, so that every device draws the same pixels.
+
+    Returns
+    -------
+    Tensor of bool (batch, 1, height, width)
+    """
+    uniform = torch.rand(like.shape, generator=generator)
+    return (uniform < torch.as_tensor(share) / width**2).to(like.device)
+
+
+def fill(centre: Tensor, mask: Tensor, width: int) -> Tensor:
+    """Replace pixels, and the neighbourhood their noise is correlated with, from what is visible.
+
+    Parameters
+    ----------
+    centre : Tensor (batch, 1, height, width)
+        Noisy slice.
+    mask : Tensor of bool, same shape
+        Pixels to hide.
+    width : int
+        Odd side of the neighbourhood to hide with each of them; 1 for independent noise.
+
+    Returns
+    -------
+    Tensor, same shape
+        Gaussian-weighted mean of visible pixels at the hidden places, the input elsewhere.
+    """
+    # Single precision whatever the networks run in: these are intensities, not features.
+    with torch.autocast(centre.device.type, enabled=False):
+        return _fill(centre.float(), mask, width)
+
+
+def _fill(centre: Tensor, mask: Tensor, width: int) -> Tensor:
+    hidden = mask.to(centre.dtype)
+    if width > 1:
+        hidden = functional.max_pool2d(hidden, width, stride=1, padding=width // 2)
+    visible = 1 - hidden
+    kernel = gaussian_kernel(0.5 * (width + 1), centre.device)
+    weighted = smooth(centre * visible, kernel, kernel)
+    weight = smooth(visible, kernel, kernel)
+    # Where a whole neighbourhood is hidden, the mean of all that is visible.
+    overall = (centre * visible).sum((2, 3), keepdim=True) / visible.sum((2, 3), keepdim=True).clamp_min(1)
+    interpolated = torch.where(weight > 1e-3, weighted / weight.clamp_min(1e-3), overall)
+    return torch.where(hidden > 0, interpolated, centre)
+
+
+def predict(network: nn.Module, noisy: Tensor, blind_spot: int) -> tuple[Tensor, Tensor]:
+    """Predict each pixel's mean and variance from its surroundings.
+
+    Parameters
+    ----------
+    network : BlindSpotNet
+        (signed intensities, blind spot) to (mean, log-variance).
+    noisy : Tensor (batch, channels, height, width)
+        Slice and neighbours, scaled intensities.
+    blind_spot : int
+        Odd side in pixels of the unseen square.
+
+    Returns
+    -------
+    mean, variance : Tensor (batch, 1, height, width)
+        Of the noisy pixel given its surroundings, scaled intensities (squared).
+    """
+    mean, log_variance = network(signed(noisy), blind_spot)
+    logarithm = (log_variance.float() + _LOG_VARIANCE_START).clamp(-12.0, 3.0)
+    return unsigned(mean.float()), logarithm.exp() + _VARIANCE_FLOOR
+
+
+def loss(mean: Tensor, variance: Tensor, noisy: Tensor, weight: Tensor) -> Tensor:
+    """Gaussian negative log-likelihood, tempered so that uncertain pixels keep their share.
+
+    Parameters
+    ----------
+    mean, variance, noisy : Tensor (batch, 1, height, width)
+        Prediction and the pixel that it is for.
+    weight : Tensor, same shape
+        1 where the pixel counts, 0 elsewhere.
+
+    Returns
+    -------
+    Tensor ()
+
+    References
+    ----------
+    Laine et al. 2019, equation 6; the factor variance**0.5 without gradient is the beta-NLL of
+    Seitzer et al. 2022, equation 5, with beta 0.5.
+    """
+    nll = (noisy - mean) ** 2 / variance + variance.log()
+    return (weight * variance.detach().sqrt() * nll).sum() / weight.sum().clamp_min(1)

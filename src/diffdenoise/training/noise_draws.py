@@ -1,0 +1,65 @@
+"""Draw noise like the scan's own, for the losses and estimates that need it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from diffdenoise.noise.model import NoiseModel
+from diffdenoise.stages.filters import gaussian_kernel, smooth
+
+#: Std in pixels of the blur that tells the local brightness from a noisy slice.
+_BRIGHTNESS_BLUR_PX = 1.5
+
+
+class NoiseDraws:
+    """A noise model on a device.
+
+    Parameters
+    ----------
+    model : NoiseModel
+        Level by brightness, and correlation.
+    device : torch.device
+        Where the noise is wanted.
+    """
+
+    def __init__(self, model: NoiseModel, device: torch.device) -> None:
+        self._device = device
+        self._knots = torch.tensor(model.brightness, device=device)
+        self._stds = torch.tensor(model.stds, device=device)
+        self._constant = model.is_constant
+        down, right = model.correlation_px
+        self._down, self._right = gaussian_kernel(down, device), gaussian_kernel(right, device)
+        self._blur = gaussian_kernel(_BRIGHTNESS_BLUR_PX, device)
+
+    def std(self, centre: Tensor) -> Tensor:
+        """Noise std at each pixel of noisy slices (batch, 1, height, width)."""
+        if self._constant:
+            return self._stds[:1].reshape(1, 1, 1, 1)
+        with torch.autocast(centre.device.type, enabled=False):
+            brightness = smooth(centre, self._blur, self._blur) / smooth(
+                torch.ones_like(centre[:1]), self._blur, self._blur
+            )
+        return _interpolate(brightness, self._knots, self._stds)
+
+    def unit(self, shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
+        """Draw noise of unit variance with the model's correlation, (batch, 1, height, width)."""
+        batch, channels, height, width = shape
+        reach_down, reach_right = len(self._down) // 2, len(self._right) // 2
+        white = torch.randn(
+            batch, channels, height + 2 * reach_down, width + 2 * reach_right, generator=generator
+        ).to(self._device)
+        if not (reach_down or reach_right):
+            return white
+        with torch.autocast(self._device.type, enabled=False):
+            # Drawn wider by the kernels' reach and cropped, so that the variance is 1 up to the edge.
+            coloured = smooth(white, self._down / self._down.norm(), self._right / self._right.norm())
+        return coloured[..., reach_down : reach_down + height, reach_right : reach_right + width]
+
+
+def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """Piecewise linear, constant beyond the ends."""
+    upper = torch.searchsorted(knots, x.clamp(knots[0], knots[-1]).contiguous()).clamp(1, len(knots) - 1)
+    low, high = knots[upper - 1], knots[upper]
+    part = ((x - low) / (high - low)).clamp(0, 1)
+    return torch.lerp(values[upper - 1], values[upper], part)

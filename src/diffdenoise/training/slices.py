@@ -1,0 +1,126 @@
+"""All slices of a data set, whatever their sizes, and random patches from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffdenoise.errors import SettingsError
+from diffdenoise.types import Stack
+
+
+def neighbour_index(position: int, offset: int, count: int) -> int:
+    """Return the slice at `position + offset`, mirrored to the other side beyond the stack's ends.
+
+    Never the slice itself: its own noise must not come back as if it were a neighbour's.
+    """
+    index = position + offset
+    return index if 0 <= index < count else position - offset
+
+
+class Slices:
+    """Stacks of slices in scaled intensities, addressed by one running number.
+
+    Parameters
+    ----------
+    stacks : sequence of float32 arrays (slices, height, width)
+        One stack a volume; sizes may differ.
+    neighbours : int
+        Slices on either side that go with each slice.
+
+    Raises
+    ------
+    SettingsError
+        If a stack has too few slices for that many neighbours.
+    """
+
+    def __init__(self, stacks: Sequence[Stack], neighbours: int) -> None:
+        for stack in stacks:
+            if len(stack) < 2 * neighbours:
+                raise SettingsError(
+                    f"data.neighbours is {neighbours}, but a volume has {len(stack)} slice(s) only; "
+                    f"set data.neighbours=0"
+                )
+        self.neighbours = neighbours
+        self._stacks = [torch.from_numpy(np.ascontiguousarray(stack, dtype=np.float32)) for stack in stacks]
+        self._places = [(s, k) for s, stack in enumerate(stacks) for k in range(len(stack))]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def channels(self) -> int:
+        """Channels of one item: the slice and its neighbours."""
+        return 1 + 2 * self.neighbours
+
+    @property
+    def smallest_side(self) -> int:
+        """Smallest height or width in pixels."""
+        return min(min(stack.shape[1:]) for stack in self._stacks)
+
+    def size(self, number: int) -> tuple[int, int]:
+        """Height and width of one slice in pixels."""
+        height, width = self._stacks[self._places[number][0]].shape[1:]
+        return height, width
+
+    def whole(self, number: int) -> Tensor:
+        """One slice with its neighbours, (1, channels, height, width), the slice itself first."""
+        return torch.stack(self._channel_views(number))[None]
+
+    def _channel_views(self, number: int) -> list[Tensor]:
+        stack_number, position = self._places[number]
+        stack = self._stacks[stack_number]
+        offsets = [step * side for step in range(1, self.neighbours + 1) for side in (-1, 1)]
+        return [stack[position]] + [
+            stack[neighbour_index(position, offset, len(stack))] for offset in offsets
+        ]
+
+    def patches(
+        self,
+        generator: torch.Generator,
+        count: int,
+        side: int,
+        targets: dict[int, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Draw random patches, each turned and mirrored at random.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Source of the draws.
+        count, side : int
+            Patches, and their side in pixels (smaller where an image is smaller).
+        targets : dict of slice number to Tensor (height, width), optional
+            Draw only from these slices, and cut the same patch from their targets.
+
+        Returns
+        -------
+        noisy : Tensor (count, channels, side, side)
+        target : Tensor (count, 1, side, side) or None
+        """
+        side = min(side, self.smallest_side)
+        numbers = sorted(targets) if targets is not None else range(len(self))
+        chosen = torch.randint(len(numbers), (count,), generator=generator).tolist()
+        draws = torch.rand(count, 2, generator=generator).tolist()
+        turns = torch.randint(8, (count,), generator=generator).tolist()
+        noisy = []
+        clean = []
+        for which, (down, right), turn in zip(chosen, draws, turns, strict=True):
+            number = numbers[which]
+            height, width = self.size(number)
+            top, left = int(down * (height - side + 1)), int(right * (width - side + 1))
+            window = (slice(top, top + side), slice(left, left + side))
+            cut = torch.stack([view[window] for view in self._channel_views(number)])
+            noisy.append(_turn(cut, turn))
+            if targets is not None:
+                clean.append(_turn(targets[number][window][None], turn))
+        return torch.stack(noisy), torch.stack(clean) if targets is not None else None
+
+
+def _turn(patch: Tensor, turn: int) -> Tensor:
+    """One of the eight rotations and reflections of a square (channels, side, side)."""
+    patch = torch.rot90(patch, turn % 4, (1, 2))
+    return patch.flip(2) if turn >= 4 else patch

@@ -1,0 +1,142 @@
+"""The loss of one training step in each stage, as a function of the step's number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from diffdenoise.config import Settings
+from diffdenoise.stages import blind_spot, diffusion, distil
+from diffdenoise.training.fit import LossOf
+from diffdenoise.training.noise_draws import NoiseDraws
+from diffdenoise.training.randomness import generator
+from diffdenoise.training.slices import Slices
+
+#: condition_of(noisy) -> condition, (batch, 1, height, width).
+ConditionOf = Callable[[Tensor], Tensor]
+
+#: Smallest and largest share of pixels replaced in a filled patch of stage 1.
+_FILLED_SHARE = (0.05, 0.40)
+
+
+@dataclass(frozen=True)
+class StepData:
+    """What every step draws from."""
+
+    slices: Slices
+    settings: Settings
+    device: torch.device
+
+    def patches(
+        self, step_generator: torch.Generator, targets: dict[int, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """One batch of patches on the device."""
+        data = self.settings.data
+        noisy, target = self.slices.patches(step_generator, data.batch, data.patch, targets)
+        noisy = noisy.to(self.device, memory_format=torch.channels_last)
+        return noisy, None if target is None else target.to(self.device)
+
+
+def with_centre(noisy: Tensor, centre: Tensor) -> Tensor:
+    """Replace the slice itself and keep its neighbours, (batch, channels, height, width)."""
+    return torch.cat([centre, noisy[:, 1:]], dim=1)
+
+
+def blind_spot_loss(data: StepData, network: nn.Module, blind: int, noise_std: float) -> LossOf:
+    """Stage 1: likelihood of the noisy pixels; in filled patches, of the hidden ones alone.
+
+    A filled value is a mean of visible pixels, so it would tell the network about those.
+    """
+    settings = data.settings
+
+    def loss_of(step: int) -> Tensor:
+        draws = generator(settings.seed, "blind-spot", step)
+        noisy, _ = data.patches(draws)
+        centre = noisy[:, :1]
+        filled = torch.rand(len(noisy), 1, 1, 1, generator=draws) < settings.stage1.filled_patches
+        low, high = _FILLED_SHARE
+        share = (low + (high - low) * torch.rand(len(noisy), 1, 1, 1, generator=draws)) * filled
+        mask = blind_spot.random_mask(centre, share, blind, draws)
+        seen = with_centre(noisy, blind_spot.fill(centre, mask, blind))
+        weight = torch.where(filled.to(mask.device), mask, True).float()
+        mean, variance = blind_spot.predict(network, seen, blind)
+        return blind_spot.loss(mean, variance, centre, weight) / noise_std
+
+    return loss_of
+
+
+def diffusion_loss(
+    data: StepData,
+    network: nn.Module,
+    condition_of: ConditionOf,
+    blind: int,
+    residual_std: float,
+    purpose: str,
+) -> LossOf:
+    """Stage 2: denoising loss of the residual, on the pixels hidden from the condition.
+
+    `condition_of` runs without gradient. Not jointly blind, all pixels count and none is hidden.
+    """
+    settings = data.settings
+
+    def loss_of(step: int) -> Tensor:
+        draws = generator(settings.seed, purpose, step)
+        noisy, _ = data.patches(draws)
+        centre = noisy[:, :1]
+        if settings.stage2.jointly_blind:
+            mask = blind_spot.random_mask(centre, settings.stage2.hidden_share, blind, draws)
+            seen = with_centre(noisy, blind_spot.fill(centre, mask, blind))
+            weight = mask.float()
+        else:
+            seen, weight = noisy, torch.ones_like(centre)
+        with torch.no_grad():
+            condition = condition_of(seen)
+        sigma = diffusion.draw_sigmas(len(noisy), residual_std, draws).to(data.device)
+        noise = torch.randn(centre.shape, generator=draws).to(data.device)
+        return diffusion.loss(
+            network,
+            centre - condition,
+            noise,
+            sigma,
+            diffusion.context_of(condition, noisy),
+            weight,
+            residual_std,
+        )
+
+    return loss_of
+
+
+def distillation_loss(
+    data: StepData, student: nn.Module, targets: dict[int, Tensor], noise_std: float, purpose: str
+) -> LossOf:
+    """Stage 3: distance of the student's output to the teacher's, in units of the noise's variance."""
+    settings = data.settings
+
+    def loss_of(step: int) -> Tensor:
+        noisy, target = data.patches(generator(settings.seed, purpose, step), targets)
+        if target is None:
+            raise ValueError("distillation_loss: no targets were given")
+        return distil.squared_distance(distil.denoise(student, noisy), target) / noise_std**2
+
+    return loss_of
+
+
+def refinement_loss(
+    data: StepData, student: nn.Module, noise: NoiseDraws, noise_std: float, purpose: str
+) -> LossOf:
+    """Stage 3, after distillation: an unbiased risk on the noisy scan itself."""
+    settings = data.settings
+
+    def loss_of(step: int) -> Tensor:
+        draws = generator(settings.seed, purpose, step)
+        noisy, _ = data.patches(draws)
+        centre = noisy[:, :1]
+        unit = noise.unit(centre.shape, draws)
+        source, target = distil.recorrupt(centre, unit, noise.std(centre), settings.stage3.alpha)
+        output = distil.denoise(student, with_centre(noisy, source))
+        return distil.squared_distance(output, target) / noise_std**2
+
+    return loss_of

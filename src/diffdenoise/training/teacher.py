@@ -1,0 +1,150 @@
+"""Stage 2 at work: estimates of whole slices from the diffusion model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from diffdenoise.config import Sampling, Stage3
+from diffdenoise.stages import blind_spot, diffusion, posterior, sampler
+from diffdenoise.training.hardware import Hardware
+from diffdenoise.training.noise_draws import NoiseDraws
+from diffdenoise.training.randomness import generator
+
+#: predict(noisy) -> mean and variance of each pixel given its surroundings.
+PredictOf = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class Teacher:
+    """The diffusion model with its condition, as estimators of one slice at a time.
+
+    Parameters
+    ----------
+    network : Module
+        F of the diffusion model.
+    condition_of : callable
+        noisy (1, channels, height, width) to condition (1, 1, height, width).
+    variance_of : callable
+        noisy to the variance of each pixel given its surroundings, for the fusion.
+    residual_std : float
+        Std of noisy - condition in training.
+    sampling : Sampling
+        Pairs, nodes and noise levels.
+    noise : NoiseDraws
+        The scan's noise.
+    noise_std : float
+        Its typical level, scaled intensities.
+    hardware : Hardware
+        Device and precision.
+    seed : int
+        Seed of the starting noises, which depend on it and on the slice's number alone.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        condition_of: Callable[[Tensor], Tensor],
+        variance_of: Callable[[Tensor], Tensor],
+        *,
+        residual_std: float,
+        sampling: Sampling,
+        noise: NoiseDraws,
+        noise_std: float,
+        hardware: Hardware,
+        seed: int,
+    ) -> None:
+        self._network = network
+        self._condition_of = condition_of
+        self._variance_of = variance_of
+        self._residual_std = residual_std
+        self._sampling = sampling
+        self._noise = noise
+        self._noise_std = noise_std
+        self._hardware = hardware
+        self._seed = seed
+        self._sigmas = sampler.sigma_grid(
+            sampling.nodes, sampling.sigma_min * residual_std, sampling.sigma_max * residual_std
+        )
+
+    @torch.no_grad()
+    def condition(self, noisy: Tensor) -> Tensor:
+        """The condition alone (in the first round: the blind-spot network's output)."""
+        with self._hardware.autocast():
+            return self._condition_of(noisy)
+
+    @torch.no_grad()
+    def random_samples(self, noisy: Tensor, number: int, count: int) -> Tensor:
+        """Average of `count` independent samples: 1 is a plain sample, 2 the paper's comparison."""
+        condition = self.condition(noisy)
+        denoiser = self._denoiser(noisy, condition)
+        samples = [
+            sampler.heun(denoiser, noise, self._sigmas)
+            for noise in self._starts(condition, number, count, "sample")
+        ]
+        return condition + torch.stack(samples).mean(0)
+
+    @torch.no_grad()
+    def one_step(self, noisy: Tensor) -> Tensor:
+        """E[noisy | condition] in one network call, from zero noise at the highest level."""
+        condition = self.condition(noisy)
+        return condition + sampler.one_step(self._denoiser(noisy, condition), condition, self._sigmas[0])
+
+    @torch.no_grad()
+    def srds(self, noisy: Tensor, number: int) -> Tensor:
+        """Stabilised reverse diffusion sampling: the symmetric pairs' average."""
+        condition = self.condition(noisy)
+        starts = self._starts(condition, number, self._sampling.pairs, "pair")
+        return condition + sampler.symmetric_pairs(self._denoiser(noisy, condition), starts, self._sigmas)
+
+    @torch.no_grad()
+    def fuse(self, noisy: Tensor, estimate: Tensor) -> Tensor:
+        """Give the noisy pixel back to an estimate that was made without it."""
+        with self._hardware.autocast():
+            variance = self._variance_of(noisy)
+        return posterior.fuse(noisy[:, :1], estimate, variance, self._noise.std(noisy[:, :1]))
+
+    @torch.no_grad()
+    def corrected(self, noisy: Tensor, number: int, draws: int, alpha: float) -> Tensor:
+        """Recorruption-corrected posterior mean, averaged over `draws`."""
+        condition = self.condition(noisy)
+        source = generator(self._seed, "recorruption", number)
+        noises = (self._noise.unit(condition.shape, source) for _ in range(draws))
+        return condition + posterior.recorruption_corrected(
+            self._denoiser(noisy, condition), noisy[:, :1] - condition, noises, self._noise_std, alpha
+        )
+
+    def target(
+        self, noisy: Tensor, number: int, kind: Literal["srds", "fusion", "corrected"], stage3: Stage3
+    ) -> Tensor:
+        """What the student is to learn for one slice, (1, 1, height, width)."""
+        if kind == "corrected":
+            return self.corrected(noisy, number, stage3.draws, stage3.alpha)
+        estimate = self.srds(noisy, number)
+        return self.fuse(noisy, estimate) if kind == "fusion" else estimate
+
+    def _starts(self, like: Tensor, number: int, count: int, purpose: str) -> list[Tensor]:
+        source = generator(self._seed, purpose, number)
+        return [torch.randn(like.shape, generator=source).to(like.device) for _ in range(count)]
+
+    def _denoiser(self, noisy: Tensor, condition: Tensor) -> sampler.Denoiser:
+        context = diffusion.context_of(condition, noisy)
+
+        def denoiser(z: Tensor, sigma: float) -> Tensor:
+            repeated = context.repeat(len(z) // len(context), 1, 1, 1)
+            levels = torch.full((len(z),), sigma, device=z.device)
+            with self._hardware.autocast():
+                return diffusion.denoise(self._network, z, levels, repeated, self._residual_std)
+
+        return denoiser
+
+
+def blind_predictor(network: nn.Module, side: int) -> PredictOf:
+    """Stage 1's network as a function of the noisy slice."""
+
+    def predict(noisy: Tensor) -> tuple[Tensor, Tensor]:
+        return blind_spot.predict(network, noisy, side)
+
+    return predict

@@ -1,0 +1,156 @@
+"""The folder in which a run keeps its state, so that it can go on after any stop."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from diffdenoise._version import __version__
+from diffdenoise.config import Settings, Steps
+from diffdenoise.errors import ModelError, OutputError
+from diffdenoise.training.checkpoint_io import save_json, save_tensors
+
+_STATE = "state.json"
+
+
+class Workspace:
+    """State of an unfinished run: which stages are done, their weights and figures.
+
+    Parameters
+    ----------
+    folder : Path
+        `work` inside the model folder.
+    state : dict
+        Contents of its `state.json`.
+    """
+
+    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+        self.folder = folder
+        self._state = state
+
+    @classmethod
+    def open(cls, folder: Path, settings: Settings, fingerprint: str, *, resume: bool) -> Workspace:
+        """Begin a run in `folder`, or go on with the one that is there.
+
+        Raises
+        ------
+        OutputError
+            If a run is there and `resume` is False, or the folder can't be made.
+        ModelError
+            If there is none to resume, or it had other data or settings.
+        """
+        path = folder / _STATE
+        wanted = settings.model_dump(mode="json")
+        if resume:
+            if not path.is_file():
+                raise ModelError(f"{folder.parent}: holds no unfinished training; leave out --resume")
+            state = json.loads(path.read_text(encoding="utf-8"))
+            if state["fingerprint"] != fingerprint:
+                raise ModelError(f"{folder.parent}: was begun on other scans; give the same ones to --resume")
+            changed = [key for key in wanted if state["settings"].get(key) != wanted[key]]
+            if changed:
+                raise ModelError(
+                    f"{folder.parent}: was begun with another {', '.join(changed)}; resume with the same"
+                )
+            return cls(folder, state)
+        if path.exists():
+            raise OutputError(
+                f"{folder.parent}: holds an unfinished training; go on with --resume, or delete the folder"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder.parent}: cannot be made ({error.strerror})") from error
+        workspace = cls(
+            folder,
+            {
+                "version": __version__,
+                "fingerprint": fingerprint,
+                "settings": wanted,
+                "spent_s": 0.0,
+                "stages": {},
+                "figures": {},
+            },
+        )
+        workspace.save()
+        return workspace
+
+    def save(self) -> None:
+        """Write the state."""
+        save_json(self._state, self.folder / _STATE)
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds spent on finished stages."""
+        return float(self._state["spent_s"])
+
+    def spend(self, seconds: float) -> None:
+        """Add seconds that were spent outside of the stages."""
+        self._state["spent_s"] += seconds
+        self.save()
+
+    @property
+    def stages(self) -> dict[str, dict[str, Any]]:
+        """Record of each finished stage: steps, seconds, losses."""
+        return dict(self._state["stages"])
+
+    def is_done(self, stage: str) -> bool:
+        """Whether a stage is finished."""
+        return stage in self._state["stages"]
+
+    def steps_done(self) -> dict[str, Steps]:
+        """Steps of each finished stage, as a schedule that repeats them."""
+        return {name: Steps(**record["steps"]) for name, record in self._state["stages"].items()}
+
+    def finish(
+        self, stage: str, network: nn.Module | None, steps: Steps, spent_s: float, **record: Any
+    ) -> None:
+        """Note that a stage is finished; its weights go first, so that the note is never wrong."""
+        if network is not None:
+            save_tensors(network.state_dict(), self.weights(stage))
+        self._state["stages"][stage] = {"steps": steps.model_dump(), **record}
+        self._state["spent_s"] = spent_s
+        self.save()
+        shutil.rmtree(self.stage_folder(stage), ignore_errors=True)
+
+    def weights(self, stage: str) -> Path:
+        """Path of a finished stage's weights."""
+        return self.folder / f"{stage}.safetensors"
+
+    def load(self, stage: str, network: nn.Module) -> None:
+        """Put a finished stage's weights into `network`."""
+        network.load_state_dict(load_file(self.weights(stage)))
+
+    def stage_folder(self, stage: str) -> Path:
+        """Folder of a running stage's checkpoints."""
+        return self.folder / stage
+
+    def figure(self, name: str) -> Any:
+        """A figure kept earlier, or None."""
+        return self._state["figures"].get(name)
+
+    def keep(self, name: str, value: Any) -> None:
+        """Keep a figure (numbers, lists) for the rest of the run."""
+        self._state["figures"][name] = value
+        self.save()
+
+    def target(self, turn: str, number: int) -> Tensor | None:
+        """A cached target (height, width), or None."""
+        path = self.folder / f"targets{turn}" / f"{number}.safetensors"
+        return load_file(path)["target"] if path.is_file() else None
+
+    def keep_target(self, turn: str, number: int, target: Tensor) -> None:
+        """Cache the target of one slice."""
+        folder = self.folder / f"targets{turn}"
+        folder.mkdir(exist_ok=True)
+        save_tensors({"target": target.to(torch.float32)}, folder / f"{number}.safetensors")
+
+    def remove(self) -> None:
+        """Delete the whole state."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,289 @@
+"""PSNR, SSIM and RMSE against a reference, per slice and in all.
+
+The three share one definition of "range": the 99.5th minus the 0.5th percentile of the reference, the
+same share of the intensities that noise levels in percent refer to. Nothing is clipped or fitted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diffdenoise.errors import IntensityError, ShapeError
+from diffdenoise.scan.read import from_array
+from diffdenoise.scan.slices import choose_axis, to_stacks
+
+#: Side in pixels of SSIM's Gaussian window (std 1.5 pixels, cut at 3.5 std), as Wang et al. 2004.
+SSIM_WINDOW = 11
+SSIM_STD = 1.5
+#: Percentiles of the reference between which its intensity range lies.
+RANGE_PERCENTILES = (0.5, 99.5)
+# Slices whose SSIM is computed at a time: 5 filtered float64 copies of each are alive at once.
+_SLICES_AT_ONCE = 16
+
+_Stack = NDArray[np.float64]
+_Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How near one image comes to its reference.
+
+    Attributes
+    ----------
+    psnr_db : float
+        Peak signal-to-noise ratio in dB, the peak being the reference's range; inf if identical,
+        nan if the mask leaves nothing.
+    ssim : float
+        Structural similarity; nan if the mask leaves nothing further than 5 pixels from the border.
+    rmse : float
+        Root of the mean squared error, in the reference's units; nan if the mask leaves nothing.
+    """
+
+    psnr_db: float
+    ssim: float
+    rmse: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the scores for JSON: None for what is not finite."""
+        return {
+            "psnr_db": _finite(self.psnr_db),
+            "ssim": _finite(self.ssim),
+            "rmse": _finite(self.rmse),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a denoised scan, and of the noisy one it came from.
+
+    Attributes
+    ----------
+    data_range : float
+        The peak in PSNR and SSIM, in the reference's units.
+    axis : int or None
+        Array axis along which slices were taken; None for a single image.
+    voxels : int
+        Voxels compared.
+    denoised, noisy : Scores
+        Over all voxels; `noisy` is None if no noisy scan was given.
+    denoised_slices, noisy_slices : tuple of Scores
+        Slice by slice, volume after volume for a series; `noisy_slices` is empty without a noisy scan.
+    """
+
+    data_range: float
+    axis: int | None
+    voxels: int
+    denoised: Scores
+    noisy: Scores | None
+    denoised_slices: tuple[Scores, ...]
+    noisy_slices: tuple[Scores, ...]
+
+    @property
+    def psnr_gain_db(self) -> float | None:
+        """PSNR of the denoised minus that of the noisy scan, in dB; None without a noisy scan."""
+        return None if self.noisy is None else self.denoised.psnr_db - self.noisy.psnr_db
+
+    @property
+    def ssim_gain(self) -> float | None:
+        """SSIM of the denoised minus that of the noisy scan; None without a noisy scan."""
+        return None if self.noisy is None else self.denoised.ssim - self.noisy.ssim
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything for JSON: None for what is not finite or was not asked for."""
+        return {
+            "data_range": self.data_range,
+            "data_range_is": "99.5th minus 0.5th percentile of the reference",
+            "axis": self.axis,
+            "voxels": self.voxels,
+            "denoised": self.denoised.as_dict(),
+            "noisy": None if self.noisy is None else self.noisy.as_dict(),
+            "psnr_gain_db": _finite(self.psnr_gain_db),
+            "ssim_gain": _finite(self.ssim_gain),
+            "slices": [
+                {
+                    "slice": index,
+                    "denoised": scores.as_dict(),
+                    "noisy": self.noisy_slices[index].as_dict() if self.noisy_slices else None,
+                }
+                for index, scores in enumerate(self.denoised_slices)
+            ],
+        }
+
+
+def evaluate(
+    denoised: ArrayLike,
+    reference: ArrayLike,
+    noisy: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    axis: int | None = None,
+    data_range: float | None = None,
+) -> Evaluation:
+    """Compare a denoised scan, and the noisy one if given, with a reference.
+
+    Parameters
+    ----------
+    denoised, reference : array, (h, w), (x, y, z) or (x, y, z, t)
+        Real values in the same units.
+    noisy : array of the same shape, optional
+        What `denoised` was made from; gives the gains.
+    mask : array of the same shape, or (x, y, z) for a series, optional
+        Nonzero inside the region to compare.
+    axis : int, optional
+        Axis along which the slices lie; None: chosen as for denoising an array.
+    data_range : float, optional
+        Peak for PSNR and SSIM in the reference's units; None: the 99.5th minus the 0.5th percentile
+        of the whole reference (mask or not).
+
+    Returns
+    -------
+    Evaluation
+        PSNR is taken over all voxels (inside the mask), not averaged over slices. SSIM is computed
+        in each slice with a Gaussian window (11 x 11 pixels, std 1.5) and averaged over all places
+        (inside the mask) where the window fits into the slice. Nothing is clipped.
+
+    Raises
+    ------
+    ShapeError
+        If shapes differ, or slices are smaller than the window.
+    SettingsError
+        If `axis` isn't an axis in space.
+    IntensityError
+        If a value is not finite, the reference has no range or the mask is empty.
+
+    References
+    ----------
+    Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE
+    Trans. Image Process. 13 (2004), eq. 13.
+    """
+    truth = np.asarray(reference)
+    if truth.ndim not in (2, 3, 4):
+        raise ShapeError(f"reference: found {truth.ndim} dimensions, expected 2, 3 or 4")
+    images = {"denoised": np.asarray(denoised)}
+    if noisy is not None:
+        images["noisy"] = np.asarray(noisy)
+    for name, image in [*images.items(), ("reference", truth)]:
+        if image.shape != truth.shape:
+            raise ShapeError(
+                f"{name}: found shape {_by(image.shape)}, expected the reference's {_by(truth.shape)};"
+                " give scans of the same geometry"
+            )
+        if not np.isfinite(image).all():
+            raise IntensityError(f"{name}: holds NaN or infinity; expected finite values")
+    axis = choose_axis(from_array(truth, "reference"), axis)
+    inside = _mask(mask, truth.shape)
+    if data_range is None:
+        low, high = np.percentile(truth, RANGE_PERCENTILES)
+        data_range = float(high - low)
+    if not data_range > 0:
+        raise IntensityError("reference: has no intensity range, so PSNR has no meaning; give a true image")
+
+    truth_slices: _Stack = _slices(truth, axis).astype(np.float64)
+    inside_slices: _Mask = _slices(inside, axis)
+    if min(truth_slices.shape[1:]) < SSIM_WINDOW:
+        raise ShapeError(
+            f"found slices of {_by(truth_slices.shape[1:])} pixels, expected at least"
+            f" {SSIM_WINDOW}x{SSIM_WINDOW} for SSIM; choose another --axis"
+        )
+    scored = {
+        name: _score(_slices(image, axis).astype(np.float64), truth_slices, inside_slices, data_range)
+        for name, image in images.items()
+    }
+    noisy_scores, noisy_slices = scored.get("noisy", (None, ()))
+    return Evaluation(
+        data_range=data_range,
+        axis=axis,
+        voxels=int(inside_slices.sum()),
+        denoised=scored["denoised"][0],
+        noisy=noisy_scores,
+        denoised_slices=scored["denoised"][1],
+        noisy_slices=noisy_slices,
+    )
+
+
+def _mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> _Mask:
+    """Return the mask as booleans of `shape`; everything without a mask."""
+    if mask is None:
+        return np.ones(shape, dtype=bool)
+    inside: _Mask = np.asarray(mask) != 0
+    if len(shape) == 4 and inside.shape == shape[:3]:
+        inside = np.repeat(inside[..., None], shape[3], axis=3)
+    if inside.shape != shape:
+        raise ShapeError(
+            f"mask: found shape {_by(inside.shape)}, expected the reference's {_by(shape)};"
+            " give a mask of the same geometry"
+        )
+    if not inside.any():
+        raise IntensityError("mask: is zero everywhere; expected nonzero values inside the region")
+    return inside
+
+
+def _slices(data: NDArray[Any], axis: int | None) -> NDArray[Any]:
+    """Return all slices (n, h, w), volume after volume."""
+    return np.concatenate(to_stacks(data, axis))
+
+
+def _score(
+    image: _Stack, truth: _Stack, inside: _Mask, data_range: float
+) -> tuple[Scores, tuple[Scores, ...]]:
+    """Return the scores in all and slice by slice."""
+    squared = np.where(inside, (image - truth) ** 2, 0.0).sum(axis=(1, 2))
+    counts = inside.sum(axis=(1, 2))
+    border = SSIM_WINDOW // 2
+    inner = inside[:, border:-border, border:-border]
+    similarity = np.where(inner, _ssim_maps(image / data_range, truth / data_range), 0.0).sum(axis=(1, 2))
+    places = inner.sum(axis=(1, 2))
+
+    def scores(error: float, count: int, alike: float, seen: int) -> Scores:
+        mean_square = error / count if count else math.nan
+        return Scores(
+            psnr_db=_psnr_db(mean_square, data_range),
+            ssim=alike / seen if seen else math.nan,
+            rmse=math.sqrt(mean_square) if count else math.nan,
+        )
+
+    rows = zip(squared, counts, similarity, places, strict=True)
+    each = tuple(scores(float(e), int(c), float(a), int(p)) for e, c, a, p in rows)
+    whole = scores(float(squared.sum()), int(counts.sum()), float(similarity.sum()), int(places.sum()))
+    return whole, each
+
+
+def _psnr_db(mean_square: float, data_range: float) -> float:
+    """Return PSNR in dB; inf for no error, nan for no voxel."""
+    if mean_square == 0:
+        return math.inf
+    return 10 * math.log10(data_range**2 / mean_square) if mean_square > 0 else math.nan
+
+
+def _ssim_maps(image: _Stack, truth: _Stack) -> _Stack:
+    """Return SSIM at every place where the window fits; the inputs have range 1."""
+    import torch
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    border = SSIM_WINDOW // 2
+    maps = []
+    for start in range(0, len(truth), _SLICES_AT_ONCE):
+        part = slice(start, start + _SLICES_AT_ONCE)
+        _, full = structural_similarity_index_measure(
+            torch.from_numpy(image[part, None]),
+            torch.from_numpy(truth[part, None]),
+            sigma=SSIM_STD,
+            data_range=1.0,
+            return_full_image=True,
+        )
+        # Wang et al. leave out the border, where the window would need invented pixels.
+        maps.append(full[:, 0, border:-border, border:-border].numpy())
+    return np.concatenate(maps)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    """Return a shape as 256x256x18."""
+    return "x".join(map(str, shape))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,88 @@
+"""The command as a whole: version, help, faults, and `python -m diffdenoise`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from diffdenoise._version import __version__
+from diffdenoise.cli import info as info_module
+
+from .conftest import Outcome
+
+Run = Callable[..., Outcome]
+COMMANDS = ["denoise", "train", "info", "simulate", "evaluate"]
+
+
+def test_version(run: Run) -> None:
+    outcome = run("--version")
+    assert (outcome.code, outcome.out) == (0, f"diffdenoise {__version__}\n")
+
+
+def test_help_lists_all_commands_with_and_without_asking(run: Run) -> None:
+    for words in ([], ["--help"], ["-h"]):
+        outcome = run(*words)
+        assert outcome.code == 0
+        assert all(command in outcome.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_the_general_options(
+    run: Run, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    outcome = run(command, "--help")
+    assert outcome.code == 0
+    assert all(option in outcome.out for option in ("--quiet", "--json", "--debug"))
+
+
+def test_a_fault_is_one_line_and_exit_code_1(run: Run, noisy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by\nzero")
+
+    monkeypatch.setattr(info_module, "describe", broken)
+    outcome = run("info", noisy)
+    assert outcome.code == 1
+    assert outcome.err == (
+        "diffdenoise: internal error: ZeroDivisionError: by zero; run again with --debug and report it\n"
+    )
+    assert run("info", noisy, "--json").json["kind"] == "InternalError"
+
+
+def test_ctrl_c_is_exit_code_130(run: Run, noisy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(info_module, "describe", stop)
+    outcome = run("info", noisy)
+    assert (outcome.code, outcome.err) == (130, "diffdenoise: stopped\n")
+
+
+def test_running_as_a_module(noisy: Path, tmp_path: Path) -> None:
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "diffdenoise", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=dict(os.environ),
+        )
+
+    done = command("info", str(noisy), "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["shape"] == [64, 60, 5]
+    assert done.stderr == ""
+    failed = command("info", str(tmp_path / "none.nii"))
+    assert failed.returncode == 2
+    assert failed.stdout == ""
+    assert failed.stderr.count("\n") == 1
+    wrong = command("denoise")
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("\n") == 1
+    assert "diffdenoise denoise --help" in wrong.stderr

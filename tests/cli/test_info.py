@@ -1,0 +1,97 @@
+"""`diffdenoise info`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from .conftest import Outcome, save_nifti
+
+Run = Callable[..., Outcome]
+
+
+def test_info_tells_geometry_type_intensities_and_noise(
+    run: Run, noisy: Path, phantom: NDArray[np.int16]
+) -> None:
+    outcome = run("info", noisy, "--json")
+    assert outcome.code == 0
+    found = outcome.json
+    assert found["name"] == str(noisy)
+    assert found["format"] == "nifti"
+    assert found["shape"] == [64, 60, 5]
+    assert found["spacing_mm"] == [1, 1, 4]
+    assert found["orientation"] == "RAS"
+    assert found["slice_axis"] == 2
+    assert found["slices"] == 5
+    assert found["dtype"] == "int16"
+    levels = found["intensities"]
+    ordered = [levels[key] for key in ("min", "percentile_0.5", "median", "percentile_99.5", "max")]
+    assert ordered == sorted(ordered)
+    assert 40 < found["noise_std"] < 80
+    span = levels["percentile_99.5"] - levels["percentile_0.5"]
+    assert found["noise_percent_of_range"] == pytest.approx(100 * found["noise_std"] / span, rel=1e-4)
+
+
+def test_info_for_people_has_every_property_on_a_line(run: Run, noisy: Path) -> None:
+    outcome = run("info", noisy)
+    assert outcome.code == 0
+    assert outcome.err == ""
+    lines = outcome.out.splitlines()
+    assert len(lines) == 9
+    assert "1 x 1 x 4 mm" in outcome.out
+    assert "% of the range" in lines[-1]
+
+
+def test_info_of_a_folder_lists_scans_and_says_which_cannot_be_used(
+    run: Run, tmp_path: Path, phantom: NDArray[np.int16]
+) -> None:
+    folder = tmp_path / "scans"
+    (folder / "sub").mkdir(parents=True)
+    noise = np.random.default_rng(0).normal(0, 50, phantom.shape)
+    save_nifti(folder / "a.nii.gz", (phantom + noise).astype(np.float32))
+    save_nifti(folder / "sub" / "b.nii", np.rint(phantom + noise).astype(np.int16))
+    np.save(folder / "zero.npy", np.zeros((16, 16)))
+    found = run("info", folder, "--json").json
+    assert [scan["name"] for scan in found["scans"]] == ["a.nii.gz", str(Path("sub", "b.nii")), "zero.npy"]
+    assert "problem" in found["scans"][2]
+    assert (found["usable"], found["unusable"]) == (2, 1)
+    assert found["dtypes"] == ["float32", "int16"]
+    outcome = run("info", folder)
+    assert outcome.code == 0
+    assert "2 of 3 scans" in outcome.out
+
+
+def test_info_is_quiet_when_told(run: Run, noisy: Path) -> None:
+    outcome = run("info", noisy, "-q")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+
+
+def test_info_and_help_import_nothing_heavy(noisy: Path) -> None:
+    program = (
+        "import sys\n"
+        "from diffdenoise.cli.app import main\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0, end.code\n"
+        "heavy = {'torch', 'lightning', 'matplotlib', 'skimage', 'torchmetrics'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    for words in (["info", str(noisy)], ["info", str(noisy), "--json"], ["--help"], ["denoise", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_scan_too_small_for_an_estimate_says_so(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "small.npy", np.random.default_rng(0).normal(size=(12, 12)))
+    found = run("info", tmp_path / "small.npy", "--json").json
+    assert found["noise_std"] is None
+    assert "unknown" in run("info", tmp_path / "small.npy").out

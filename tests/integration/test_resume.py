@@ -1,0 +1,96 @@
+"""A run killed in the middle of each stage, and continued, ends with the unbroken run's weights."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from diffdenoise import pipeline
+from diffdenoise.errors import ModelError, OutputError
+from diffdenoise.scan.read import from_array
+from tests.conftest import make_volume, tiny_settings
+
+#: Trains in a process of its own, and kills itself without warning at a step of a stage.
+_SCRIPT = """
+import json, os, signal, sys
+from pathlib import Path
+from diffdenoise import pipeline
+from diffdenoise.config import Settings
+from diffdenoise.scan.read import read_scan
+from diffdenoise.types import Quiet
+
+given = json.loads(sys.argv[1])
+
+class Killer(Quiet):
+    stage = ""
+    def start(self, stage):
+        self.stage = stage
+    def advance(self, step, total, loss, seconds_left):
+        if given["stage"] and given["stage"] in self.stage and step == given["step"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+pipeline.train([read_scan(given["scan"])], Settings.build(**given["settings"]), Path(given["model"]),
+               resume=given["resume"], threads=1, progress=Killer(), checkpoint_s=0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills with SIGKILL")
+def test_killed_in_every_stage(tmp_path: Path) -> None:
+    volume = make_volume()
+    np.save(tmp_path / "scan.npy", volume)
+    settings = tiny_settings()
+    pipeline.train([from_array(volume)], settings, tmp_path / "unbroken", threads=1)
+    kills = [
+        ("blind-spot network", 4),
+        ("diffusion model", 3),
+        ("targets", 2),
+        ("distillation", 5),
+        ("refinement", 2),
+        ("", 0),
+    ]
+    for turn, (stage, step) in enumerate(kills):
+        given = {
+            "stage": stage,
+            "step": step,
+            "scan": str(tmp_path / "scan.npy"),
+            "model": str(tmp_path / "broken"),
+            "settings": settings.model_dump(mode="json"),
+            "resume": turn > 0,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", _SCRIPT, json.dumps(given)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == (-9 if stage else 0), done.stderr
+    for name in ("blind_spot", "diffusion", "student"):
+        whole = load_file(tmp_path / "unbroken" / f"{name}.safetensors")
+        resumed = load_file(tmp_path / "broken" / f"{name}.safetensors")
+        assert all(np.array_equal(whole[key], resumed[key]) for key in whole), name
+    assert not (tmp_path / "broken" / "work").exists()
+
+
+def test_resume_refuses_other_data_or_settings(tmp_path: Path) -> None:
+    class Stop(Exception):
+        pass
+
+    class Stopper(pipeline.Quiet):
+        def start(self, stage: str) -> None:
+            if "diffusion" in stage:
+                raise Stop
+
+    scan = from_array(make_volume())
+    with pytest.raises(Stop):
+        pipeline.train([scan], tiny_settings(), tmp_path / "model", progress=Stopper())
+    with pytest.raises(OutputError, match="--resume"):
+        pipeline.train([scan], tiny_settings(), tmp_path / "model")
+    with pytest.raises(ModelError, match="other scans"):
+        pipeline.train([from_array(make_volume(seed=9))], tiny_settings(), tmp_path / "model", resume=True)
+    with pytest.raises(ModelError, match="seed"):
+        pipeline.train([scan], tiny_settings(seed=3), tmp_path / "model", resume=True)
+    with pytest.raises(ModelError, match="no unfinished"):
+        pipeline.train([scan], tiny_settings(), tmp_path / "nothing", resume=True)

@@ -1,0 +1,167 @@
+"""One small file of every kind that is read, each made by its own library rather than by ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import tifffile
+from PIL import Image
+
+#: Oblique, with numbers that float32 header fields can hold exactly.
+AFFINE = np.array([[0.5, 0.125, 0, -12.5], [-0.125, 0.5, 0.25, 7.75], [0, -0.25, 3, 31.5], [0, 0, 0, 1]])
+
+
+def values(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Values over the whole range of an integer dtype (or around zero), the extremes included."""
+    rng = np.random.default_rng(5)
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        return (rng.standard_normal(shape) * 100).astype(dtype)
+    limits = np.iinfo(dtype)
+    data = rng.integers(limits.min, limits.max, shape, endpoint=True, dtype=dtype.newbyteorder("="))
+    data.flat[0], data.flat[1] = limits.min, limits.max
+    return data.astype(dtype)
+
+
+def nifti(
+    shape: tuple[int, ...],
+    dtype: Any,
+    *,
+    kind: Any = nib.Nifti1Image,
+    endianness: str = "<",
+    slope: float = 1.0,
+    inter: float = 0.0,
+) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        header = kind.header_class(endianness=endianness)
+        header.set_data_dtype(np.dtype(dtype).newbyteorder(endianness))
+        header.set_data_shape(shape)
+        header.set_xyzt_units("mm", "sec")
+        header["descrip"] = b"a description"
+        header["intent_name"] = b"an intent"
+        header["cal_max"] = 77
+        header.set_dim_info(0, 1, 2 if len(shape) > 2 else None)
+        image = kind(values(shape, dtype), AFFINE, header)
+        image.set_sform(AFFINE, 1)
+        image.set_qform(AFFINE, 4)
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"kept"))
+        image.header.set_slope_inter(slope, inter)
+        image.to_filename(path)
+
+    return make
+
+
+def png(shape: tuple[int, int], dtype: Any, channels: int = 1) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        pixels = values(shape, dtype)
+        if channels > 1:
+            opaque = np.full_like(pixels, 255)
+            pixels = np.stack([pixels, pixels, pixels, opaque][:channels], axis=-1)
+        Image.fromarray(pixels).save(path, dpi=(150, 150))
+
+    return make
+
+
+def tiff(shape: tuple[int, ...], dtype: Any, **options: Any) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        settings = {"photometric": "minisblack", "metadata": None, **options}
+        tifffile.imwrite(
+            path,
+            values(shape, dtype),
+            description="plain words",
+            resolution=(118.5, 118.5),
+            resolutionunit="CENTIMETER",
+            **settings,
+        )
+
+    return make
+
+
+def tiff_rgb(path: Path) -> None:
+    pixels = values((9, 11), np.uint8)
+    tifffile.imwrite(path, np.stack([pixels] * 3, axis=-1), photometric="rgb", metadata=None)
+
+
+def tiff_lzw(path: Path) -> None:
+    pages = [Image.fromarray(page) for page in values((3, 9, 11), np.uint16)]
+    pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_lzw", dpi=(100, 100))
+
+
+def npy(shape: tuple[int, ...], dtype: Any, order: Any = "C") -> Callable[[Path], None]:
+    return lambda path: np.save(path, np.asarray(values(shape, dtype), order=order))
+
+
+def npz(key: str, save: Any = np.savez) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        save(path, **{key: values((9, 11, 4), np.int16)})
+
+    return make
+
+
+#: Name of the case: (file name, maker).
+FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "nifti1-int16": ("a.nii", nifti((9, 11, 4), np.int16)),
+    "nifti1-gz-uint8": ("a.nii.gz", nifti((9, 11, 4), np.uint8)),
+    "nifti1-2d": ("a.nii", nifti((9, 11), np.uint16)),
+    "nifti1-one-slice": ("a.nii.gz", nifti((9, 11, 1), np.int16)),
+    "nifti1-leading-one": ("a.nii.gz", nifti((1, 9, 11), np.int16)),
+    "nifti1-4d": ("a.nii.gz", nifti((9, 11, 3, 2), np.int16)),
+    "nifti1-5d-of-ones": ("a.nii.gz", nifti((9, 11, 3, 2, 1), np.int16)),
+    "nifti1-scaled": ("a.nii", nifti((9, 11, 4), np.int16, slope=0.37, inter=-1024.0)),
+    "nifti1-scaled-tiny": ("a.nii", nifti((9, 11, 4), np.uint8, slope=1e-6, inter=1000.0)),
+    "nifti1-big-endian": ("a.nii", nifti((9, 11, 4), np.int16, endianness=">")),
+    "nifti1-float32": ("a.nii.gz", nifti((9, 11, 4), np.float32)),
+    "nifti1-float64": ("a.nii", nifti((9, 11, 4), np.float64)),
+    "nifti1-int64": ("a.nii", nifti((9, 11, 4), np.int64)),
+    "nifti1-upper-case": ("A.NII.GZ", nifti((9, 11, 4), np.int16)),
+    "nifti2-int32": ("a.nii", nifti((9, 11, 4), np.int32, kind=nib.Nifti2Image)),
+    "nifti2-gz-big-endian": ("a.nii.gz", nifti((9, 11), np.float32, kind=nib.Nifti2Image, endianness=">")),
+    "png-8": ("a.png", png((9, 11), np.uint8)),
+    "png-16": ("a.PNG", png((9, 11), np.uint16)),
+    "png-grey-as-rgb": ("a.png", png((9, 11), np.uint8, channels=3)),
+    "png-grey-as-rgba": ("a.png", png((9, 11), np.uint8, channels=4)),
+    "tiff-8": ("a.tif", tiff((9, 11), np.uint8)),
+    "tiff-16": ("a.tiff", tiff((9, 11), np.uint16)),
+    "tiff-int16": ("a.tif", tiff((9, 11), np.int16)),
+    "tiff-float32": ("a.tif", tiff((9, 11), np.float32)),
+    "tiff-float64": ("a.tif", tiff((9, 11), np.float64)),
+    "tiff-pages": ("a.tif", tiff((3, 9, 11), np.uint16)),
+    "tiff-pages-of-three": ("a.tif", tiff((8, 9, 3), np.uint8)),
+    "tiff-big-endian": ("a.tif", tiff((3, 9, 11), np.uint16, byteorder=">")),
+    "tiff-bigtiff": ("a.tif", tiff((3, 9, 11), np.uint16, bigtiff=True)),
+    "tiff-deflate": ("a.tif", tiff((3, 9, 11), np.uint16, compression="zlib")),
+    "tiff-white-is-zero": ("a.tif", tiff((9, 11), np.uint8, photometric="miniswhite")),
+    "tiff-imagej": ("a.tif", lambda path: tifffile.imwrite(path, values((3, 9, 11), np.uint16), imagej=True)),
+    "tiff-ome": ("a.ome.tif", lambda path: tifffile.imwrite(path, values((3, 9, 11), np.uint16), ome=True)),
+    "tiff-lzw": ("a.tif", tiff_lzw),
+    "tiff-grey-as-rgb": ("a.tif", tiff_rgb),
+    "npy-int16": ("a.npy", npy((9, 11, 4), np.int16)),
+    "npy-fortran": ("a.npy", npy((9, 11, 4), np.float64, "F")),
+    "npy-big-endian": ("a.npy", npy((9, 11), ">f4")),
+    "npy-float16": ("a.npy", npy((9, 11), np.float16)),
+    "npy-uint64": ("a.npy", npy((9, 11), np.uint64)),
+    "npy-4d": ("a.npy", npy((9, 11, 3, 2), np.int32)),
+    "npz": ("a.npz", npz("volume")),
+    "npz-awkward-key": ("a.npz", lambda path: _zip_of("file", path)),
+    "npz-compressed": ("a.npz", npz("volume", np.savez_compressed)),
+}
+
+
+def _zip_of(key: str, path: Path) -> None:
+    """An NPZ whose key np.savez takes for an argument of its own."""
+    import zipfile
+
+    with zipfile.ZipFile(path, "w") as archive, archive.open(f"{key}.npy", "w") as stream:
+        np.lib.format.write_array(stream, values((9, 11), np.int16))
+
+
+def make(case: str, folder: Path) -> Path:
+    """Make one of `FILES` in a folder; return its path."""
+    name, maker = FILES[case]
+    path = folder / name
+    maker(path)
+    return path

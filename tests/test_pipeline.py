@@ -1,0 +1,153 @@
+"""Train and denoise end to end, tiny: what comes back, and that it can be repeated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import diffdenoise as dd
+from diffdenoise import pipeline
+from diffdenoise.config import Settings
+from diffdenoise.errors import IntensityError, ModelError, OutputError
+from diffdenoise.scan.read import from_array
+from tests.conftest import make_volume, tiny_settings
+
+
+def test_model_folder_is_complete_and_holds_no_names(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(make_volume(), np.diag([1.0, 1.0, 4.0, 1.0]))
+    image.header["descrip"] = b"CANARY^PATIENT"
+    nibabel.save(image, tmp_path / "CANARY.nii.gz")
+    model = dd.train(tmp_path / "CANARY.nii.gz", tmp_path / "model", settings=tiny_settings())
+    files = sorted(path.name for path in (tmp_path / "model").iterdir())
+    assert files == [
+        "README.md",
+        "blind_spot.safetensors",
+        "diffusion.safetensors",
+        "record.json",
+        "settings.yaml",
+        "student.safetensors",
+    ]
+    for path in (tmp_path / "model").iterdir():
+        assert b"CANARY" not in path.read_bytes()
+    assert model.record["noise"]["stds"][0] > 0
+    assert set(model.record["stages"]) == {"blind-spot", "diffusion", "targets", "student", "refine"}
+
+
+def test_same_settings_data_and_seed_give_the_same_weights(tmp_path: Path) -> None:
+    scan = from_array(make_volume())
+    first = pipeline.train([scan], tiny_settings(), tmp_path / "first")
+    repeat = Settings.build(tmp_path / "first" / "settings.yaml")
+    pipeline.train([scan], repeat, tmp_path / "second")
+    other = pipeline.train([scan], tiny_settings(seed=1), tmp_path / "other")
+    one, two, three = (
+        load_file(tmp_path / name / "student.safetensors") for name in ("first", "second", "other")
+    )
+    assert all(np.array_equal(one[key], two[key]) for key in one)
+    assert any(not np.array_equal(one[key], three[key]) for key in one)
+    volume = make_volume(seed=5)
+    assert np.array_equal(first.denoise(volume), dd.load(tmp_path / "second").denoise(volume))
+    assert not np.array_equal(first.denoise(volume), other.denoise(volume))
+
+
+def test_a_time_budget_becomes_steps_that_repeat_it(tmp_path: Path) -> None:
+    scan = from_array(make_volume())
+    timed = tiny_settings(minutes=0.05, schedule={})
+    pipeline.train([scan], timed, tmp_path / "timed")
+    repeat = Settings.build(tmp_path / "timed" / "settings.yaml")
+    assert set(repeat.schedule) == {"blind-spot", "diffusion", "targets", "student", "refine"}
+    pipeline.train([scan], repeat, tmp_path / "again")
+    one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("timed", "again"))
+    assert all(np.array_equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize("shape", [(33, 47), (21, 30, 1), (25, 19, 4), (24, 22, 3, 2)])
+def test_any_size_comes_back_in_kind(shape: tuple[int, ...]) -> None:
+    volume = make_volume(shape)
+    settings = tiny_settings(data={"patch": 16, "batch": 2, "axis": 2 if len(shape) > 2 else None})
+    denoised = dd.denoise(volume, settings=settings)
+    assert denoised.shape == shape
+    assert denoised.dtype == volume.dtype
+    assert not np.array_equal(denoised, volume)
+
+
+def test_nibabel_image_in_and_out() -> None:
+    image = nibabel.Nifti1Image(make_volume(), np.diag([1.0, 1.0, 4.0, 1.0]))
+    denoised = dd.denoise(image, settings=tiny_settings())
+    assert isinstance(denoised, nibabel.Nifti1Image)
+    assert np.array_equal(denoised.affine, image.affine)
+    assert denoised.get_data_dtype() == np.int16
+
+
+def test_iterations_train_every_round(tmp_path: Path) -> None:
+    schedule = {}
+    for turn in ("", "-2", "-3"):
+        for stage in ("diffusion", "student", "refine"):
+            schedule[stage + turn] = {"steps": 3}
+        schedule["targets" + turn] = {"steps": 1}
+    schedule["blind-spot"] = {"steps": 3}
+    settings = tiny_settings(iterations=3, schedule=schedule)
+    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    assert "refine-3" in model.record["stages"]
+    assert len(set(model.record["residual_std"].values())) == 3
+
+
+def test_the_paper_literally(tmp_path: Path) -> None:
+    settings = tiny_settings(
+        stage2={"width": 4, "jointly_blind": False},
+        stage3={"width": 4, "target": "srds", "refine": False},
+    )
+    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    assert "refine" not in model.record["stages"]
+
+
+@pytest.mark.parametrize("target", ["srds", "corrected"])
+def test_other_targets(tmp_path: Path, target: str) -> None:
+    settings = tiny_settings(stage3={"width": 4, "target": target, "draws": 2})
+    pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    assert json.loads((tmp_path / "model" / "record.json").read_text())["complete"]
+
+
+@pytest.mark.parametrize("value", [0.0, 7.5])
+def test_constant_image_is_refused(value: float) -> None:
+    with pytest.raises(IntensityError):
+        dd.denoise(np.full((32, 32), value), settings=tiny_settings())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_values_are_refused(bad: float) -> None:
+    volume = make_volume((32, 32)).astype(float)
+    volume[3, 4] = bad
+    with pytest.raises(IntensityError):
+        dd.denoise(volume, settings=tiny_settings())
+
+
+def test_model_with_neighbours_refuses_a_single_image(tmp_path: Path) -> None:
+    model = pipeline.train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
+    with pytest.raises(ModelError, match="neighbours=0"):
+        model.denoise(make_volume((32, 32)))
+
+
+def test_finished_model_is_not_overwritten(tmp_path: Path) -> None:
+    scan = from_array(make_volume())
+    pipeline.train([scan], tiny_settings(), tmp_path / "model")
+    with pytest.raises(OutputError, match="finished"):
+        pipeline.train([scan], tiny_settings(), tmp_path / "model")
+
+
+def test_damaged_model_is_refused(tmp_path: Path) -> None:
+    pipeline.train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
+    (tmp_path / "model" / "student.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(ModelError, match="damaged"):
+        dd.load(tmp_path / "model")
+
+
+def test_several_sizes_are_one_data_set(tmp_path: Path) -> None:
+    scans = [make_volume((40, 36, 4)), make_volume((28, 44, 6), seed=1)]
+    model = dd.train(scans, tmp_path / "model", settings=tiny_settings())
+    assert model.record["data"]["slices"] == 10
+    assert model.denoise(scans[1]).shape == scans[1].shape
