@@ -23,6 +23,7 @@ LAYERS = {
     "pipeline": 5,
     "model": 5,
     "model_folder": 5,
+    "api": 5,
     "__init__": 5,
     "cli": 6,
     "__main__": 6,

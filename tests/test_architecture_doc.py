@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from layers import LAYERS
+from tests.layers import LAYERS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "diffdenoise"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from layers import SLOW, breaches
+from tests.layers import SLOW, breaches
 
 PACKAGE = Path(__file__).parents[1] / "src" / "diffdenoise"
 

@@ -75,16 +75,16 @@ def test_killed_in_every_stage(tmp_path: Path) -> None:
 
 
 def test_resume_refuses_other_data_or_settings(tmp_path: Path) -> None:
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     class Stopper(pipeline.Quiet):
         def start(self, stage: str) -> None:
             if "diffusion" in stage:
-                raise Stop
+                raise StopError
 
     scan = from_array(make_volume())
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         pipeline.train([scan], tiny_settings(), tmp_path / "model", progress=Stopper())
     with pytest.raises(OutputError, match="--resume"):
         pipeline.train([scan], tiny_settings(), tmp_path / "model")

@@ -33,7 +33,7 @@ _CLASSES = 8
 #: Widths in pixels of the Gaussian kernels that the correlation is matched against.
 _WIDTHS = np.concatenate([[0.0], np.arange(0.3, 2.45, 0.1)])
 #: Widths up to this are below what the estimate can tell from independent noise.
-_INDEPENDENT = 0.37
+_INDEPENDENT = 0.42
 #: Noise smoothed more than this has too little left at the finest scale to be measured there.
 _WIDEST_FOR_WAVELETS = 0.62
 #: Median of the absolute value of a standard normal variable.

@@ -117,17 +117,17 @@ class StagePlan:
         if self._fixed is not None:
             return done < self._fixed.steps
         elapsed = self.spent_s
+        if self._decay_start is not None:
+            return done < self._decay_start + self._decay_steps and elapsed < 1.05 * self._seconds
         if self._measured_from is None:
             if done >= _WARM_UP_STEPS:
                 self._measured_from = (done, elapsed)
-            return elapsed < self._seconds
-        if self._decay_start is None:
-            if elapsed >= DECAY_FROM * self._seconds:
-                self._decay_start = done
-                left = (self._seconds - elapsed) / self._step_seconds(elapsed)
-                self._decay_steps = max(1, int(left))
-            return True
-        return done < self._decay_start + self._decay_steps and elapsed < 1.05 * self._seconds
+        elif elapsed >= DECAY_FROM * self._seconds:
+            left = (self._seconds - elapsed) / self._step_seconds(elapsed)
+            self._decay_start = done
+            self._decay_steps = max(1, int(left))
+            return left >= 1
+        return elapsed < self._seconds
 
     def _step_seconds(self, elapsed: float) -> float:
         steps, seconds = self._measured_from or (0, 0.0)

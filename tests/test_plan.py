@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from diffdenoise.config import Settings
+from diffdenoise.errors import InputError, IntensityError, ShapeError
+from diffdenoise.noise.simulate import gaussian
+from diffdenoise.plan import blind_spot_for, make_plan
+from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.read import from_array
+
+
+def volume(shape=(5, 90, 80), std=60.0, width_px=0.0, seed=0):
+    """Smooth shapes of about 300 to 900 with noise; slices along the first axis."""
+    k, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    clean = 600 + 250 * np.cos(3 * x + k) * np.sin(3 * y)
+    return gaussian(clean, std, correlation_px=width_px, axis=0, rng=np.random.default_rng(seed))
+
+
+def plan_of(*arrays, **overrides):
+    overrides.setdefault("data", {})
+    if arrays[0].ndim > 2:
+        overrides["data"] = {"axis": 0, **overrides["data"]}
+    return make_plan([from_array(array) for array in arrays], Settings.build(**overrides))
+
+
+@pytest.mark.parametrize(("slices", "expected"), [(2, 0), (3, 1), (9, 1)])
+def test_neighbours_follow_from_the_number_of_slices(slices, expected):
+    assert plan_of(volume((slices, 40, 40))).neighbours == expected
+
+
+def test_neighbours_follow_from_the_thinnest_volume_and_from_the_settings():
+    assert plan_of(volume((9, 40, 40)), volume((2, 40, 40))).neighbours == 0
+    assert plan_of(volume()[0]).neighbours == 0
+    assert plan_of(volume(), data={"neighbours": 0}).neighbours == 0
+    assert plan_of(volume(), data={"neighbours": 2}).neighbours == 2
+
+
+@pytest.mark.parametrize(
+    ("correlation_px", "side"),
+    [((0.0, 0.0), 1), ((0.5, 0.4), 1), ((0.0, 0.6), 3), ((0.7, 0.7), 3), ((1.0, 0.8), 5), ((0.0, 2.4), 7)],
+)
+def test_the_blind_spot_covers_the_wider_correlation(correlation_px, side):
+    assert blind_spot_for(correlation_px) == side
+
+
+def test_the_blind_spot_follows_from_the_scan_and_from_the_settings():
+    assert plan_of(volume()).blind_spot == 1
+    assert plan_of(volume(width_px=1.0)).blind_spot in (5, 7)
+    assert plan_of(volume(width_px=1.0), stage1={"blind_spot": 3}).blind_spot == 3
+
+
+def test_the_noise_is_estimated_in_shares_of_the_range():
+    plan = plan_of(volume(std=60.0))
+    assert plan.noise.std == pytest.approx(60.0 / IntensityMap.fit(volume(std=60.0)).range, rel=0.08)
+
+
+def test_a_given_noise_level_wins_in_the_scans_own_units():
+    data = volume(std=60.0)
+    plan = plan_of(data, noise_std=25.0)
+    assert plan.noise.std == pytest.approx(25.0 / IntensityMap.fit(data).range)
+    assert plan.noise.correlation_px == plan_of(data).noise.correlation_px
+    # Of scans with different ranges, the middle one.
+    plan = plan_of(data, 2 * data, 3 * data, noise_std=25.0)
+    assert plan.noise.std == pytest.approx(25.0 / IntensityMap.fit(2 * data).range)
+
+
+def test_a_scan_without_noise_is_given_a_level_above_zero():
+    clean = np.zeros((40, 40))
+    clean[10:30, 10:30] = 5
+    clean[12:20, 12:20] = 3
+    assert plan_of(clean).noise.std > 0
+
+
+def test_the_fingerprint_depends_on_the_values_and_not_on_names():
+    data = volume()
+    first = make_plan([from_array(data, "a.nii"), from_array(data[1:4], "b.nii")], Settings())
+    renamed = make_plan([from_array(data, "x.nii"), from_array(data[1:4], "y.nii")], Settings(seed=5))
+    assert first.fingerprint() == renamed.fingerprint()
+    changed = data.copy()
+    changed[2, 30, 30] += 20
+    others = [
+        make_plan([from_array(changed), from_array(data[1:4])], Settings()),
+        make_plan([from_array(data[1:4]), from_array(data)], Settings()),
+        make_plan([from_array(data)], Settings()),
+    ]
+    assert len({plan.fingerprint() for plan in [first, *others]}) == 4
+
+
+def test_the_fingerprint_depends_on_the_shape():
+    values = volume()[0]
+    assert plan_of(values).fingerprint() != plan_of(values.reshape(60, 120)).fingerprint()
+
+
+def test_as_dict_is_json_and_says_what_was_chosen():
+    plan = plan_of(volume(), volume((6, 64, 50), seed=1), minutes=3.0)
+    told = json.loads(json.dumps(plan.as_dict()))
+    assert (told["scans"], told["volumes"], told["slices"]) == (2, 2, 11)
+    assert told["slice_sizes"] == ["64x50", "90x80"]
+    assert told["slice_axes"] == [0]
+    assert (told["neighbours"], told["blind_spot"]) == (1, 1)
+    assert told["noise_std_of_range"] == pytest.approx(plan.noise.std, abs=1e-5)
+    assert told["settings"]["minutes"] == 3.0
+
+
+def test_slices_of_volumes_and_of_time_series_are_stacked():
+    plan = plan_of(volume())
+    assert [stack.shape for stack in plan.stacks] == [(5, 90, 80)]
+    assert plan.stacks[0].dtype == np.float32
+    series = np.stack([volume(), volume(seed=1)], axis=-1)
+    plan = plan_of(series)
+    assert [stack.shape for stack in plan.stacks] == [(5, 90, 80)] * 2
+    assert plan.axes == (0,)
+    # One intensity map for the whole file.
+    low, high = np.percentile(series, [0.5, 99.5])
+    assert plan.stacks[1] == pytest.approx((series[..., 1] - low) / (high - low), abs=1e-5)
+
+
+def test_what_cannot_be_denoised_is_refused():
+    with pytest.raises(InputError, match="no scan"):
+        make_plan([], Settings())
+    with pytest.raises(IntensityError):
+        plan_of(volume(), np.full((5, 40, 40), 3.0))
+    with pytest.raises(ShapeError):
+        plan_of(np.arange(100.0))

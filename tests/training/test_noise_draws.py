@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from diffdenoise.noise.model import NoiseModel
+from diffdenoise.training.noise_draws import NoiseDraws
+
+CPU = torch.device("cpu")
+
+
+def lags_of(width):
+    """Autocorrelation at lags -3 to 3 of noise smoothed by a sampled Gaussian."""
+    kernel = np.exp(-0.5 * (np.arange(-20, 21) / width) ** 2) if width else np.eye(41)[20]
+    lags = np.correlate(kernel, kernel, "full")[37:44]
+    return lags / lags[3]
+
+
+def unit(widths, shape=(4000, 1, 12, 15), seed=0):
+    model = NoiseModel.constant(0.1, np.outer(lags_of(widths[0]), lags_of(widths[1])))
+    return NoiseDraws(model, CPU).unit(shape, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("widths", [(0.0, 0.0), (0.6, 0.6), (0.9, 0.0), (0.4, 0.8)])
+def test_noise_has_unit_variance_up_to_the_border_and_the_models_correlation(widths):
+    noise = unit(widths)
+    assert noise.shape == (4000, 1, 12, 15)
+    # Over 4000 draws a variance scatters by 2.2 %, so five times that for the worst of 180 pixels.
+    torch.testing.assert_close(noise.square().mean((0, 1)), torch.ones(12, 15), atol=0.12, rtol=0)
+    assert float(noise.square().mean()) == pytest.approx(1.0, abs=0.02)
+    assert float(noise.mean()) == pytest.approx(0.0, abs=0.02)
+    down = float((noise[..., 1:, :] * noise[..., :-1, :]).mean())
+    right = float((noise[..., 1:] * noise[..., :-1]).mean())
+    assert down == pytest.approx(lags_of(widths[0])[4], abs=0.015)
+    assert right == pytest.approx(lags_of(widths[1])[4], abs=0.015)
+
+
+def test_the_same_generator_draws_the_same_noise():
+    shape = (1, 1, 9, 9)
+    assert torch.equal(unit((1.0, 1.0), shape, 3), unit((1.0, 1.0), shape, 3))
+    assert not torch.equal(unit((1.0, 1.0), shape, 3), unit((1.0, 1.0), shape, 4))
+
+
+def test_noise_of_one_level_has_one_level():
+    std = NoiseDraws(NoiseModel.constant(0.07), CPU).std(torch.rand(2, 1, 9, 9))
+    torch.testing.assert_close(std.expand(2, 1, 9, 9), torch.full((2, 1, 9, 9), 0.07))
+
+
+def test_the_level_follows_the_curve_between_and_beyond_its_points():
+    knots, stds = (0.1, 0.5, 0.9), (0.02, 0.10, 0.04)
+    draws = NoiseDraws(NoiseModel(knots, stds), CPU)
+    for brightness in (-0.5, 0.1, 0.2, 0.5, 0.75, 0.9, 3.0):
+        found = draws.std(torch.full((1, 1, 10, 13), brightness))
+        # Up to the border: the blur must not take the outside for dark.
+        expected = torch.full((1, 1, 10, 13), float(np.interp(brightness, knots, stds)))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_the_level_is_local_and_not_fooled_by_noise():
+    draws = NoiseDraws(NoiseModel((0.0, 1.0), (0.0, 0.1)), CPU)
+    image = torch.zeros(2, 1, 60, 60)
+    image[0, ..., 30:] = 1
+    noise = 0.1 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    std = draws.std(image + noise)
+    assert float(std[0, ..., :20].mean()) < 0.005
+    assert float(std[0, ..., 40:].mean()) > 0.095
+    assert float(std[1].max()) < 0.015
