@@ -58,3 +58,13 @@ def test_padding_to_whole_cells_is_not_seen_in_the_inside():
     image = torch.randn(1, 2, 48, 48)
     whole, cut = network(image), network(image[..., :45, :46])
     torch.testing.assert_close(whole[..., :24, :24], cut[..., :24, :24])
+
+
+def test_full_resolution_goes_past_the_coarser_levels():
+    network = random_unet(levels=2)
+    for parameter in network.down.parameters():
+        torch.nn.init.zeros_(parameter)
+    image = torch.randn(1, 2, 16, 16)
+    other = image.clone()
+    other[..., 8, 8] += 1
+    assert not torch.allclose(network(image)[..., 8, 8], network(other)[..., 8, 8])

@@ -18,7 +18,7 @@ def lags_of(width):
 
 
 def unit(widths, shape=(4000, 1, 12, 15), seed=0):
-    model = NoiseModel.constant(0.1, np.outer(lags_of(widths[0]), lags_of(widths[1])))
+    model = NoiseModel.constant(0.1, widths)
     return NoiseDraws(model, CPU).unit(shape, torch.Generator().manual_seed(seed))
 
 
