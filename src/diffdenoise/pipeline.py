@@ -6,6 +6,7 @@ read -> scale -> diagnose -> 1: blind-spot condition -> 2: diffusion, symmetric 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -128,8 +129,8 @@ class Run:
         self.slices = Slices(plan.stacks, plan.neighbours)
         self._data = steps.StepData(self.slices, self.settings, hardware.device)
         minutes = self.settings.minutes
-        budget = None if minutes is None else minutes * 60 * (1 - _RESERVE)
-        self._clock = Clock(budget, workspace.spent_s)
+        self._budget_s = 0.0 if minutes is None else 60 * minutes
+        self._clock = Clock(None if minutes is None else self._budget_s * (1 - _RESERVE), workspace.spent_s)
         self.noise = NoiseModel.constant(plan.noise.std, plan.noise.correlation_px)
         self.residual_std = 0.0
         channels = self.slices.channels
@@ -177,13 +178,15 @@ class Run:
         teacher = self.teacher(turn)
         began = self._clock.spent_s
         done = 0
-        for number in self._target_order():
+        order = self._target_order()
+        for number in order:
             if self.workspace.target(name, number) is None:
                 noisy = self.slices.whole(number).to(self.hardware.device)
                 target = teacher.target(noisy, number, self.target_kind(turn), self.settings.stage3)
                 self.workspace.keep_target(name, number, target[0, 0])
             done += 1
-            self._progress.advance(done, min(len(self.slices), plan.total() or len(self.slices)), None, None)
+            total = min(len(order), plan.total() or len(order))
+            self._progress.advance(done, total, None, plan.seconds_left())
             if not plan.after_step(done):
                 break
         self._progress.finish()
@@ -246,8 +249,9 @@ class Run:
         return _named("refine" if self.settings.stage3.refine else "student", turn)
 
     def _target_order(self) -> list[int]:
-        order = torch.randperm(len(self.slices), generator=generator(self.settings.seed, "target order", 0))
-        return [int(number) for number in order]
+        _, numbers = self.slices.fitting(self.settings.data.patch)
+        order = torch.randperm(len(numbers), generator=generator(self.settings.seed, "target order", 0))
+        return [numbers[int(place)] for place in order]
 
     def _read_targets(self, turn: int) -> dict[int, Tensor]:
         name = _named("targets", turn)
@@ -309,7 +313,20 @@ class Run:
             rounds = self.settings.iterations - turn
             a_round = sum(PARTS[name] for name in names[1:])
             later = sum(PARTS[name] for name in names[names.index(stage) :]) + rounds * a_round
-        return self._clock.share(PARTS[stage], later)
+        seconds = self._clock.share(PARTS[stage], later)
+        if stage == "refine" and turn == self.settings.iterations:
+            seconds = max(1.0, seconds - max(0.0, self._inference_s() - _RESERVE * self._budget_s))
+        return seconds
+
+    def _inference_s(self) -> float:
+        """Seconds to denoise all slices, told by the student's training: a step is three passes."""
+        name = _named("student", self.settings.iterations)
+        record = self.workspace.stages[name]
+        side, _ = self.slices.fitting(self.settings.data.patch)
+        passes = 3 * self.settings.data.batch * side**2 * int(record["steps"]["steps"])
+        pixels = sum(math.prod(self.slices.size(number)) for number in range(len(self.slices)))
+        seconds = float(record["seconds"])
+        return seconds * pixels / passes
 
     def _train(
         self, name: str, title: str, network: nn.Module, loss: LossOf, settings_of: str, turn: int

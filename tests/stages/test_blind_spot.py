@@ -60,8 +60,7 @@ def test_share_of_hidden_pixels(width, share):
     like = torch.zeros(4, 1, 200, 200)
     mask = random_mask(like, share, width, torch.Generator().manual_seed(1))
     hidden = functional.max_pool2d(mask.float(), width, stride=1, padding=width // 2).mean()
-    # Neighbourhoods overlap by chance, at most by half of the share squared.
-    assert share - share**2 / 2 - 0.01 <= float(hidden) <= share + 0.01
+    assert float(hidden) == pytest.approx(share, abs=0.01)
 
 
 def test_a_share_for_each_image():

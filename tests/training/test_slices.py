@@ -49,7 +49,8 @@ def test_whole_slices_come_with_their_neighbours_from_their_own_stack():
     slices = Slices([coded(4, 20, 24), coded(3, 18, 30, first=50)], 1)
     assert len(slices) == 7
     assert slices.channels == 3
-    assert slices.smallest_side == 18
+    assert slices.fitting(64) == (20, [0, 1, 2, 3])
+    assert slices.fitting(18) == (18, [0, 1, 2, 3, 4, 5, 6])
     assert [slices.size(number) for number in (3, 4)] == [(20, 24), (18, 30)]
     channels = [(slices.whole(number)[0, :, 0, 0] / 10_000).tolist() for number in range(7)]
     assert channels[1] == [1, 0, 2]
@@ -91,9 +92,11 @@ def test_patches_are_windows_of_one_place_in_all_channels():
     )
 
 
-def test_patches_shrink_to_the_smallest_image():
+def test_patches_shrink_to_the_largest_that_any_image_holds():
     slices = Slices([coded(2, 40, 40), coded(2, 12, 60)], 0)
-    assert slices.patches(generator(), 3, 64)[0].shape == (3, 1, 12, 12)
+    assert slices.fitting(64) == (40, [0, 1])
+    assert slices.patches(generator(), 3, 64)[0].shape == (3, 1, 40, 40)
+    assert slices.patches(generator(), 3, 12)[0].shape == (3, 1, 12, 12)
 
 
 def test_the_same_generator_draws_the_same_patches():

@@ -15,8 +15,9 @@ Slab: TypeAlias = NDArray[np.float32]
 
 #: Brightness classes of the curve.
 _CLASSES = 12
-#: Share of a class's places, the best predicted ones, that its level is read from.
-_CALMEST = 0.3
+#: Share of a class's places, the best predicted ones, that its level is read from: few enough to leave
+#: out edges, enough not to pick the places where the noise itself is weaker than elsewhere.
+_CALMEST = 0.5
 #: Places that a class must have, as a share of all and in number.
 _LEAST_SHARE = 0.005
 _LEAST_BLOCKS = 300

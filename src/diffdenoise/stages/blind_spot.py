@@ -35,7 +35,11 @@ def random_mask(like: Tensor, share: Tensor | float, width: int, generator: torc
     Tensor of bool (batch, 1, height, width)
     """
     uniform = torch.rand(like.shape, generator=generator)
-    return (uniform < torch.as_tensor(share) / width**2).to(like.device)
+    chance = torch.as_tensor(share)
+    if width > 1:
+        # Neighbourhoods overlap: a pixel stays visible if none of width^2 pixels is drawn.
+        chance = 1 - (1 - chance) ** (1 / width**2)
+    return (uniform < chance).to(like.device)
 
 
 def fill(centre: Tensor, mask: Tensor, width: int) -> Tensor:

@@ -61,8 +61,9 @@ def heun(denoiser: Denoiser, noise: Tensor, sigmas: list[float]) -> Tensor:
 def symmetric_pairs(denoiser: Denoiser, noises: Iterable[Tensor], sigmas: list[float]) -> Tensor:
     """Stabilised reverse diffusion sampling: average the samples from each noise and its negative.
 
-    For residuals that are symmetric about their mean the sampler is an odd map about it, so a pair's
-    average is that mean exactly (Demir et al. 2025).
+    For residuals that are symmetric about their mean m the sampler is an odd map about it, so a
+    pair's average is m (Demir et al. 2025), but for a share sd / sigmas[0] of m: the start should be
+    centred on m, which is not known, and sigmas[0] is finite.
 
     Parameters
     ----------

@@ -56,10 +56,19 @@ class Slices:
         """Channels of one item: the slice and its neighbours."""
         return 1 + 2 * self.neighbours
 
-    @property
-    def smallest_side(self) -> int:
-        """Smallest height or width in pixels."""
-        return min(min(stack.shape[1:]) for stack in self._stacks)
+    def fitting(self, side: int) -> tuple[int, list[int]]:
+        """Slices that hold a patch of `side` pixels; of the largest size that any holds, if none does.
+
+        Returns
+        -------
+        side : int
+            Side of the patches to cut.
+        numbers : list of int
+            Slices to cut them from. Smaller ones are left out, not to make all patches smaller.
+        """
+        sides = [min(self.size(number)) for number in range(len(self))]
+        side = min(side, max(sides))
+        return side, [number for number, own in enumerate(sides) if own >= side]
 
     def size(self, number: int) -> tuple[int, int]:
         """Height and width of one slice in pixels."""
@@ -92,17 +101,18 @@ class Slices:
         generator : torch.Generator
             Source of the draws.
         count, side : int
-            Patches, and their side in pixels (smaller where an image is smaller).
+            Patches, and their side in pixels; see `fitting`.
         targets : dict of slice number to Tensor (height, width), optional
-            Draw only from these slices, and cut the same patch from their targets.
+            Draw only from those of these slices that fit, and cut the same patch from their targets.
 
         Returns
         -------
         noisy : Tensor (count, channels, side, side)
         target : Tensor (count, 1, side, side) or None
         """
-        side = min(side, self.smallest_side)
-        numbers = sorted(targets) if targets is not None else range(len(self))
+        side, numbers = self.fitting(side)
+        if targets is not None:
+            numbers = [number for number in numbers if number in targets]
         chosen = torch.randint(len(numbers), (count,), generator=generator).tolist()
         draws = torch.rand(count, 2, generator=generator).tolist()
         turns = torch.randint(8, (count,), generator=generator).tolist()

@@ -140,16 +140,19 @@ class Workspace:
         self._state["figures"][name] = value
         self.save()
 
-    def target(self, turn: str, number: int) -> Tensor | None:
+    def target(self, stage: str, number: int) -> Tensor | None:
         """A cached target (height, width), or None."""
-        path = self.folder / f"targets{turn}" / f"{number}.safetensors"
+        path = self._targets(stage) / f"{number}.safetensors"
         return load_file(path)["target"] if path.is_file() else None
 
-    def keep_target(self, turn: str, number: int, target: Tensor) -> None:
+    def keep_target(self, stage: str, number: int, target: Tensor) -> None:
         """Cache the target of one slice."""
-        folder = self.folder / f"targets{turn}"
+        folder = self._targets(stage)
         folder.mkdir(exist_ok=True)
         save_tensors({"target": target.to(torch.float32)}, folder / f"{number}.safetensors")
+
+    def _targets(self, stage: str) -> Path:
+        return self.folder / f"{stage}-cache"
 
     def remove(self) -> None:
         """Delete the whole state."""

@@ -1,0 +1,94 @@
+"""Make docs/quality.md from the cells that `bench.stages` stored.
+
+python -m bench.stages_table
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.stages import CASES, PARTS
+
+_CELLS = Path("bench/cells/stages")
+_REPEATS = Path("bench/cells/stages-repeats")
+_PAGE = Path("docs/quality.md")
+_TITLES = {"t1w": "T1W", "flair": "FLAIR"}
+
+
+def main() -> None:
+    """Write the page."""
+    text = _PAGE.read_text(encoding="utf-8")
+    for name, table in (("main", _main_table(_read(_CELLS))), ("repeats", _repeats_table(_read(_REPEATS)))):
+        begin, end = f"<!-- {name}: made by bench.stages_table -->", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise SystemExit(f"{_PAGE}: has no place for the table '{name}'")
+        text = f"{before}{begin}\n\n{table}\n\n{end}{after}"
+    _PAGE.write_text(text, encoding="utf-8")
+
+
+def _read(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+
+
+def _main_table(cells: list[dict[str, Any]]) -> str:
+    """One line a row, PSNR and SSIM for each case."""
+    lines = [
+        "| row | " + " | ".join(f"{_TITLES[case]} PSNR, SSIM" for case in CASES) + " |",
+        "|---|" + "---|" * len(CASES),
+    ]
+    for row in _row_names(cells):
+        values = []
+        for case in CASES:
+            found = [cell["rows"][row] for cell in cells if cell["case"] == case and row in cell["rows"]]
+            values.append(f"{found[0][0]:.2f}, {found[0][1]:.3f}" if found else "not run")
+        lines.append(f"| {row} | " + " | ".join(values) + " |")
+    lines += ["", "What each run did:", ""]
+    for cell in sorted(cells, key=lambda one: (one["case"], PARTS.index(one["part"]))):
+        stages = cell.get("stages", {})
+        steps = ", ".join(f"{name} {stage['steps']['steps']}" for name, stage in stages.items())
+        seconds = cell.get("training_seconds")
+        trained = f" trained {seconds:.0f} s: {steps};" if seconds else ""
+        lines.append(
+            f"- {_TITLES[cell['case']]}, {cell['part']}, seed {cell['seed']}:{trained} {cell['device']},"
+            f" torch {cell['torch']}"
+        )
+    return "\n".join(lines)
+
+
+def _repeats_table(cells: list[dict[str, Any]]) -> str:
+    """Mean and range over seeds."""
+    lines = ["| case | row | seeds | PSNR mean (lowest to highest) | SSIM mean |", "|---|---|---|---|---|"]
+    for case in CASES:
+        of_case = [cell for cell in cells if cell["case"] == case]
+        for row in _row_names(of_case):
+            found = [cell["rows"][row] for cell in of_case if row in cell["rows"]]
+            psnr, ssim = [value[0] for value in found], [value[1] for value in found]
+            lines.append(
+                f"| {_TITLES[case]} | {row} | {len(found)} | {_mean(psnr):.2f}"
+                f" ({min(psnr):.2f} to {max(psnr):.2f}) | {_mean(ssim):.3f} |"
+            )
+    devices = sorted({cell["device"] for cell in cells})
+    return "\n".join([*lines, "", f"Device: {', '.join(devices)}."])
+
+
+def _row_names(cells: list[dict[str, Any]]) -> list[str]:
+    names: dict[str, None] = {}
+    for part in PARTS:
+        for cell in cells:
+            if cell["part"] == part:
+                names.update(dict.fromkeys(cell["rows"]))
+    return list(names)
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
+
+
+if __name__ == "__main__":
+    main()
