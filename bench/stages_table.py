@@ -1,4 +1,4 @@
-"""Make docs/quality.md from the cells that `bench.stages` stored.
+"""Fill the tables of docs/quality.md and README.md from the cells that `bench.stages` stored.
 
 python -m bench.stages_table
 """
@@ -14,45 +14,68 @@ from bench.stages import CASES, PARTS
 
 _CELLS = Path("bench/cells/stages")
 _REPEATS = Path("bench/cells/stages-repeats")
-_PAGE = Path("docs/quality.md")
 _TITLES = {"t1w": "T1W", "flair": "FLAIR"}
+#: Rows of the README's short table.
+_SUMMARY = (
+    "noisy",
+    "BM3D, true level",
+    "stage 1: blind-spot network",
+    "stage 2: single sample",
+    "stage 2: symmetric pair",
+    "stage 2: pair + fusion",
+    "stage 3: student",
+    "ceiling: same network, clean pairs",
+)
+
+Cell = dict[str, Any]
 
 
 def main() -> None:
-    """Write the page."""
-    text = _PAGE.read_text(encoding="utf-8")
-    for name, table in (("main", _main_table(_read(_CELLS))), ("repeats", _repeats_table(_read(_REPEATS)))):
-        begin, end = f"<!-- {name}: made by bench.stages_table -->", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise SystemExit(f"{_PAGE}: has no place for the table '{name}'")
-        text = f"{before}{begin}\n\n{table}\n\n{end}{after}"
-    _PAGE.write_text(text, encoding="utf-8")
+    """Write the tables."""
+    cells, repeats = _read(_CELLS), _read(_REPEATS)
+    _fill(Path("docs/quality.md"), "main", f"{_table(cells)}\n\n{_runs(cells)}")
+    _fill(Path("docs/quality.md"), "repeats", _over_seeds(repeats))
+    _fill(Path("README.md"), "summary", _table(cells, _SUMMARY))
 
 
-def _read(folder: Path) -> list[dict[str, Any]]:
+def _read(folder: Path) -> list[Cell]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
 
 
-def _main_table(cells: list[dict[str, Any]]) -> str:
+def _fill(page: Path, name: str, table: str) -> None:
+    """Put a table between its two marks."""
+    text = page.read_text(encoding="utf-8")
+    begin, end = f"<!-- {name}: made by bench.stages_table -->", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise SystemExit(f"{page}: has no place for the table '{name}'")
+    page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
+
+
+def _table(cells: list[Cell], rows: Iterable[str] | None = None) -> str:
     """One line a row, PSNR and SSIM for each case."""
     lines = [
-        "| row | " + " | ".join(f"{_TITLES[case]} PSNR, SSIM" for case in CASES) + " |",
+        "| row | " + " | ".join(f"{_TITLES[case]}: PSNR, SSIM" for case in CASES) + " |",
         "|---|" + "---|" * len(CASES),
     ]
-    for row in _row_names(cells):
+    for row in rows or _row_names(cells):
         values = []
         for case in CASES:
             found = [cell["rows"][row] for cell in cells if cell["case"] == case and row in cell["rows"]]
-            values.append(f"{found[0][0]:.2f}, {found[0][1]:.3f}" if found else "not run")
+            values.append(f"{found[0][0]:.2f} dB, {found[0][1]:.3f}" if found else "not run")
         lines.append(f"| {row} | " + " | ".join(values) + " |")
-    lines += ["", "What each run did:", ""]
+    return "\n".join(lines)
+
+
+def _runs(cells: list[Cell]) -> str:
+    """What each run did, one line each."""
+    lines = ["What each run did:", ""]
     for cell in sorted(cells, key=lambda one: (one["case"], PARTS.index(one["part"]))):
         stages = cell.get("stages", {})
         steps = ", ".join(f"{name} {stage['steps']['steps']}" for name, stage in stages.items())
         seconds = cell.get("training_seconds")
-        trained = f" trained {seconds:.0f} s: {steps};" if seconds else ""
+        trained = f" trained {seconds:.0f} s ({steps} steps);" if seconds else ""
         lines.append(
             f"- {_TITLES[cell['case']]}, {cell['part']}, seed {cell['seed']}:{trained} {cell['device']},"
             f" torch {cell['torch']}"
@@ -60,7 +83,7 @@ def _main_table(cells: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _repeats_table(cells: list[dict[str, Any]]) -> str:
+def _over_seeds(cells: list[Cell]) -> str:
     """Mean and range over seeds."""
     lines = ["| case | row | seeds | PSNR mean (lowest to highest) | SSIM mean |", "|---|---|---|---|---|"]
     for case in CASES:
@@ -76,7 +99,7 @@ def _repeats_table(cells: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", f"Device: {', '.join(devices)}."])
 
 
-def _row_names(cells: list[dict[str, Any]]) -> list[str]:
+def _row_names(cells: list[Cell]) -> list[str]:
     names: dict[str, None] = {}
     for part in PARTS:
         for cell in cells:

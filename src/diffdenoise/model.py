@@ -16,6 +16,7 @@ from torch import nn
 from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError
 from diffdenoise.networks.unet import UNet
+from diffdenoise.noise.model import NoiseModel
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.nifti import from_nibabel, to_nibabel
@@ -62,6 +63,11 @@ class Model:
         self.record = record
         self._student = hardware.place(student).eval()
         self._hardware = hardware
+
+    @property
+    def noise(self) -> NoiseModel:
+        """The training data's noise as found, in scaled intensities."""
+        return NoiseModel.from_dict(self.record["noise"])
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto", threads: int | None = None) -> Model:

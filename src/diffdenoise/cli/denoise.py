@@ -135,7 +135,7 @@ def denoise(
             else:
                 if save_model is None and not resume and work.exists():
                     shutil.rmtree(work)
-                trained = _train(scans, settings, work, resume, device.value, threads, progress)
+                trained = _train(scans, settings, work, resume, device.value, threads, progress, began)
             results = [
                 trained.denoise_scan(scan, axis=along, progress=progress)
                 for scan, along in zip(scans, axes, strict=True)
@@ -161,7 +161,7 @@ def denoise(
         **({"picture": str(picture)} if picture is not None else {}),
     }
     found = [
-        _measure(job, scan, result, along, settings.noise_std)
+        _measure(job, scan, result, along, settings.noise_std, None if model else trained.noise.stds)
         for job, scan, result, along in zip(jobs, scans, results, axes, strict=True)
     ]
     if as_json:
@@ -223,6 +223,7 @@ def _train(
     device: str,
     threads: int | None,
     progress: Progress,
+    began: float,
 ) -> Model:
     """Train in the work folder; a run that could not begin leaves none behind."""
     from diffdenoise import pipeline
@@ -238,7 +239,14 @@ def _train(
     existed = work.exists()
     try:
         return pipeline.train(
-            scans, settings, work, resume=resume, device=device, threads=threads, progress=progress
+            scans,
+            settings,
+            work,
+            resume=resume,
+            device=device,
+            threads=threads,
+            progress=progress,
+            spent_s=time.monotonic() - began,
         )
     except DiffDenoiseError:
         if not existed and work.exists():
@@ -247,11 +255,23 @@ def _train(
 
 
 def _measure(
-    job: _Job, noisy: Scan, denoised: Scan, axis: int | None, noise_std: float | None
+    job: _Job,
+    noisy: Scan,
+    denoised: Scan,
+    axis: int | None,
+    noise_std: float | None,
+    learned: Sequence[float] | None,
 ) -> dict[str, Any]:
-    """Return the noise found and removed, in the scan's units and as shares of its range."""
+    """Return the noise found and removed, in the scan's units and as shares of its range.
+
+    `learned` are the levels at rising brightness that training found, as shares of the range.
+    """
     scaling = IntensityMap.fit(noisy.data)
-    if noise_std is None:
+    levels: list[float] | None = None
+    if noise_std is None and learned is not None:
+        levels = [std * scaling.range for std in learned]
+        noise_std = float(np.median(levels))
+    elif noise_std is None:
         stacks = to_stacks(scaling.scale(noisy.data), axis)
         # 0 stands for "too few flat regions to tell".
         noise_std = estimate_noise_std(stacks) * scaling.range or None
@@ -262,6 +282,7 @@ def _measure(
         "output": str(job.target),
         "noise_std": noise_std,
         "noise_percent_of_range": None if noise_std is None else 100 * noise_std / scaling.range,
+        "noise_std_by_brightness": levels,
         "residual_std": residual_std,
         "residual_percent_of_range": 100 * residual_std / scaling.range,
     }
@@ -280,6 +301,9 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
     for scan in found:
         which = f"  {scan['output']}" if len(found) > 1 else ""
         noise = _amount(scan["noise_std"], scan["noise_percent_of_range"])
+        levels = scan["noise_std_by_brightness"]
+        if levels and len(levels) > 1:
+            noise += f", from {number(min(levels), 3)} to {number(max(levels), 3)} by brightness"
         removed = _amount(scan["residual_std"], scan["residual_percent_of_range"])
         rows += [("noise level", noise + which), ("residual", removed + which)]
     print_rows(rows)
