@@ -69,7 +69,7 @@ def main() -> None:
     settings = Settings.build(given.config, given.assignments, minutes=given.minutes, seed=given.seed)
     hardware = choose_hardware(given.device, given.threads)
     for case in given.cases:
-        path = given.data / _FOLDER / CASES[case]
+        path = case_path(given.data, case)
         if not path.is_file():
             print(f"skipped {case}: {path} is missing")
             continue
@@ -97,6 +97,11 @@ def main() -> None:
             print(json.dumps(record["rows"], indent=1))
 
 
+def case_path(data: Path, case: str) -> Path:
+    """Return where a case's clean scan lies below the data folder."""
+    return data / _FOLDER / CASES[case]
+
+
 def load_case(path: Path, seed: int) -> tuple[Stack, Stack]:
     """Return clean and noisy slices, scaled so that the clean scan's range is 0 to 1."""
     scan = read_scan(path)
@@ -121,7 +126,7 @@ def _run_part(
         return _ceiling(clean, noisy, settings, hardware)
     if part == "iterations":
         settings = settings.model_copy(update={"iterations": 3})
-    return _method(clean, noisy, settings, hardware)
+    return run_method(clean, noisy, settings, hardware)
 
 
 def _bm3d(noisy: Stack) -> Slab:
@@ -135,8 +140,14 @@ def _plan(noisy: Stack, settings: Settings) -> Plan:
     return make_plan([from_array(noisy)], settings.model_copy(update={"data": data}))
 
 
-def _method(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardware) -> dict[str, Any]:
-    """Train as `diffdenoise denoise` does, then score what each stage gives."""
+def run_method(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardware) -> dict[str, Any]:
+    """Train as `diffdenoise denoise` does, then score what each stage gives.
+
+    Returns
+    -------
+    dict
+        `rows` (PSNR in dB and SSIM by name), seconds, and steps and seconds of each stage.
+    """
     plan = _plan(noisy, settings)
     intensities = IntensityMap.fit(noisy)
     rows: dict[str, list[float]] = {}
@@ -145,12 +156,7 @@ def _method(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardware) 
         workspace = Workspace.open(Path(folder) / "work", settings, plan.fingerprint(), resume=False)
         run = Run(plan, workspace, hardware, Quiet(), 3600.0)
         began = time.monotonic()
-        run.blind_spot()
-        for turn in range(1, settings.iterations + 1):
-            run.diffusion(turn)
-            run.targets(turn)
-            run.student(turn)
-            run.refine(turn)
+        run.all_stages()
         seconds = time.monotonic() - began
 
         def score(name: str, estimate_of: Callable[[torch.Tensor, int], torch.Tensor]) -> None:

@@ -14,6 +14,7 @@ from bench.stages import CASES, PARTS
 
 _CELLS = Path("bench/cells/stages")
 _REPEATS = Path("bench/cells/stages-repeats")
+_SPLITS = Path("bench/cells/split")
 _TITLES = {"t1w": "T1W", "flair": "FLAIR"}
 #: Rows of the README's short table.
 _SUMMARY = (
@@ -35,6 +36,7 @@ def main() -> None:
     cells, repeats = _read(_CELLS), _read(_REPEATS)
     _fill(Path("docs/quality.md"), "main", f"{_table(cells)}\n\n{_runs(cells)}")
     _fill(Path("docs/quality.md"), "repeats", _over_seeds(repeats))
+    _fill(Path("docs/quality.md"), "splits", _by_split(_read(_SPLITS)))
     _fill(Path("README.md"), "summary", _table(cells, _SUMMARY))
 
 
@@ -97,6 +99,24 @@ def _over_seeds(cells: list[Cell]) -> str:
             )
     devices = sorted({cell["device"] for cell in cells})
     return "\n".join([*lines, "", f"Device: {', '.join(devices)}."])
+
+
+def _by_split(cells: list[Cell]) -> str:
+    """Shares of the time, and what the students reach."""
+    lines = ["| split | shares of the time | " + " | ".join(f"{_TITLES[case]}" for case in CASES) + " |"]
+    lines.append("|---|---|" + "---|" * len(CASES))
+    for name in dict.fromkeys(cell["split"] for cell in cells):
+        of_split = {cell["case"]: cell for cell in cells if cell["split"] == name}
+        shares = next(iter(of_split.values()))["shares"]
+        told = ", ".join(f"{stage} {share:.0%}" for stage, share in shares.items())
+        scores = [
+            "{:.2f} dB, {:.3f}".format(*of_split[case]["rows"]["stage 3: student"])
+            if case in of_split
+            else "not run"
+            for case in CASES
+        ]
+        lines.append(f"| {name} | {told} | " + " | ".join(scores) + " |")
+    return "\n".join(lines)
 
 
 def _row_names(cells: list[Cell]) -> list[str]:

@@ -98,12 +98,7 @@ def train(
     workspace = Workspace.open(model_dir / "work", settings, plan.fingerprint(), resume=resume)
     workspace.spend(spent_s + time.monotonic() - began)
     run = Run(plan, workspace, hardware, progress or Quiet(), checkpoint_s)
-    run.blind_spot()
-    for turn in range(1, settings.iterations + 1):
-        run.diffusion(turn)
-        run.targets(turn)
-        run.student(turn)
-        run.refine(turn)
+    run.all_stages()
     write_model(model_dir, plan, workspace, run.hardware, run.noise)
     workspace.remove()
     return Model.load(model_dir, device, threads)
@@ -143,7 +138,14 @@ class Run:
             )
             self._student = hardware.place(student_network(self.settings, plan.neighbours))
 
-    # Stages, in order.
+    def all_stages(self) -> None:
+        """Stage 1 once, then as many rounds of stages 2 and 3 as the settings ask for."""
+        self.blind_spot()
+        for turn in range(1, self.settings.iterations + 1):
+            self.diffusion(turn)
+            self.targets(turn)
+            self.student(turn)
+            self.refine(turn)
 
     def blind_spot(self) -> None:
         """Stage 1, then the noise's level at each brightness from its predictions."""
