@@ -4,7 +4,7 @@
 
 Takes the seconds a step of each stage took in a run of `bench.stages`, turns each split into step
 counts, trains with these (on any device: only the counts matter) and stores what the students reach
-below `bench/cells/split`. `pipeline.PARTS` holds the winner; `bench.stages_table` prints them all.
+below `bench/cells/split`. `run.PARTS` holds the winner; `bench.stages_table` prints them all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.stages import CASES, case_path, load_case, run_method
 from diffdenoise.config import Settings
-from diffdenoise.pipeline import PARTS
+from diffdenoise.run import PARTS
 from diffdenoise.training.hardware import choose_hardware
 
 #: Shares of the time, by stage.

@@ -24,11 +24,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffdenoise.config import Settings
+from diffdenoise.config import Settings, Steps, round_name
 from diffdenoise.model import student_network
 from diffdenoise.noise.simulate import gaussian
-from diffdenoise.pipeline import Run
+from diffdenoise.pipeline import run_all_stages
 from diffdenoise.plan import Plan, make_plan
+from diffdenoise.run import Run
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.slices import choose_axis, to_stacks
@@ -62,11 +63,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--config", type=Path, help="settings file; its schedule replaces --minutes")
+    parser.add_argument("--like", type=Path, help="cell of the part 'method': take its steps, not a time")
     parser.add_argument("--set", nargs="*", default=[], dest="assignments")
     parser.add_argument("--cells", type=Path, default=Path("bench/cells/stages"))
     given = parser.parse_args()
-    settings = Settings.build(given.config, given.assignments, minutes=given.minutes, seed=given.seed)
+    like = json.loads(given.like.read_text(encoding="utf-8")) if given.like else None
+    settings = Settings.build(None, given.assignments, minutes=given.minutes, seed=given.seed)
     hardware = choose_hardware(given.device, given.threads)
     for case in given.cases:
         path = case_path(given.data, case)
@@ -80,12 +82,13 @@ def main() -> None:
                 print(f"{cell}: is there already")
                 continue
             began = time.monotonic()
-            rows = _run_part(part, clean, noisy, settings, hardware)
+            rows = run_part(part, clean, noisy, settings, hardware, like)
             record = {
                 "case": case,
                 "part": part,
                 "seed": given.seed,
                 "minutes": given.minutes,
+                "steps_of": str(given.like) if given.like else None,
                 "device": hardware.describe(),
                 "processor": platform.machine(),
                 "torch": torch.__version__,
@@ -117,16 +120,47 @@ def scores(estimate: Slab, clean: Stack) -> list[float]:
     return [round(result.denoised.psnr_db, 3), round(result.denoised.ssim, 4)]
 
 
-def _run_part(
-    part: str, clean: Stack, noisy: Stack, settings: Settings, hardware: Hardware
+def run_part(
+    part: str,
+    clean: Stack,
+    noisy: Stack,
+    settings: Settings,
+    hardware: Hardware,
+    like: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
+    """Run one part; `like` is the record of a run whose step counts to take instead of a time."""
     if part == "bm3d":
         return {"rows": {"noisy": scores(noisy, clean), "BM3D, true level": scores(_bm3d(noisy), clean)}}
-    if part == "ceiling":
-        return _ceiling(clean, noisy, settings, hardware)
     if part == "iterations":
         settings = settings.model_copy(update={"iterations": 3})
+    if like is not None:
+        settings = settings.model_copy(update={"schedule": schedule_like(like, part)})
+    if part == "ceiling":
+        return _ceiling(clean, noisy, settings, hardware)
     return run_method(clean, noisy, settings, hardware)
+
+
+def schedule_like(run: dict[str, Any], part: str) -> dict[str, Steps]:
+    """Return step counts that take as long as a run of the part "method" did.
+
+    The ceiling spends all of its seconds at the student's speed; three iterations share its steps.
+    """
+    stages = run["stages"]
+    steps = {name: int(stage["steps"]["steps"]) for name, stage in stages.items()}
+    if part == "ceiling":
+        speed = sum(steps[name] for name in ("student", "refine")) / sum(
+            stages[name]["seconds"] for name in ("student", "refine")
+        )
+        return {"ceiling": Steps(steps=round(run["training_seconds"] * speed))}
+    if part == "iterations":
+        blind = steps.pop("blind-spot")
+        rounds = {
+            round_name(name, turn): Steps(steps=max(1, count // 3))
+            for turn in (1, 2, 3)
+            for name, count in steps.items()
+        }
+        return {"blind-spot": Steps(steps=blind), **rounds}
+    return {name: Steps(steps=count) for name, count in steps.items()}
 
 
 def _bm3d(noisy: Stack) -> Slab:
@@ -156,7 +190,7 @@ def run_method(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardwar
         workspace = Workspace.open(Path(folder) / "work", settings, plan.fingerprint(), resume=False)
         run = Run(plan, workspace, hardware, Quiet(), 3600.0)
         began = time.monotonic()
-        run.all_stages()
+        run_all_stages(run)
         seconds = time.monotonic() - began
 
         def score(name: str, estimate_of: Callable[[torch.Tensor, int], torch.Tensor]) -> None:
@@ -178,9 +212,15 @@ def run_method(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardwar
             score("stage 1: blind-spot network", lambda item, _: teacher.condition(item))
             score("stage 2: single sample", lambda item, k: teacher.random_samples(item, k, 1))
             score("stage 2: two random samples", lambda item, k: teacher.random_samples(item, k, 2))
-            score("stage 2: symmetric pair", lambda item, k: teacher.srds(item, k))
+            pairs: dict[int, torch.Tensor] = {}
+
+            def pair(item: torch.Tensor, number: int) -> torch.Tensor:
+                pairs[number] = teacher.srds(item, number)
+                return pairs[number]
+
+            score("stage 2: symmetric pair", pair)
             score("stage 2: one step", lambda item, _: teacher.one_step(item))
-            score("stage 2: pair + fusion", lambda item, k: teacher.fuse(item, teacher.srds(item, k)))
+            score("stage 2: pair + fusion", lambda item, k: teacher.fuse(item, pairs[k]))
             score(
                 "stage 2: recorruption-corrected",
                 lambda item, k: teacher.corrected(item, k, stage3.draws, stage3.alpha),
@@ -221,7 +261,7 @@ def _ceiling(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardware)
         dirty = patch + _LEVEL * torch.randn(patch.shape, generator=draws).to(patch.device)
         return distil.squared_distance(distil.denoise(student, dirty), patch[:, :1]) / _LEVEL**2
 
-    wanted = settings.schedule.get("student")
+    wanted = settings.schedule.get("ceiling")
     step_plan = StagePlan(wanted, 0.0 if settings.minutes is None else 60 * settings.minutes)
     with tempfile.TemporaryDirectory() as folder:
         fit(

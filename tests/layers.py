@@ -21,6 +21,7 @@ LAYERS = {
     "trust": 4,
     "plan": 5,
     "pipeline": 5,
+    "run": 5,
     "model": 5,
     "model_folder": 5,
     "api": 5,

@@ -14,9 +14,11 @@ from diffdenoise import pipeline
 from diffdenoise.config import Settings
 from diffdenoise.model import Model, same_kind
 from diffdenoise.noise import simulate as noise
-from diffdenoise.scan.nifti import from_nibabel
-from diffdenoise.scan.read import from_array, read_scans
+from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.nifti import from_nibabel, to_nibabel
+from diffdenoise.scan.read import from_array, read_scan, read_scans
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust import metrics
 from diffdenoise.types import Progress
 
@@ -68,11 +70,14 @@ def denoise(
     """
     if model is not None:
         trained = model if isinstance(model, Model) else Model.load(model, device, threads)
-        return trained.denoise(scan, axis=axis)
+        return trained.denoise(scan, axis=axis, progress=progress)
     began = time.monotonic()
     chosen = _settings(settings, minutes=minutes, seed=seed, axis=axis)
 
     def work(one: Scan) -> Scan:
+        check_scan(one)
+        # Before the training: an axis that doesn't fit should not cost ten minutes.
+        choose_axis(one, axis)
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
             trained = pipeline.train(
                 [one],
@@ -160,9 +165,11 @@ def simulate(
     array, nibabel image or Scan
         The same kind as given; arrays and images hold floats, so that noise isn't clipped.
     """
-    # Noise is added to floats, so that an integer image's range doesn't clip it.
-    source = clean.astype(float) if hasattr(clean, "astype") else clean
-    return same_kind(source, lambda one: noise.simulate(one, kind, std, correlation_px, seed, axis=axis))
+    scan = read_scan(clean) if isinstance(clean, str | Path) else _as_scan(clean)
+    noisy = noise.simulate(scan, kind, std, correlation_px, seed, axis=axis)
+    if isinstance(clean, Scan | str | Path):
+        return noisy
+    return to_nibabel(noisy) if hasattr(clean, "affine") else noisy.data
 
 
 def evaluate(

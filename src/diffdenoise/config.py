@@ -6,17 +6,21 @@ the model folder (`settings.yaml`). Maths functions take plain arguments, never 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from diffdenoise.errors import SettingsError
 
+#: Names of stages in a schedule.
+_STAGE_NAME = re.compile("blind-spot|(diffusion|targets|student|refine)(-[2-9])?")
+
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Steps(_Frozen):
@@ -40,7 +44,8 @@ class Data(_Frozen):
     axis: int | None = Field(default=None, ge=0, le=2)
     """Array axis along which a volume is cut into slices; None: chosen from the voxel sizes."""
     neighbours: int | None = Field(default=None, ge=0, le=3)
-    """Slices on either side given as extra inputs; None: 1 for volumes, 0 for single images."""
+    """Slices on either side given as extra inputs; None: 1 for volumes whose slices have noise of
+    their own, else 0."""
     patch: int = Field(default=64, ge=16, multiple_of=8)
     """Side of a training patch in pixels."""
     batch: int = Field(default=16, ge=1)
@@ -86,6 +91,12 @@ class Sampling(_Frozen):
     sigma_max: float = Field(default=20.0, gt=0)
     """Highest diffusion noise level, as a multiple of the residual's std."""
 
+    @model_validator(mode="after")
+    def _falling(self) -> Sampling:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError("sigma_min must be less than sigma_max")
+        return self
+
 
 class Stage3(_Frozen):
     """Knowledge distillation: the student that users run."""
@@ -110,7 +121,7 @@ class Stage3(_Frozen):
 class Settings(_Frozen):
     """Everything that decides the weights, given the data."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of every random draw."""
     minutes: float | None = Field(default=10.0, gt=0)
     """Wall-clock budget in minutes for the stages whose steps `schedule` does not give."""
@@ -135,11 +146,12 @@ class Settings(_Frozen):
     @field_validator("schedule")
     @classmethod
     def _known_stages(cls, value: dict[str, Steps]) -> dict[str, Steps]:
-        known = {"blind-spot", "diffusion", "targets", "student", "refine"}
         for key in value:
-            stage, dash, turn = key.rpartition("-")
-            if key not in known and not (dash and stage in known and turn.isdigit()):
-                raise ValueError(f"'{key}' is not a stage; stages are {', '.join(sorted(known))}")
+            if not _STAGE_NAME.fullmatch(key):
+                raise ValueError(
+                    f"'{key}' is not a stage; stages are blind-spot, diffusion, targets, student and"
+                    " refine, the last four with -2 to -9 behind for later rounds"
+                )
         return value
 
     @classmethod
@@ -155,7 +167,7 @@ class Settings(_Frozen):
         assignments : list of str, optional
             Dotted keys: `stage2.jointly_blind=false`, `schedule.student.steps=100`.
         **overrides
-            Top-level fields; None leaves a field as it is.
+            Top-level fields; None leaves a field as it is. `minutes` drops the file's schedule.
 
         Raises
         ------
@@ -163,6 +175,9 @@ class Settings(_Frozen):
             If the file can't be read, a key is unknown or a value out of range.
         """
         tree: dict[str, Any] = _load_yaml(file) if file is not None else {}
+        if overrides.get("minutes") is not None:
+            # Asked for a time, the file's step counts would say otherwise.
+            tree.pop("schedule", None)
         for text in assignments or []:
             key, equals, value = text.partition("=")
             if not equals or not key.strip():
@@ -179,6 +194,18 @@ class Settings(_Frozen):
     def to_yaml(self) -> str:
         """Return the settings as YAML that `build` reads back to an equal object."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def round_name(stage: str, turn: int) -> str:
+    """Name of a stage in a round: "diffusion", "diffusion-2"."""
+    return stage if turn == 1 else f"{stage}-{turn}"
+
+
+def stage_names(settings: Settings) -> list[str]:
+    """Return the names of all stages that a run goes through, in order."""
+    a_round = ["diffusion", "targets", "student", *(["refine"] if settings.stage3.refine else [])]
+    turns = range(1, settings.iterations + 1)
+    return ["blind-spot", *(round_name(stage, turn) for turn in turns for stage in a_round)]
 
 
 def _load_yaml(file: Path) -> dict[str, Any]:

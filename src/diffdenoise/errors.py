@@ -10,7 +10,8 @@
     ├── OutputError         the result cannot be written where it was asked for
     ├── SettingsError       a setting is unknown or out of range
     ├── DeviceError         the compute device asked for is not there
-    └── ModelError          a model folder is missing, unfinished or does not fit
+    ├── ModelError          a model folder is missing, unfinished or does not fit
+    └── DivergedError       training produced a loss that is not a number
 
 A message is one line: what was found, what was expected, what to do. It names files as the user
 named them and never holds header contents (they may identify a patient).
@@ -53,3 +54,7 @@ class DeviceError(DiffDenoiseError):
 
 class ModelError(DiffDenoiseError):
     """A model folder is missing, unfinished or does not fit the scan."""
+
+
+class DivergedError(DiffDenoiseError):
+    """Training produced a loss that is not a number."""

@@ -20,6 +20,7 @@ from diffdenoise.noise.model import NoiseModel
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.nifti import from_nibabel, to_nibabel
+from diffdenoise.scan.pixels import to_stored
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis, from_stacks, to_stacks
@@ -106,7 +107,7 @@ class Model:
             raise ModelError(f"{folder}: is damaged or incomplete; get it again or train anew") from error
         return cls(folder, settings, record, student, hardware)
 
-    def denoise(self, scan: Any, *, axis: int | None = None) -> Any:
+    def denoise(self, scan: Any, *, axis: int | None = None, progress: Progress | None = None) -> Any:
         """Denoise an image in whatever form it comes.
 
         Parameters
@@ -115,6 +116,8 @@ class Model:
             2-D, 3-D or 4-D.
         axis : int, optional
             Slice axis; by default the one trained with, or the one chosen from the voxel sizes.
+        progress : Progress, optional
+            Told about each slice.
 
         Returns
         -------
@@ -129,7 +132,7 @@ class Model:
         ModelError
             If the model doesn't fit it.
         """
-        return same_kind(scan, lambda one: self.denoise_scan(one, axis=axis))
+        return same_kind(scan, lambda one: self.denoise_scan(one, axis=axis, progress=progress))
 
     def denoise_scan(self, scan: Scan, *, axis: int | None = None, progress: Progress | None = None) -> Scan:
         """Denoise one scan; the result's data are real values in the scan's own units (float64)."""
@@ -175,9 +178,5 @@ def same_kind(given: Any, work: Any) -> Any:
     if isinstance(given, str | Path):
         return work(read_scan(given))
     if isinstance(given, np.ndarray):
-        result = work(from_array(given)).data
-        if np.issubdtype(given.dtype, np.integer):
-            limits = np.iinfo(given.dtype)
-            result = np.clip(np.rint(result), limits.min, limits.max)
-        return result.astype(given.dtype)
+        return to_stored(work(from_array(given)).data, given.dtype)
     return to_nibabel(work(from_nibabel(given)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffdenoise._version import __version__
+from diffdenoise.config import round_name, stage_names
 from diffdenoise.model import CARD, RECORD, SETTINGS, STUDENT
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.plan import Plan
@@ -55,10 +56,9 @@ def write_model(
     settings = plan.settings
     stages = workspace.stages
     last = settings.iterations
-    students = ("refine", "student") if settings.stage3.refine else ("student",)
     for stage, name in (
-        (_newest(stages, students, last), STUDENT),
-        (_newest(stages, ("diffusion",), last), "diffusion.safetensors"),
+        (stage_names(settings)[-1], STUDENT),
+        (round_name("diffusion", last), "diffusion.safetensors"),
         ("blind-spot", "blind_spot.safetensors"),
     ):
         shutil.copyfile(workspace.weights(stage), folder / name)
@@ -80,14 +80,13 @@ def write_model(
         encoding="utf-8",
     )
     record: dict[str, Any] = {
-        "complete": True,
         "neighbours": plan.neighbours,
         "fingerprint": plan.fingerprint(),
         "data": summary,
         "noise": noise.as_dict(),
         "residual_std": {
             name: workspace.figure(name)
-            for name in (_suffixed("residual_std", turn) for turn in range(1, last + 1))
+            for name in (round_name("residual_std", turn) for turn in range(1, last + 1))
         },
         "stages": stages,
         "seconds": round(workspace.spent_s, 1),
@@ -100,16 +99,3 @@ def write_model(
         },
     }
     save_json(record, folder / RECORD)
-
-
-def _newest(stages: dict[str, Any], names: tuple[str, ...], last: int) -> str:
-    """The first of `names` that has been trained, in the last round that has it."""
-    for turn in range(last, 0, -1):
-        for name in names:
-            if _suffixed(name, turn) in stages:
-                return _suffixed(name, turn)
-    raise ValueError(f"no stage of {names} was trained")
-
-
-def _suffixed(name: str, turn: int) -> str:
-    return name if turn == 1 else f"{name}-{turn}"

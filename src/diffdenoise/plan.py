@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.config import Settings
-from diffdenoise.errors import InputError
-from diffdenoise.noise.level import NoiseEstimate, estimate_noise
+from diffdenoise.config import Settings, stage_names
+from diffdenoise.errors import InputError, SettingsError
+from diffdenoise.noise.level import NoiseEstimate, estimate_noise, slice_correlation
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.scan import Scan
@@ -22,7 +22,9 @@ from diffdenoise.types import Stack
 #: more of the correlated noise, and more of the anatomy.
 _BLIND_SPOTS = ((0.5, 1), (0.75, 3), (1.1, 5), (np.inf, 7))
 #: Levels under this share of the range are treated as this: nothing can be learned below rounding.
-_LEAST_STD = 1e-3
+LEAST_STD = 1e-3
+#: From this correlation between the noise of adjacent slices on, they are no independent inputs.
+_SLICES_DEPEND = 0.15
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,12 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     ------
     InputError
         If there is no scan, or one that can't be denoised.
+    SettingsError
+        If the settings contradict each other or the scans.
     """
+    missing = [name for name in stage_names(settings) if name not in settings.schedule]
+    if settings.minutes is None and missing:
+        raise SettingsError(f"minutes is null and schedule has no {', '.join(missing)}; give either")
     if not scans:
         raise InputError("no scan was given; expected at least one")
     stacks: list[Stack] = []
@@ -109,12 +116,17 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         axes.append(axis)
         if settings.noise_std is not None:
             given.append(settings.noise_std / intensities.range)
+    fewest = min(len(stack) for stack in stacks)
     neighbours = settings.data.neighbours
     if neighbours is None:
-        neighbours = 1 if min(len(stack) for stack in stacks) >= 3 else 0
+        neighbours = 1 if fewest >= 3 and slice_correlation(stacks) < _SLICES_DEPEND else 0
+    elif fewest < 2 * neighbours:
+        raise SettingsError(
+            f"data.neighbours is {neighbours}, but a volume has {fewest} slice(s) only; set data.neighbours=0"
+        )
     noise = estimate_noise(stacks)
     std = float(np.median(given)) if given else noise.std
-    noise = NoiseEstimate(max(std, _LEAST_STD), noise.correlation_px)
+    noise = NoiseEstimate(max(std, LEAST_STD), noise.correlation_px)
     return Plan(
         settings,
         tuple(stacks),

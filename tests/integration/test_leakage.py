@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from diffdenoise.config import Settings
-from diffdenoise.pipeline import Run
 from diffdenoise.plan import make_plan
+from diffdenoise.run import Run
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
 from diffdenoise.training.hardware import Hardware

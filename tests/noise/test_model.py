@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from diffdenoise.noise.level import NoiseEstimate
 from diffdenoise.noise.model import NoiseModel, fit_noise_curve
 from diffdenoise.noise.simulate import gaussian
 
@@ -24,7 +25,9 @@ def fit(clean, std, correlation_px=(0.0, 0.0), noise=None):
         noise = np.random.default_rng(1).standard_normal(clean.shape)
     noisy = (clean + std * noise).astype(np.float32)
     variance = np.broadcast_to(np.square(std), clean.shape).astype(np.float32)
-    return fit_noise_curve(list(noisy), list(clean.astype(np.float32)), list(variance), correlation_px)
+    return fit_noise_curve(
+        list(noisy), list(clean.astype(np.float32)), list(variance), NoiseEstimate(0.5, correlation_px)
+    )
 
 
 @pytest.mark.parametrize("std", [0.02, 0.08, 0.2])
@@ -66,7 +69,7 @@ def test_badly_predicted_places_do_not_count():
     noisy[busy] += texture[busy]
     variance = np.where(busy, 0.06, 0.0025).astype(np.float32)
     slabs = [list(part.astype(np.float32)) for part in (noisy, clean)]
-    model = fit_noise_curve(slabs[0], slabs[1], list(variance), (0.0, 0.0))
+    model = fit_noise_curve(slabs[0], slabs[1], list(variance), NoiseEstimate(0.5, (0.0, 0.0)))
     assert model.typical_std == pytest.approx(0.05, rel=0.06)
 
 

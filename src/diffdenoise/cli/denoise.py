@@ -18,7 +18,7 @@ from diffdenoise.cli.progress import watch
 from diffdenoise.cli.run import Interrupted
 from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
-from diffdenoise.errors import DiffDenoiseError, ModelError, OutputError, SettingsError
+from diffdenoise.errors import OutputError, SettingsError
 from diffdenoise.noise.level import estimate_noise_std
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
@@ -98,6 +98,7 @@ def denoise(
             set=assignments or None,
             save_model=save_model,
             resume=resume or None,
+            seed=seed,
         )
     settings = build_settings(
         config,
@@ -206,13 +207,13 @@ def _check_work(work: Path, resume: bool, overwrite: bool) -> None:
     """Raise an error if there is nothing to resume, or a stopped run would be lost."""
     if resume and not work.is_dir():
         raise OutputError(f"{work}: there is no stopped run to resume; leave out --resume")
+    ours = work.is_dir() and ((work / "work").is_dir() or (work / "record.json").is_file())
+    if work.exists() and not ours:
+        raise OutputError(f"{work}: is not a stopped run; it is in the way; move it or name another output")
     if work.exists() and not resume and not overwrite:
         raise OutputError(
             f"{work}: holds a stopped run; go on with it by --resume, or delete it (--overwrite does)"
         )
-    ours = work.is_dir() and ((work / "work").is_dir() or (work / "record.json").is_file())
-    if work.exists() and not ours:
-        raise OutputError(f"{work}: is not a stopped run; it is in the way; move it or name another output")
 
 
 def _train(
@@ -225,33 +226,19 @@ def _train(
     progress: Progress,
     began: float,
 ) -> Model:
-    """Train in the work folder; a run that could not begin leaves none behind."""
+    """Train in the work folder."""
     from diffdenoise import pipeline
-    from diffdenoise.model import RECORD, Model
-    from diffdenoise.plan import make_plan
 
-    if resume and (work / RECORD).is_file():
-        # Stopped after the training, before the results were written.
-        model = Model.load(work, device, threads)
-        if model.record.get("fingerprint") != make_plan(scans, settings).fingerprint():
-            raise ModelError(f"{work}: was trained on other scans; leave out --resume, or give the same ones")
-        return model
-    existed = work.exists()
-    try:
-        return pipeline.train(
-            scans,
-            settings,
-            work,
-            resume=resume,
-            device=device,
-            threads=threads,
-            progress=progress,
-            spent_s=time.monotonic() - began,
-        )
-    except DiffDenoiseError:
-        if not existed and work.exists():
-            shutil.rmtree(work)
-        raise
+    return pipeline.train(
+        scans,
+        settings,
+        work,
+        resume=resume,
+        device=device,
+        threads=threads,
+        progress=progress,
+        spent_s=time.monotonic() - began,
+    )
 
 
 def _measure(

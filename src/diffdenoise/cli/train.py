@@ -84,7 +84,7 @@ def train(
             )
     except KeyboardInterrupt:
         # train() returns a model or stops: whatever lies in the folder is the work so far.
-        if output.is_dir():
+        if (output / "work" / "state.json").is_file() or (output / "record.json").is_file():
             raise Interrupted(f"stopped; go on with: {resume_command(context.obj)}") from None
         raise Interrupted("stopped before anything was trained; nothing was written") from None
     seconds = time.monotonic() - began

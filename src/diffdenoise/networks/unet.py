@@ -51,8 +51,6 @@ class UNet(nn.Module):
         Channels at full resolution; doubled at each level.
     levels : int
         Resolutions, each half of the one before.
-    blocks : int
-        Residual blocks at each level on the way down, and again on the way up.
     level_input : bool
         Whether `forward` takes the logarithm of a noise level (stage 2).
     """
@@ -64,23 +62,18 @@ class UNet(nn.Module):
         width: int,
         *,
         levels: int = 3,
-        blocks: int = 1,
         level_input: bool = False,
     ) -> None:
         super().__init__()
         self.levels = levels
         widths = [width * 2**level for level in range(levels)]
         self.entry = nn.Conv2d(in_channels, width, 3, padding=1)
-        self.down_blocks = nn.ModuleList(
-            nn.ModuleList(ResidualBlock(channels) for _ in range(blocks)) for channels in widths
-        )
+        self.down_blocks = nn.ModuleList(ResidualBlock(channels) for channels in widths)
         self.down = nn.ModuleList(nn.Conv2d(narrow, wide, 2, stride=2) for narrow, wide in pairwise(widths))
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(wide, narrow, 2, stride=2) for narrow, wide in pairwise(widths)
         )
-        self.up_blocks = nn.ModuleList(
-            nn.ModuleList(ResidualBlock(channels) for _ in range(blocks)) for channels in widths[:-1]
-        )
+        self.up_blocks = nn.ModuleList(ResidualBlock(channels) for channels in widths[:-1])
         self.exit = nn.Conv2d(width, out_channels, 3, padding=1)
         nn.init.zeros_(self.exit.weight)
         nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
@@ -112,16 +105,13 @@ class UNet(nn.Module):
         biases = self._biases(log_level)
         x = self.entry(x)
         skips: list[Tensor] = []
-        for level, blocks in enumerate(self.down_blocks):
+        for level, block in enumerate(self.down_blocks):
             if level:
                 skips.append(x)
                 x = self.down[level - 1](x)
-            for block in blocks:  # type: ignore[attr-defined]
-                x = block(x, biases[level])
+            x = block(x, biases[level])
         for level in reversed(range(self.levels - 1)):
-            x = self.up[level](x) + skips[level]
-            for block in self.up_blocks[level]:  # type: ignore[attr-defined]
-                x = block(x, biases[level])
+            x = self.up_blocks[level](self.up[level](x) + skips[level], biases[level])
         return self.exit(x)[..., :height, :width]  # type: ignore[no-any-return]
 
     def _biases(self, log_level: Tensor | None) -> list[Tensor | None]:

@@ -37,7 +37,7 @@ _INDEPENDENT = 0.42
 #: Noise smoothed more than this has too little left at the finest scale to be measured there.
 _WIDEST_FOR_WAVELETS = 0.62
 #: Median of the absolute value of a standard normal variable.
-_MEDIAN_OF_NORMAL = 0.6745
+MEDIAN_OF_NORMAL = 0.6745
 #: Below this, a patch is flat by construction (masked or rounded), not by chance.
 _FLAT_BY_CONSTRUCTION = 1e-7
 
@@ -128,7 +128,36 @@ def diagonal_haar(image: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64]
 def std_from_haar(coefficients: NDArray[np.float64], width: tuple[float, float]) -> float:
     """Noise std from diagonal Haar coefficients of noise correlated by Gaussians of that width."""
     gain = float(np.sqrt(np.prod([1 - _gaussian_covariance(one)[0, 1] for one in width])))
-    return float(np.median(np.abs(coefficients))) / _MEDIAN_OF_NORMAL / gain
+    return float(np.median(np.abs(coefficients))) / MEDIAN_OF_NORMAL / gain
+
+
+def slice_correlation(stacks: Sequence[Stack]) -> float:
+    """Correlation between adjacent slices of what is finest in them, which is mostly noise.
+
+    Parameters
+    ----------
+    stacks : sequence of arrays (slices, height, width)
+        Any intensities.
+
+    Returns
+    -------
+    float
+        Near 0 where slices were acquired apart; high where a volume was interpolated across them (or
+        is so clean that the finest detail is anatomy). 0 without adjacent slices.
+    """
+    places = [(stack, k) for stack in stacks for k in range(len(stack) - 1)]
+    chosen = np.unique(
+        np.linspace(0, max(len(places) - 1, 0), min(len(places), _MAX_SLICES)).round().astype(int)
+    )
+    products, squares = 0.0, 0.0
+    for stack, k in (places[index] for index in chosen if places):
+        one, other = diagonal_haar(stack[k])[0], diagonal_haar(stack[k + 1])[0]
+        # Edges are rare and large; they would tell of the anatomy.
+        limit = 3 * float(np.median(np.abs(one))) / MEDIAN_OF_NORMAL
+        inside = (np.abs(one) <= limit) & (np.abs(other) <= limit)
+        products += float((one[inside] * other[inside]).sum())
+        squares += float((one[inside] ** 2 + other[inside] ** 2).sum()) / 2
+    return products / squares if squares else 0.0
 
 
 def estimate_noise_std(stacks: Sequence[Stack]) -> float:

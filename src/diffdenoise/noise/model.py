@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.level import diagonal_haar, std_from_haar
+from diffdenoise.noise.level import NoiseEstimate, diagonal_haar, std_from_haar
 
 Slab: TypeAlias = NDArray[np.float32]
 
@@ -74,7 +74,11 @@ class NoiseModel:
 
 
 def fit_noise_curve(
-    noisy: Sequence[Slab], mean: Sequence[Slab], variance: Sequence[Slab], correlation_px: tuple[float, float]
+    noisy: Sequence[Slab],
+    mean: Sequence[Slab],
+    variance: Sequence[Slab],
+    prior: NoiseEstimate,
+    least_std: float = 0.0,
 ) -> NoiseModel:
     """Read the noise level at each brightness off the noisy slices, helped by stage 1.
 
@@ -85,8 +89,11 @@ def fit_noise_curve(
     ----------
     noisy, mean, variance : sequences of float32 arrays (height, width)
         Slices, and the mean and variance that the blind-spot network predicts for their pixels.
-    correlation_px : (float, float)
-        The noise's correlation, which the coefficients are corrected for.
+    prior : NoiseEstimate
+        The noise's correlation, which the coefficients are corrected for, and its level where the
+        slices have nothing to tell it from.
+    least_std : float
+        Levels below this are raised to it.
 
     Returns
     -------
@@ -101,6 +108,13 @@ def fit_noise_curve(
             np.stack([coefficients, brightness[block], spread[block]], axis=-1)[~constant].astype(np.float64)
         )
     coefficient, brightness, spread = np.concatenate(found).T
+    width = prior.correlation_px
+    if not coefficient.size:
+        return NoiseModel.constant(max(prior.std, least_std), width)
+
+    def level(where: NDArray[np.bool_]) -> float:
+        return max(std_from_haar(coefficient[where], width), least_std)
+
     low, high = np.quantile(brightness, [0.005, 0.995])
     edges = np.linspace(float(low), float(high), _CLASSES + 1)
     classes = np.clip(np.digitize(brightness, edges) - 1, 0, _CLASSES - 1)
@@ -112,10 +126,8 @@ def fit_noise_curve(
             continue
         best = inside & (spread <= np.quantile(spread[inside], _CALMEST))
         calm |= best
-        points.append((float(np.median(brightness[best])), std_from_haar(coefficient[best], correlation_px)))
-    if not points:
-        return NoiseModel.constant(std_from_haar(coefficient, correlation_px), correlation_px)
+        points.append((float(np.median(brightness[best])), level(best)))
     stds = [std for _, std in points]
-    if max(stds) < _NEARLY_CONSTANT * min(stds):
-        return NoiseModel.constant(std_from_haar(coefficient[calm], correlation_px), correlation_px)
-    return NoiseModel(tuple(bright for bright, _ in points), tuple(stds), correlation_px)
+    if not points or max(stds) < _NEARLY_CONSTANT * min(stds):
+        return NoiseModel.constant(level(calm if points else np.ones_like(calm)), width)
+    return NoiseModel(tuple(bright for bright, _ in points), tuple(stds), width)

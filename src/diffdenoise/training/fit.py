@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
+import threading
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,7 +18,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveragi
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from diffdenoise.errors import DiffDenoiseError
+from diffdenoise.errors import DivergedError
 from diffdenoise.training.checkpoint_io import SafetensorsIO, has_checkpoint
 from diffdenoise.training.clock import StagePlan
 from diffdenoise.training.hardware import Hardware
@@ -32,10 +34,6 @@ _CHECKPOINT = "last"
 
 #: loss_of(step) -> loss; everything random in it is drawn from generators keyed by the step.
 LossOf = Callable[[int], Tensor]
-
-
-class DivergedError(DiffDenoiseError):
-    """Training produced a loss that is not a number."""
 
 
 class _Stage(LightningModule):
@@ -200,6 +198,9 @@ def fit(
     )
     module = _Stage(network, loss_of, learning_rate, plan)
     loader = DataLoader(_Steps(), batch_size=None)
+    # Lightning switches Ctrl-C off when it is interrupted, and leaves it off.
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
     try:
         trainer.fit(module, loader, ckpt_path=checkpoint if has_checkpoint(checkpoint) else None)
     except SystemExit as stop:
@@ -207,5 +208,8 @@ def fit(
         if trainer.interrupted:
             raise KeyboardInterrupt from stop
         raise
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
     network.to(hardware.device)
     return watch.curve

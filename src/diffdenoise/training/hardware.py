@@ -74,7 +74,7 @@ def choose_hardware(device: str = "auto", threads: int | None = None) -> Hardwar
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device cuda: no CUDA GPU is available to torch; use --device cpu")
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return Hardware(torch.device("cuda"), torch.cuda.is_bf16_supported())
+        return Hardware(torch.device("cuda"), torch.cuda.is_bf16_supported(including_emulation=False))
     return Hardware(torch.device("cpu"), _cpu_has_bf16())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,6 +11,33 @@ from torch import Tensor
 
 from diffdenoise.errors import SettingsError
 from diffdenoise.types import Stack
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of a slice, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the student is to learn for a slice, or for a window of it.
+
+    Attributes
+    ----------
+    top, left : int
+        Place of its first pixel in the slice.
+    image : Tensor (height, width)
+        Scaled intensities.
+    """
+
+    top: int
+    left: int
+    image: Tensor
 
 
 def neighbour_index(position: int, offset: int, count: int) -> int:
@@ -75,9 +103,14 @@ class Slices:
         height, width = self._stacks[self._places[number][0]].shape[1:]
         return height, width
 
-    def whole(self, number: int) -> Tensor:
-        """One slice with its neighbours, (1, channels, height, width), the slice itself first."""
-        return torch.stack(self._channel_views(number))[None]
+    def whole(self, number: int, window: Window | None = None) -> Tensor:
+        """One slice, or a window of it, with its neighbours, (1, channels, height, width), itself first."""
+        views = self._channel_views(number)
+        if window is not None:
+            rows = slice(window.top, window.top + window.height)
+            columns = slice(window.left, window.left + window.width)
+            views = [view[rows, columns] for view in views]
+        return torch.stack(views)[None]
 
     def _channel_views(self, number: int) -> list[Tensor]:
         stack_number, position = self._places[number]
@@ -92,7 +125,7 @@ class Slices:
         generator: torch.Generator,
         count: int,
         side: int,
-        targets: dict[int, Tensor] | None = None,
+        targets: dict[int, Target] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Draw random patches, each turned and mirrored at random.
 
@@ -102,7 +135,7 @@ class Slices:
             Source of the draws.
         count, side : int
             Patches, and their side in pixels; see `fitting`.
-        targets : dict of slice number to Tensor (height, width), optional
+        targets : dict of slice number to Target, optional
             Draw only from those of these slices that fit, and cut the same patch from their targets.
 
         Returns
@@ -120,13 +153,13 @@ class Slices:
         clean = []
         for which, (down, right), turn in zip(chosen, draws, turns, strict=True):
             number = numbers[which]
-            height, width = self.size(number)
+            target = None if targets is None else targets[number]
+            height, width = self.size(number) if target is None else target.image.shape
             top, left = int(down * (height - side + 1)), int(right * (width - side + 1))
-            window = (slice(top, top + side), slice(left, left + side))
-            cut = torch.stack([view[window] for view in self._channel_views(number)])
-            noisy.append(_turn(cut, turn))
-            if targets is not None:
-                clean.append(_turn(targets[number][window][None], turn))
+            if target is not None:
+                clean.append(_turn(target.image[top : top + side, left : left + side][None], turn))
+                top, left = top + target.top, left + target.left
+            noisy.append(_turn(self.whole(number, Window(top, left, side, side))[0], turn))
         return torch.stack(noisy), torch.stack(clean) if targets is not None else None
 
 

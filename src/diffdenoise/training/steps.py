@@ -13,7 +13,7 @@ from diffdenoise.stages import blind_spot, diffusion, distil
 from diffdenoise.training.fit import LossOf
 from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
-from diffdenoise.training.slices import Slices
+from diffdenoise.training.slices import Slices, Target
 
 #: condition_of(noisy) -> condition, (batch, 1, height, width).
 ConditionOf = Callable[[Tensor], Tensor]
@@ -31,7 +31,7 @@ class StepData:
     device: torch.device
 
     def patches(
-        self, step_generator: torch.Generator, targets: dict[int, Tensor] | None = None
+        self, step_generator: torch.Generator, targets: dict[int, Target] | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """One batch of patches on the device."""
         data = self.settings.data
@@ -110,7 +110,7 @@ def diffusion_loss(
 
 
 def distillation_loss(
-    data: StepData, student: nn.Module, targets: dict[int, Tensor], noise_std: float, purpose: str
+    data: StepData, student: nn.Module, targets: dict[int, Target], noise_std: float, purpose: str
 ) -> LossOf:
     """Stage 3: distance of the student's output to the teacher's, in units of the noise's variance."""
     settings = data.settings

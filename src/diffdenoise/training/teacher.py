@@ -9,13 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from diffdenoise.config import Sampling, Stage3
-from diffdenoise.stages import blind_spot, diffusion, posterior, sampler
+from diffdenoise.stages import diffusion, posterior, sampler
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
-
-#: predict(noisy) -> mean and variance of each pixel given its surroundings.
-PredictOf = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Teacher:
@@ -139,12 +136,3 @@ class Teacher:
                 return diffusion.denoise(self._network, z, levels, repeated, self._residual_std)
 
         return denoiser
-
-
-def blind_predictor(network: nn.Module, side: int) -> PredictOf:
-    """Stage 1's network as a function of the noisy slice."""
-
-    def predict(noisy: Tensor) -> tuple[Tensor, Tensor]:
-        return blind_spot.predict(network, noisy, side)
-
-    return predict

@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from diffdenoise._version import __version__
 from diffdenoise.config import Settings, Steps
 from diffdenoise.errors import ModelError, OutputError
 from diffdenoise.training.checkpoint_io import save_json, save_tensors
+from diffdenoise.training.slices import Target
 
 _STATE = "state.json"
 
@@ -50,8 +51,17 @@ class Workspace:
         if resume:
             if not path.is_file():
                 raise ModelError(f"{folder.parent}: holds no unfinished training; leave out --resume")
-            state = json.loads(path.read_text(encoding="utf-8"))
-            if state["fingerprint"] != fingerprint:
+            try:
+                state = json.loads(path.read_text(encoding="utf-8"))
+                same = state["fingerprint"] == fingerprint, state["version"] == __version__
+            except (OSError, ValueError, KeyError) as error:
+                raise ModelError(f"{path}: is damaged; delete {folder.parent} and train anew") from error
+            if not same[1]:
+                raise ModelError(
+                    f"{folder.parent}: was begun with version {state['version']}, this is {__version__};"
+                    " delete it and train anew"
+                )
+            if not same[0]:
                 raise ModelError(f"{folder.parent}: was begun on other scans; give the same ones to --resume")
             changed = [key for key in wanted if state["settings"].get(key) != wanted[key]]
             if changed:
@@ -63,8 +73,10 @@ class Workspace:
             raise OutputError(
                 f"{folder.parent}: holds an unfinished training; go on with --resume, or delete the folder"
             )
+        if folder.parent.is_dir() and any(folder.parent.iterdir()):
+            raise OutputError(f"{folder.parent}: is not empty; name a new folder for the model")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True)
         except OSError as error:
             raise OutputError(f"{folder.parent}: cannot be made ({error.strerror})") from error
         workspace = cls(
@@ -140,16 +152,21 @@ class Workspace:
         self._state["figures"][name] = value
         self.save()
 
-    def target(self, stage: str, number: int) -> Tensor | None:
-        """A cached target (height, width), or None."""
+    def target(self, stage: str, number: int) -> Target | None:
+        """A cached target, or None."""
         path = self._targets(stage) / f"{number}.safetensors"
-        return load_file(path)["target"] if path.is_file() else None
+        if not path.is_file():
+            return None
+        tensors = load_file(path)
+        top, left = tensors["place"].tolist()
+        return Target(top, left, tensors["target"])
 
-    def keep_target(self, stage: str, number: int, target: Tensor) -> None:
+    def keep_target(self, stage: str, number: int, target: Target) -> None:
         """Cache the target of one slice."""
         folder = self._targets(stage)
         folder.mkdir(exist_ok=True)
-        save_tensors({"target": target.to(torch.float32)}, folder / f"{number}.safetensors")
+        tensors = {"target": target.image, "place": torch.tensor([target.top, target.left])}
+        save_tensors(tensors, folder / f"{number}.safetensors")
 
     def _targets(self, stage: str) -> Path:
         return self.folder / f"{stage}-cache"
@@ -157,3 +174,9 @@ class Workspace:
     def remove(self) -> None:
         """Delete the whole state."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_if_nothing_was_done(self) -> None:
+        """Delete the state, and the model folder made for it, if no step of any stage was stored."""
+        if all(path.name == _STATE for path in self.folder.iterdir()):
+            self.remove()
+            self.folder.parent.rmdir()

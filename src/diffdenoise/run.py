@@ -1,0 +1,299 @@
+"""One training run: a method a stage, and what the stages hand on to each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from diffdenoise.config import Steps, round_name
+from diffdenoise.model import student_network
+from diffdenoise.networks.blind_spot import BlindSpotNet
+from diffdenoise.networks.unet import UNet
+from diffdenoise.noise.model import NoiseModel, fit_noise_curve
+from diffdenoise.plan import LEAST_STD, Plan
+from diffdenoise.stages import blind_spot, distil
+from diffdenoise.training import steps
+from diffdenoise.training.clock import Clock, StagePlan
+from diffdenoise.training.fit import LossOf, fit
+from diffdenoise.training.hardware import Hardware
+from diffdenoise.training.noise_draws import NoiseDraws
+from diffdenoise.training.randomness import generator
+from diffdenoise.training.slices import Slices, Target, Window
+from diffdenoise.training.teacher import Teacher
+from diffdenoise.training.workspace import Workspace
+from diffdenoise.types import Progress
+
+#: Parts of the time budget, measured in docs/quality.md. Each round of stages 2 and 3 takes an equal
+#: share of what stage 1 leaves.
+PARTS = {"blind-spot": 0.25, "diffusion": 0.15, "targets": 0.08, "student": 0.12, "refine": 0.40}
+#: Part of the budget kept for denoising and writing.
+_RESERVE = 0.04
+#: Side in pixels of what is computed of a slice as a target: a large X-ray takes minutes as a whole.
+_TARGET_SIDE = 512
+#: Slices, evenly spaced, that figures about the data are read from.
+_SAMPLE = 16
+
+
+class Run:
+    """One training run: the networks, what they share, and a method a stage."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        workspace: Workspace,
+        hardware: Hardware,
+        progress: Progress,
+        checkpoint_s: float,
+    ) -> None:
+        self.plan = plan
+        self.settings = plan.settings
+        self.workspace = workspace
+        self.hardware = hardware
+        self._progress = progress
+        self._checkpoint_s = checkpoint_s
+        self.slices = Slices(plan.stacks, plan.neighbours)
+        self._data = steps.StepData(self.slices, self.settings, hardware.device)
+        minutes = self.settings.minutes
+        self._budget_s = 0.0 if minutes is None else 60 * minutes
+        self._clock = Clock(None if minutes is None else self._budget_s * (1 - _RESERVE), workspace.spent_s)
+        self.noise = NoiseModel.constant(plan.noise.std, plan.noise.correlation_px)
+        self.residual_std = 0.0
+        channels = self.slices.channels
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            self._blind = hardware.place(BlindSpotNet(self.settings.stage1.width, neighbours=plan.neighbours))
+            # Residual, condition and the neighbours go in.
+            self._diffusion = hardware.place(
+                UNet(channels + 1, 1, self.settings.stage2.width, level_input=True)
+            )
+            self._student = hardware.place(student_network(self.settings, plan.neighbours))
+
+    def blind_spot(self) -> None:
+        """Stage 1, then the noise's level at each brightness from its predictions."""
+        loss = steps.blind_spot_loss(self._data, self._blind, self.plan.blind_spot, self.plan.noise.std)
+        self._train("blind-spot", "stage 1 of 3: blind-spot network", self._blind, loss, "stage1", 0)
+        if self.settings.noise_std is None:
+            self.noise = self._kept_noise()
+
+    def diffusion(self, turn: int) -> None:
+        """Stage 2; a later round starts from the weights of the one before."""
+        self.residual_std = self._kept_residual_std(turn)
+        name = round_name("diffusion", turn)
+        loss = steps.diffusion_loss(
+            self._data,
+            self._diffusion,
+            self.condition_of(turn),
+            self.plan.blind_spot,
+            self.residual_std,
+            name,
+        )
+        self._train(name, self._title(2, "diffusion model", turn), self._diffusion, loss, "stage2", turn)
+
+    def targets(self, turn: int) -> None:
+        """Stage 2's estimates of as many slices as the time allows, computed once and cached."""
+        name = round_name("targets", turn)
+        if self.workspace.is_done(name):
+            return
+        wanted = self.settings.schedule.get(name)
+        seconds = 0.0 if wanted else self._seconds("targets", turn)
+        plan = StagePlan(wanted, seconds)
+        self._progress.start(self._title(3, "targets by symmetric sampling", turn))
+        teacher = self.teacher(turn)
+        began = self._clock.spent_s
+        done = 0
+        order = self._target_order()
+        for number in order:
+            if self.workspace.target(name, number) is None:
+                window = self._target_window(number)
+                noisy = self.slices.whole(number, window).to(self.hardware.device)
+                target = teacher.target(noisy, number, self.target_kind(turn), self.settings.stage3)
+                self.workspace.keep_target(name, number, Target(window.top, window.left, target[0, 0].cpu()))
+            done += 1
+            total = min(len(order), plan.total() or len(order))
+            self._progress.advance(done, total, None, plan.seconds_left())
+            if not plan.after_step(done):
+                break
+        self._progress.finish()
+        seconds = round(self._clock.spent_s - began, 1)
+        self.workspace.finish(name, None, Steps(steps=done), self._clock.spent_s, seconds=seconds)
+
+    def student(self, turn: int) -> None:
+        """Stage 3: distillation."""
+        name = round_name("student", turn)
+        loss = steps.distillation_loss(
+            self._data, self._student, self._read_targets(turn), self.plan.noise.std, name
+        )
+        self._train(name, self._title(3, "distillation", turn), self._student, loss, "stage3", turn)
+
+    def refine(self, turn: int) -> None:
+        """Stage 3, second part: the student minimises an unbiased risk on the noisy scan."""
+        if not self.settings.stage3.refine:
+            return
+        name = round_name("refine", turn)
+        loss = steps.refinement_loss(self._data, self._student, self.noise_draws(), self.plan.noise.std, name)
+        self._train(name, self._title(3, "refinement", turn), self._student, loss, "stage3", turn)
+
+    # What the stages hand on.
+
+    def condition_of(self, turn: int) -> Callable[[Tensor], Tensor]:
+        """Condition of a round: the blind-spot network first, then the student of the round before."""
+        if turn == 1:
+            return lambda noisy: blind_spot.predict(self._blind, noisy, self.plan.blind_spot)[0]
+        # A copy: the student itself goes on learning in this round.
+        previous = self.hardware.place(student_network(self.settings, self.plan.neighbours))
+        self.workspace.load(self._last_student(turn - 1), previous)
+        return lambda noisy: distil.denoise(previous, noisy)
+
+    def target_kind(self, turn: int) -> Literal["srds", "fusion", "corrected"]:
+        """Kind of target in a round.
+
+        A later round's condition has already used the noisy pixel, which must not count twice.
+        """
+        return self.settings.stage3.target if turn == 1 else "srds"
+
+    def teacher(self, turn: int) -> Teacher:
+        """The diffusion model of a round as an estimator."""
+        return Teacher(
+            self._diffusion,
+            self.condition_of(turn),
+            lambda noisy: blind_spot.predict(self._blind, noisy, self.plan.blind_spot)[1],
+            residual_std=self.residual_std,
+            sampling=self.settings.sampling,
+            noise=self.noise_draws(),
+            noise_std=self.noise.typical_std,
+            hardware=self.hardware,
+            seed=self.settings.seed,
+        )
+
+    def noise_draws(self) -> NoiseDraws:
+        """The scan's noise on the device."""
+        return NoiseDraws(self.noise, self.hardware.device)
+
+    def _last_student(self, turn: int) -> str:
+        return round_name("refine" if self.settings.stage3.refine else "student", turn)
+
+    def _target_order(self) -> list[int]:
+        _, numbers = self.slices.fitting(self.settings.data.patch)
+        order = torch.randperm(len(numbers), generator=generator(self.settings.seed, "target order", 0))
+        return [numbers[int(place)] for place in order]
+
+    def _target_window(self, number: int) -> Window:
+        """The part of a slice whose target is computed: all of it, but for large images."""
+        draws = torch.rand(2, generator=generator(self.settings.seed, "target window", number)).tolist()
+        height, width = self.slices.size(number)
+        tall, wide = min(height, _TARGET_SIDE), min(width, _TARGET_SIDE)
+        top, left = int(draws[0] * (height - tall + 1)), int(draws[1] * (width - wide + 1))
+        return Window(top, left, tall, wide)
+
+    def _read_targets(self, turn: int) -> dict[int, Target]:
+        name = round_name("targets", turn)
+        found = {number: self.workspace.target(name, number) for number in range(len(self.slices))}
+        return {number: target for number, target in found.items() if target is not None}
+
+    def _sample(self) -> list[int]:
+        count = len(self.slices)
+        return sorted({int(k) for k in np.linspace(0, count - 1, min(count, _SAMPLE)).round()})
+
+    @torch.no_grad()
+    def _kept_noise(self) -> NoiseModel:
+        """Noise curve from the blind-spot network, computed once."""
+        kept = self.workspace.figure("noise")
+        if kept is None:
+            slabs, means, variances = [], [], []
+            for number in self._sample():
+                noisy = self.slices.whole(number)
+                with self.hardware.autocast():
+                    mean, variance = blind_spot.predict(
+                        self._blind, noisy.to(self.hardware.device), self.plan.blind_spot
+                    )
+                slabs.append(noisy[0, 0].numpy())
+                means.append(mean[0, 0].cpu().numpy())
+                variances.append(variance[0, 0].cpu().numpy())
+            kept = fit_noise_curve(slabs, means, variances, self.plan.noise, LEAST_STD).as_dict()
+            self.workspace.keep("noise", kept)
+        return NoiseModel.from_dict(kept)
+
+    @torch.no_grad()
+    def _kept_residual_std(self, turn: int) -> float:
+        """Std of noisy - condition, computed once a round."""
+        name = round_name("residual_std", turn)
+        kept = self.workspace.figure(name)
+        if kept is None:
+            condition_of = self.condition_of(turn)
+            squares, count = 0.0, 0
+            for number in self._sample():
+                noisy = self.slices.whole(number).to(self.hardware.device)
+                with self.hardware.autocast():
+                    residual = noisy[:, :1] - condition_of(noisy)
+                squares += float(residual.square().sum())
+                count += residual.numel()
+            kept = max(float(np.sqrt(squares / count)), 1e-4)
+            self.workspace.keep(name, kept)
+        return float(kept)
+
+    # One way to train them all.
+
+    def _seconds(self, stage: str, turn: int) -> float:
+        """Seconds for a stage: its part of what is left for it and all after it."""
+        names = list(PARTS)
+        if not self.settings.stage3.refine:
+            names.remove("refine")
+        if stage == "blind-spot":
+            rounds = 0
+            later = sum(PARTS[name] for name in names)
+        else:
+            rounds = self.settings.iterations - turn
+            a_round = sum(PARTS[name] for name in names[1:])
+            later = sum(PARTS[name] for name in names[names.index(stage) :]) + rounds * a_round
+        seconds = self._clock.share(PARTS[stage], later)
+        if stage == "refine" and turn == self.settings.iterations:
+            seconds = max(1.0, seconds - max(0.0, self._inference_s() - _RESERVE * self._budget_s))
+        return seconds
+
+    def _inference_s(self) -> float:
+        """Seconds to denoise all slices, told by the student's training: a step is three passes."""
+        name = round_name("student", self.settings.iterations)
+        record = self.workspace.stages[name]
+        side, _ = self.slices.fitting(self.settings.data.patch)
+        passes = 3 * self.settings.data.batch * side**2 * int(record["steps"]["steps"])
+        pixels = sum(math.prod(self.slices.size(number)) for number in range(len(self.slices)))
+        seconds = float(record["seconds"])
+        return seconds * pixels / passes
+
+    def _train(
+        self, name: str, title: str, network: nn.Module, loss: LossOf, settings_of: str, turn: int
+    ) -> None:
+        """Train one stage, or load it if it is done."""
+        if self.workspace.is_done(name):
+            self.workspace.load(name, network)
+            return
+        wanted = self.settings.schedule.get(name)
+        base = name.rpartition("-")[0] if turn > 1 else name
+        plan = StagePlan(wanted, 0.0 if wanted else self._seconds(base, turn))
+        began = self._clock.spent_s
+        self._progress.start(title)
+        curve = fit(
+            network,
+            loss,
+            plan,
+            learning_rate=getattr(self.settings, settings_of).learning_rate,
+            hardware=self.hardware,
+            folder=self.workspace.stage_folder(name),
+            progress=self._progress,
+            checkpoint_s=self._checkpoint_s,
+        )
+        self._progress.finish()
+        # A resumed stage's time includes what it took before it was stopped.
+        self._clock.set_spent(began + plan.spent_s)
+        self.workspace.finish(
+            name, network, plan.steps(), self._clock.spent_s, seconds=round(plan.spent_s, 1), losses=curve
+        )
+
+    def _title(self, stage: int, what: str, turn: int) -> str:
+        rounds = f" (round {turn} of {self.settings.iterations})" if self.settings.iterations > 1 else ""
+        return f"stage {stage} of 3: {what}{rounds}"
