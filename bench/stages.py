@@ -208,7 +208,6 @@ def run_method(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardwar
 
         if settings.iterations == 1:
             teacher = run.teacher(1)
-            stage3 = settings.stage3
             score("stage 1: blind-spot network", lambda item, _: teacher.condition(item))
             score("stage 2: single sample", lambda item, k: teacher.random_samples(item, k, 1))
             score("stage 2: two random samples", lambda item, k: teacher.random_samples(item, k, 2))
@@ -223,10 +222,10 @@ def run_method(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardwar
             score("stage 2: pair + fusion", lambda item, k: teacher.fuse(item, pairs[k]))
             score(
                 "stage 2: recorruption-corrected",
-                lambda item, k: teacher.corrected(item, k, stage3.draws, stage3.alpha),
+                lambda item, k: teacher.corrected(item, k),
             )
             score_student("stage 3: student, distilled only", "student")
-            if stage3.refine:
+            if settings.stage3.refine:
                 score_student("stage 3: student", "refine")
         else:
             last = "refine" if settings.stage3.refine else "student"

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 import diffdenoise as dd
 from diffdenoise import pipeline
 from diffdenoise.config import Settings
-from diffdenoise.errors import IntensityError, ModelError, OutputError
+from diffdenoise.errors import IntensityError, ModelError, OutputError, SettingsError, ShapeError
 from diffdenoise.scan.read import from_array
 from tests.conftest import make_volume, tiny_settings
 
@@ -150,3 +150,45 @@ def test_several_sizes_are_one_data_set(tmp_path: Path) -> None:
     model = dd.train(scans, tmp_path / "model", settings=tiny_settings())
     assert model.record["data"]["slices"] == 10
     assert model.denoise(scans[1]).shape == scans[1].shape
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    (folder / "work").mkdir(parents=True)
+    (folder / "README.md").write_text("mine")
+    with pytest.raises(OutputError, match="not empty"):
+        dd.train(make_volume(), folder, settings=tiny_settings())
+    assert (folder / "README.md").read_text() == "mine"
+    assert (folder / "work").is_dir()
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
+    settings = tiny_settings(data={"patch": 16, "batch": 2, "neighbours": 1})
+    with pytest.raises(SettingsError, match="neighbours=0"):
+        dd.train(make_volume((32, 32)), tmp_path / "model", settings=settings)
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_axis_that_does_not_fit_is_refused_before_training() -> None:
+    with pytest.raises(ShapeError):
+        dd.denoise(make_volume((32, 32)), axis=1)
+
+
+def test_integers_do_not_wrap_around() -> None:
+    volume = (make_volume((32, 32)).astype(np.int64) - 500) * (2**62 // 700)
+    denoised = dd.denoise(volume, settings=tiny_settings())
+    assert denoised.dtype == np.int64
+    assert np.abs(denoised.astype(float) - volume).max() < 2.0**61
+
+
+def test_large_slices_get_targets_of_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffdenoise.run._TARGET_SIDE", 24)
+    model = dd.train(make_volume((40, 37)), tmp_path / "model", settings=tiny_settings())
+    assert model.denoise(make_volume((40, 37), seed=2)).shape == (40, 37)
+
+
+def test_simulated_noise_comes_back_as_floats() -> None:
+    clean = make_volume((32, 32), std=0)
+    noisy = dd.simulate(clean, "gaussian", 60.0, seed=3)
+    assert np.issubdtype(noisy.dtype, np.floating)
+    assert float((noisy - clean).std()) == pytest.approx(60, rel=0.1)

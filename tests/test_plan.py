@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffdenoise.config import Settings
-from diffdenoise.errors import InputError, IntensityError, ShapeError
+from diffdenoise.errors import InputError, IntensityError, SettingsError, ShapeError
 from diffdenoise.noise.simulate import gaussian
 from diffdenoise.plan import blind_spot_for, make_plan
 from diffdenoise.scan.intensity import IntensityMap
@@ -126,3 +126,16 @@ def test_what_cannot_be_denoised_is_refused():
         plan_of(volume(), np.full((5, 40, 40), 3.0))
     with pytest.raises(ShapeError):
         plan_of(np.arange(100.0))
+
+
+def test_neighbours_with_shared_noise_are_left_out():
+    apart = np.random.default_rng(3).standard_normal((32, 32, 8))
+    between = (apart[..., :-1] + apart[..., 1:]) / 2
+    assert make_plan([from_array(apart)], Settings()).neighbours == 1
+    assert make_plan([from_array(between)], Settings()).neighbours == 0
+
+
+def test_no_time_and_no_steps_is_refused():
+    settings = Settings.model_validate({"minutes": None, "schedule": {"blind-spot": {"steps": 3}}})
+    with pytest.raises(SettingsError, match="diffusion, targets, student, refine"):
+        make_plan([from_array(np.random.default_rng(0).random((32, 32)))], settings)

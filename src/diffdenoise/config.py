@@ -108,9 +108,10 @@ class Stage3(_Frozen):
     given back; or the recorruption-corrected posterior mean of the diffusion network."""
     draws: int = Field(default=8, ge=1)
     """Draws averaged for one "corrected" target."""
-    alpha: float = Field(default=0.5, gt=0)
+    alpha: float | None = Field(default=None, gt=0)
     """Recorruption strength in "corrected" targets and refinement: the added noise's std as a multiple
-    of the scan's own."""
+    of the scan's own. None: 0.5 where the noise has one level, and 1 where its level varies with
+    brightness, is hence less sure, and counts for less at a larger strength."""
     refine: bool = True
     """After distillation, minimise an unbiased risk on the noisy scan itself, which undoes the
     teacher's bias. False: as in the paper."""

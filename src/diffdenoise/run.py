@@ -35,6 +35,8 @@ PARTS = {"blind-spot": 0.25, "diffusion": 0.15, "targets": 0.08, "student": 0.12
 _RESERVE = 0.04
 #: Side in pixels of what is computed of a slice as a target: a large X-ray takes minutes as a whole.
 _TARGET_SIDE = 512
+#: Recorruption strengths where the noise has one level, and where it varies with brightness.
+_ALPHA_SURE, _ALPHA_UNSURE = 0.5, 1.0
 #: Slices, evenly spaced, that figures about the data are read from.
 _SAMPLE = 16
 
@@ -111,7 +113,7 @@ class Run:
             if self.workspace.target(name, number) is None:
                 window = self._target_window(number)
                 noisy = self.slices.whole(number, window).to(self.hardware.device)
-                target = teacher.target(noisy, number, self.target_kind(turn), self.settings.stage3)
+                target = teacher.target(noisy, number, self.target_kind(turn))
                 self.workspace.keep_target(name, number, Target(window.top, window.left, target[0, 0].cpu()))
             done += 1
             total = min(len(order), plan.total() or len(order))
@@ -135,7 +137,9 @@ class Run:
         if not self.settings.stage3.refine:
             return
         name = round_name("refine", turn)
-        loss = steps.refinement_loss(self._data, self._student, self.noise_draws(), self.plan.noise.std, name)
+        loss = steps.refinement_loss(
+            self._data, self._student, self.noise_draws(), self.alpha, self.plan.noise.std, name
+        )
         self._train(name, self._title(3, "refinement", turn), self._student, loss, "stage3", turn)
 
     # What the stages hand on.
@@ -166,9 +170,22 @@ class Run:
             sampling=self.settings.sampling,
             noise=self.noise_draws(),
             noise_std=self.noise.typical_std,
+            draws=self.settings.stage3.draws,
+            alpha=self.alpha,
             hardware=self.hardware,
             seed=self.settings.seed,
         )
+
+    @property
+    def alpha(self) -> float:
+        """Recorruption strength.
+
+        With a noise level s in place of the true n, a share (n^2 - s^2) / (n^2 + alpha^2 s^2) of the
+        noise is kept (or overdone): a larger alpha forgives more, a smaller one adds less noise.
+        """
+        if self.settings.stage3.alpha is not None:
+            return self.settings.stage3.alpha
+        return _ALPHA_SURE if self.noise.is_constant else _ALPHA_UNSURE
 
     def noise_draws(self) -> NoiseDraws:
         """The scan's noise on the device."""

@@ -37,7 +37,7 @@ def test_output_depends_on_the_level_of_its_own_image():
 
 
 def test_gradients_reach_every_parameter():
-    network = random_unet(level_input=True, blocks=2)
+    network = random_unet(level_input=True)
     network(torch.randn(4, 2, 16, 16), torch.linspace(-3, 3, 4)).square().sum().backward()
     untouched = [
         name for name, one in network.named_parameters() if one.grad is None or not one.grad.abs().sum() > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffdenoise.noise.level import diagonal_haar, estimate_noise, estimate_noise_std
+from diffdenoise.noise.level import diagonal_haar, estimate_noise, estimate_noise_std, slice_correlation
 from diffdenoise.noise.simulate import gaussian
 
 
@@ -92,3 +92,11 @@ def test_diagonal_haar_sees_noise_but_no_planes_and_marks_constants():
     assert coefficients[~constant].std() == pytest.approx(0.3, rel=0.02)
     assert constant[:9, :9].all()
     assert constant.sum() == 81
+
+
+def test_slices_acquired_apart_are_independent_and_interpolated_ones_are_not():
+    apart = np.random.default_rng(3).standard_normal((8, 64, 64)).astype(np.float32)
+    between = (apart[:-1] + apart[1:]) / 2
+    assert abs(slice_correlation([apart])) < 0.05
+    assert slice_correlation([between]) == pytest.approx(0.5, abs=0.1)
+    assert slice_correlation([apart[:1]]) == 0

@@ -36,7 +36,7 @@ def test_an_absent_gpu_is_refused_and_auto_does_without():
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_a_present_gpu_is_taken_unless_the_cpu_is_asked_for(monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     assert choose_hardware(device) == Hardware(torch.device("cuda"), True)
     assert choose_hardware("cpu").device.type == "cpu"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffdenoise.errors import SettingsError
-from diffdenoise.training.slices import Slices, neighbour_index
+from diffdenoise.training.slices import Slices, Target, Window, neighbour_index
 
 
 def coded(slices, height, width, first=0):
@@ -108,8 +108,16 @@ def test_the_same_generator_draws_the_same_patches():
 
 def test_targets_are_cut_and_turned_like_the_noisy_patch():
     slices = Slices([coded(4, 20, 24)], 1)
-    targets = {number: slices.whole(number)[0, 0] + 0.5 for number in (1, 3)}
+    targets = {number: Target(0, 0, slices.whole(number)[0, 0] + 0.5) for number in (1, 3)}
     noisy, target = slices.patches(generator(), 64, 16, targets)
     assert target.shape == (64, 1, 16, 16)
     assert torch.equal(noisy[:, :1] + 0.5, target)
     assert set((noisy[:, 0, 0, 0] // 10_000).tolist()) == {1, 3}
+
+
+def test_targets_of_a_window_are_met_by_the_same_window_of_the_slice():
+    slices = Slices([coded(2, 40, 44)], 0)
+    window = Window(7, 9, 20, 24)
+    targets = {1: Target(7, 9, slices.whole(1, window)[0, 0] + 0.5)}
+    noisy, target = slices.patches(generator(), 64, 16, targets)
+    assert torch.equal(noisy + 0.5, target)

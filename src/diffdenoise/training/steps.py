@@ -125,7 +125,12 @@ def distillation_loss(
 
 
 def refinement_loss(
-    data: StepData, student: nn.Module, noise: NoiseDraws, noise_std: float, purpose: str
+    data: StepData,
+    student: nn.Module,
+    noise: NoiseDraws,
+    alpha: float,
+    noise_std: float,
+    purpose: str,
 ) -> LossOf:
     """Stage 3, after distillation: an unbiased risk on the noisy scan itself."""
     settings = data.settings
@@ -135,7 +140,7 @@ def refinement_loss(
         noisy, _ = data.patches(draws)
         centre = noisy[:, :1]
         unit = noise.unit(centre.shape, draws)
-        source, target = distil.recorrupt(centre, unit, noise.std(centre), settings.stage3.alpha)
+        source, target = distil.recorrupt(centre, unit, noise.std(centre), alpha)
         output = distil.denoise(student, with_centre(noisy, source))
         return distil.squared_distance(output, target) / noise_std**2
 

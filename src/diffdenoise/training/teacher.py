@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from diffdenoise.config import Sampling, Stage3
+from diffdenoise.config import Sampling
 from diffdenoise.stages import diffusion, posterior, sampler
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.noise_draws import NoiseDraws
@@ -34,6 +34,10 @@ class Teacher:
         The scan's noise.
     noise_std : float
         Its typical level, scaled intensities.
+    draws : int
+        Draws averaged for the recorruption-corrected mean.
+    alpha : float
+        Its strength: the added noise's std as a multiple of the scan's own.
     hardware : Hardware
         Device and precision.
     seed : int
@@ -50,6 +54,8 @@ class Teacher:
         sampling: Sampling,
         noise: NoiseDraws,
         noise_std: float,
+        draws: int,
+        alpha: float,
         hardware: Hardware,
         seed: int,
     ) -> None:
@@ -60,6 +66,8 @@ class Teacher:
         self._sampling = sampling
         self._noise = noise
         self._noise_std = noise_std
+        self._draws = draws
+        self._alpha = alpha
         self._hardware = hardware
         self._seed = seed
         self._sigmas = sampler.sigma_grid(
@@ -104,21 +112,19 @@ class Teacher:
         return posterior.fuse(noisy[:, :1], estimate, variance, self._noise.std(noisy[:, :1]))
 
     @torch.no_grad()
-    def corrected(self, noisy: Tensor, number: int, draws: int, alpha: float) -> Tensor:
-        """Recorruption-corrected posterior mean, averaged over `draws`."""
+    def corrected(self, noisy: Tensor, number: int) -> Tensor:
+        """Recorruption-corrected posterior mean, averaged over the draws."""
         condition = self.condition(noisy)
         source = generator(self._seed, "recorruption", number)
-        noises = (self._noise.unit(condition.shape, source) for _ in range(draws))
+        noises = (self._noise.unit(condition.shape, source) for _ in range(self._draws))
         return condition + posterior.recorruption_corrected(
-            self._denoiser(noisy, condition), noisy[:, :1] - condition, noises, self._noise_std, alpha
+            self._denoiser(noisy, condition), noisy[:, :1] - condition, noises, self._noise_std, self._alpha
         )
 
-    def target(
-        self, noisy: Tensor, number: int, kind: Literal["srds", "fusion", "corrected"], stage3: Stage3
-    ) -> Tensor:
+    def target(self, noisy: Tensor, number: int, kind: Literal["srds", "fusion", "corrected"]) -> Tensor:
         """What the student is to learn for one slice, (1, 1, height, width)."""
         if kind == "corrected":
-            return self.corrected(noisy, number, stage3.draws, stage3.alpha)
+            return self.corrected(noisy, number)
         estimate = self.srds(noisy, number)
         return self.fuse(noisy, estimate) if kind == "fusion" else estimate
 
