@@ -254,12 +254,14 @@ def _separable_lags(width_along: float, width_across: float) -> float:
 
 
 def _match(lag_down: float, lag_right: float) -> tuple[float, float]:
-    """Kernel widths whose detrended lag-one correlations are nearest to the measured ones."""
+    """Kernel widths whose detrended lag-one correlations are the measured ones.
+
+    The nearest pair of the table, then each width between its neighbours in the table.
+    """
     down, right = _lag_one_table()
     i, j = np.unravel_index(np.argmin((down - lag_down) ** 2 + (right - lag_right) ** 2), down.shape)
-    down_px, right_px = (
-        0.0 if width <= _INDEPENDENT else round(float(width), 1) for width in (_WIDTHS[i], _WIDTHS[j])
-    )
+    found = np.interp(lag_down, down[:, j], _WIDTHS), np.interp(lag_right, right[i], _WIDTHS)
+    down_px, right_px = (0.0 if width <= _INDEPENDENT else round(float(width), 2) for width in found)
     return down_px, right_px
 
 
