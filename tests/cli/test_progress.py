@@ -51,7 +51,9 @@ def test_quiet_and_json_show_nothing_without_a_terminal(
 
 def test_bars_show_stage_step_loss_and_time_left() -> None:
     screen = io.StringIO()
-    bars = Bars(Console(file=screen, force_terminal=True, width=120, color_system=None))
+    bars = Bars(
+        Console(file=screen, force_terminal=True, width=120, color_system=None, _environ={"TERM": "xterm"})
+    )
     bars.start("stage 1 of 3: [blind-spot] network")
     bars.advance(50, 100, 0.123456, 61.0)
     assert bars._bar is not None
@@ -67,7 +69,7 @@ def test_bars_show_stage_step_loss_and_time_left() -> None:
 
 def test_the_cursor_comes_back_when_a_run_is_stopped() -> None:
     screen = io.StringIO()
-    bars = Bars(Console(file=screen, force_terminal=True, width=120))
+    bars = Bars(Console(file=screen, force_terminal=True, width=120, _environ={"TERM": "xterm"}))
     bars.start("stage")
     assert "\x1b[?25l" in screen.getvalue()
     bars.close()

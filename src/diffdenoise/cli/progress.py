@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ def watch(quiet: bool, as_json: bool) -> Iterator[types.Progress]:
     as_json : bool
         Standard output is for a program: show bars only if a person sits at standard error.
     """
-    terminal = sys.stderr.isatty()
+    # A "dumb" terminal can't move its cursor; bars would not show there at all.
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
     if quiet or (as_json and not terminal):
         yield types.Quiet()
         return
