@@ -120,6 +120,7 @@ class Run:
             self._progress.advance(done, total, None, plan.seconds_left())
             if not plan.after_step(done):
                 break
+        self._progress.advance(done, done, None, None)
         self._progress.finish()
         seconds = round(self._clock.spent_s - began, 1)
         self.workspace.finish(name, None, Steps(steps=done), self._clock.spent_s, seconds=seconds)
