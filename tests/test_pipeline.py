@@ -192,3 +192,9 @@ def test_simulated_noise_comes_back_as_floats() -> None:
     noisy = dd.simulate(clean, "gaussian", 60.0, seed=3)
     assert np.issubdtype(noisy.dtype, np.floating)
     assert float((noisy - clean).std()) == pytest.approx(60, rel=0.1)
+
+
+def test_a_time_asked_for_wins_over_step_counts(tmp_path: Path) -> None:
+    long = tiny_settings(schedule={"blind-spot": {"steps": 10**6}})
+    model = dd.train(make_volume((32, 32)), tmp_path / "model", settings=long, minutes=0.03)
+    assert model.settings.schedule["blind-spot"].steps < 10**5

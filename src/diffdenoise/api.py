@@ -193,6 +193,9 @@ def _as_scan(item: Any) -> Scan:
 
 def _settings(settings: Settings | None, *, axis: int | None = None, **wishes: Any) -> Settings:
     tree = {} if settings is None else settings.model_dump(mode="json")
+    if wishes.get("minutes") is not None:
+        # Asked for a time, given step counts would say otherwise.
+        tree.pop("schedule", None)
     tree.update({key: value for key, value in wishes.items() if value is not None})
     if axis is not None:
         tree["data"] = {**tree.get("data", {}), "axis": axis}

@@ -127,6 +127,19 @@ def _averaged(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor
     return torch.lerp(current, average, decay)
 
 
+def _was_complete(checkpoint: Path, network: nn.Module, watch: _Watch, plan: StagePlan) -> bool:
+    """Load the averaged weights of a run that was stopped right after its last step; else do nothing."""
+    stored = SafetensorsIO().load_checkpoint(checkpoint)
+    watch.load_state_dict(stored["callbacks"][watch.state_key])
+    if plan.after_step(int(stored["global_step"])):
+        return False
+    prefix = "network."
+    network.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in stored["state_dict"].items()}
+    )
+    return True
+
+
 def fit(
     network: nn.Module,
     loss_of: LossOf,
@@ -173,6 +186,8 @@ def fit(
     _quieten()
     checkpoint = folder / f"{_CHECKPOINT}.ckpt"
     watch = _Watch(plan, progress)
+    if has_checkpoint(checkpoint) and _was_complete(checkpoint, network, watch, plan):
+        return watch.curve
     trainer = Trainer(
         accelerator="gpu" if hardware.device.type == "cuda" else "cpu",
         devices=1,
