@@ -4,7 +4,7 @@
 
 Takes the seconds a step of each stage took in a run of `bench.stages`, turns each split into step
 counts, trains with these (on any device: only the counts matter) and stores what the students reach
-below `bench/cells/split`. `run.PARTS` holds the winner; `bench.stages_table` prints them all.
+below `bench/cells/split`; `bench.stages_table` prints them. `run.PARTS` is the split "default".
 """
 
 from __future__ import annotations

@@ -114,5 +114,7 @@ def _finished(model_dir: Path, plan: Plan, device: str, threads: int | None) -> 
     model = Model.load(model_dir, device, threads)
     if model.record["fingerprint"] != plan.fingerprint():
         raise ModelError(f"{model_dir}: was trained on other scans; give the same ones to --resume")
+    if model.settings.model_copy(update={"schedule": plan.settings.schedule}) != plan.settings:
+        raise ModelError(f"{model_dir}: was trained with other settings; resume with the same")
     shutil.rmtree(model_dir / "work", ignore_errors=True)
     return model

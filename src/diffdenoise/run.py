@@ -28,8 +28,8 @@ from diffdenoise.training.teacher import Teacher
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Progress
 
-#: Parts of the time budget, measured in docs/quality.md. Each round of stages 2 and 3 takes an equal
-#: share of what stage 1 leaves.
+#: Parts of the time budget; others were measured too, see docs/quality.md. Each round of stages 2
+#: and 3 takes an equal share of what stage 1 leaves.
 PARTS = {"blind-spot": 0.25, "diffusion": 0.15, "targets": 0.08, "student": 0.12, "refine": 0.40}
 #: Part of the budget kept for denoising and writing.
 _RESERVE = 0.04

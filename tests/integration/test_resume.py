@@ -94,3 +94,15 @@ def test_resume_refuses_other_data_or_settings(tmp_path: Path) -> None:
         pipeline.train([scan], tiny_settings(seed=3), tmp_path / "model", resume=True)
     with pytest.raises(ModelError, match="no unfinished"):
         pipeline.train([scan], tiny_settings(), tmp_path / "nothing", resume=True)
+
+
+def test_a_finished_run_is_resumed_only_with_its_own_data_and_settings(tmp_path: Path) -> None:
+    scan = from_array(make_volume())
+    pipeline.train([scan], tiny_settings(), tmp_path / "model")
+    assert (
+        pipeline.train([scan], tiny_settings(), tmp_path / "model", resume=True).folder == tmp_path / "model"
+    )
+    with pytest.raises(ModelError, match="other settings"):
+        pipeline.train([scan], tiny_settings(seed=3), tmp_path / "model", resume=True)
+    with pytest.raises(ModelError, match="other scans"):
+        pipeline.train([from_array(make_volume(seed=9))], tiny_settings(), tmp_path / "model", resume=True)
