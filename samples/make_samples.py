@@ -84,16 +84,21 @@ def make_reference(repeats: list[Volume]) -> Volume:
     second, third = (shift_slices(other, shift) for other, shift in zip(others, shifts, strict=True))
     for number, shift in enumerate(shifts, start=2):
         print(f"repeat {number}: shifted by {shift[0]:+.2f} rows and {shift[1]:+.2f} columns")
-    reference, gains = np.empty_like(first), np.empty((len(first), 2))
+    reference, noise, gains = np.empty_like(first), np.empty_like(first), np.empty((len(first), 2))
     for index in range(len(first)):
         a, b, c = first[index], second[index], third[index]
         inside = gaussian_filter((a + b + c) / 3, FIT_BLUR_PX) < FIT_BELOW
         gain_b, offset_b = fit_gain(a, b, c, inside)
         gain_c, offset_c = fit_gain(a, c, b, inside)
-        reference[index] = ((gain_b * b + offset_b) + (gain_c * c + offset_c)) / 2
+        fitted_b, fitted_c = gain_b * b + offset_b, gain_c * c + offset_c
+        reference[index] = (fitted_b + fitted_c) / 2
+        noise[index] = (fitted_b - fitted_c) / 2
         gains[index] = gain_b, gain_c
     for number, column in zip((2, 3), gains.T, strict=True):
         print(f"repeat {number}: gains from {column.min():.3f} to {column.max():.3f}")
+    low, high = np.percentile(reference, (0.5, 99.5))
+    print(f"reference: noise of its own, std {noise.std():.2f} grey levels (half the repeats' difference);")
+    print(f"a perfect result would score {20 * np.log10((high - low) / noise.std()):.1f} dB against it")
     return reference
 
 
