@@ -13,12 +13,13 @@ STAMP := $(VENV)/installed.stamp
 NOISY := samples/brain-t2-0.3T-repeat1.nii.gz
 REFERENCE := samples/brain-t2-0.3T-reference.nii.gz
 
-.PHONY: help demo test lint which-python
+.PHONY: help demo test lint bench which-python
 
 help:
 	@echo "make demo   denoise a real 0.3T brain scan (about 6 minutes on 2 cores, after the set-up)"
 	@echo "make test   run the test suite"
 	@echo "make lint   check style and types"
+	@echo "make bench DATA=DIR   ours beside its peers (hours; see docs/benchmarks.md)"
 
 demo: $(STAMP)
 	@mkdir -p demo
@@ -42,6 +43,16 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Cells that are there are not run again, so that it can be stopped and goes on.
+bench: $(STAMP)
+	@if [ -z "$(DATA)" ]; then echo "make bench: name the data folder: make bench DATA=DIR (docs/benchmarks.md)" >&2; exit 1; fi
+	$(BIN)/python -m bench.noise_estimates --data $(DATA)
+	$(BIN)/python -m bench.quality --data $(DATA) --threads 1
+	$(BIN)/python -m bench.quality --data $(DATA) --threads 1 --cases t1w-white flair-wide m4raw-real \
+	  --methods bm3d-estimated bm4d-estimated bm3d-spectrum bm4d-spectrum dipy-nlm noise2void neighbor2neighbor \
+	  ap-bsn sure unsure r2r-spectrum ours-literal ours-paper ours-distilled ours-no-neighbours ours-iterations
+	$(BIN)/python -m bench.tables
 
 which-python:
 	@$(require-python)

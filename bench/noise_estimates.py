@@ -1,58 +1,79 @@
-"""How well `diffdenoise info` reads noise of known level and correlation.
+"""How well the noise diagnosis reads noise of known kind, level and correlation.
 
     python -m bench.noise_estimates --data DIR
 
-Adds Gaussian noise (seed 0) to the clean scans of `bench.stages` and prints what is estimated.
+Adds noise (seed 0) to clean references, compares what `diffdenoise info` reads before any training, and
+stores that below bench/cells; `python -m bench.tables` makes the table of docs/benchmarks.md from it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bench.stages import CASES, case_path
-from diffdenoise.noise.level import estimate_noise
-from diffdenoise.noise.simulate import gaussian
+from bench.cases import REFERENCES, MissingDataError, Noise
+from diffdenoise.config import Settings
+from diffdenoise.noise.diagnosis import Diagnosis, diagnose
 from diffdenoise.scan.intensity import IntensityMap
-from diffdenoise.scan.read import read_scan
-from diffdenoise.scan.slices import choose_axis, to_stacks
+from diffdenoise.types import Stack
 
-#: Std as a share of the range, and std in pixels of the kernel that correlates the noise.
-_NOISES = (
-    (0.0, 0.0),
-    (0.03, 0.0),
-    (0.05, 0.0),
-    (0.10, 0.0),
-    (0.20, 0.0),
-    (0.10, 0.5),
-    (0.10, 0.8),
-    (0.10, 1.2),
-)
+CELL = Path(__file__).parent / "cells" / "noise-estimates.json"
+NOISES = {
+    "none": None,
+    **{f"white {std:.0%}": Noise("gaussian", std) for std in (0.03, 0.05, 0.10, 0.20)},
+    **{f"{width:g} px, 10%": Noise("gaussian", 0.10, width) for width in (0.5, 0.8, 1.2, 1.6)},
+    **{f"Rician {std:.0%}": Noise("rician", std) for std in (0.05, 0.10)},
+}
 
 
 def main() -> None:
-    """Print one line a scan and noise."""
+    """Measure all references that are there."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cell", type=Path, default=CELL)
     given = parser.parse_args()
-    print("| scan | true std, kernel px | estimated std, kernel px |\n|---|---|---|")
-    for case in CASES:
-        path = case_path(given.data, case)
-        if not path.is_file():
-            print(f"skipped {case}: {path} is missing")
-            continue
-        scan = read_scan(path)
-        clean = to_stacks(IntensityMap.fit(scan.data).scale(scan.data), choose_axis(scan))[0]
-        for std, width in _NOISES:
-            noisy = clean
-            if std:
-                rng = np.random.default_rng(0)
-                noisy = gaussian(clean, std, correlation_px=width, axis=0, rng=rng).astype(np.float32)
-            found = estimate_noise([noisy])
-            down, right = found.correlation_px
-            print(f"| {case} | {std:.1%}, {width:g} | {found.std:.1%}, {down:g} and {right:g} |", flush=True)
+    found = {}
+    for name, read in REFERENCES.items():
+        try:
+            found[name] = measure(read, given.data)
+        except MissingDataError as missing:
+            print(f"skipped {name}: {missing}")
+    given.cell.parent.mkdir(parents=True, exist_ok=True)
+    given.cell.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    print(json.dumps(found, indent=1))
+
+
+def measure(read: Callable[[Path], list[Stack]], folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what is read of one reference under each noise."""
+    clean = read(folder)
+    rows = {}
+    for label, noise in NOISES.items():
+        rng = np.random.default_rng(0)
+        noisy = clean if noise is None else [noise.add(stack, rng) for stack in clean]
+        diagnosis, span = diagnosis_of(noisy)
+        rows[label] = {
+            "std_percent": round(100 * diagnosis.std * span, 3),
+            "constant": diagnosis.noise.is_constant,
+            "width_px": list(diagnosis.correlation.width_px),
+            "rician_percent": None
+            if diagnosis.rician_std is None
+            else round(100 * diagnosis.rician_std * span, 3),
+            "clean": diagnosis.is_clean(Settings().clean_below),
+        }
+    return rows
+
+
+def diagnosis_of(stacks: list[Stack]) -> tuple[Diagnosis, float]:
+    """Diagnosis as `diffdenoise info` makes it, and the noisy range that its shares refer to."""
+    maps = [IntensityMap.fit(stack) for stack in stacks]
+    scaled = [one.scale(stack) for one, stack in zip(maps, stacks, strict=True)]
+    zeros = [float(one.scale(np.zeros(1))[0]) for one in maps]
+    return diagnose(scaled, zeros), float(np.median([one.range for one in maps]))
 
 
 if __name__ == "__main__":

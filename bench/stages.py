@@ -239,8 +239,8 @@ def run_method(clean: Stack, noisy: Stack, settings: Settings, hardware: Hardwar
         "rows": rows,
         "training_seconds": round(seconds, 1),
         "stages": stages,
-        "noise": run.noise.as_dict(),
-        "plan_noise_std": plan.noise.std,
+        "noise": plan.noise.as_dict(),
+        "plan_noise_std": plan.noise.typical_std,
         "range": intensities.range,
     }
 

@@ -77,8 +77,8 @@ def fit_gain(fixed: Volume, moving: Volume, third: Volume, inside: NDArray[np.bo
     return float(gain), float(a.mean() - gain * b.mean())
 
 
-def make_reference(repeats: list[Volume]) -> Volume:
-    """Return the mean of repeats 2 and 3, aligned with repeat 1 and on its grey scale."""
+def make_reference(repeats: list[Volume]) -> tuple[Volume, float]:
+    """Return the mean of repeats 2 and 3, put onto repeat 1 and its grey scale, and its noise's std."""
     first, *others = repeats
     shifts = [measure_shift(first, other) for other in others]
     second, third = (shift_slices(other, shift) for other, shift in zip(others, shifts, strict=True))
@@ -99,7 +99,7 @@ def make_reference(repeats: list[Volume]) -> Volume:
     low, high = np.percentile(reference, (0.5, 99.5))
     print(f"reference: noise of its own, std {noise.std():.2f} grey levels (half the repeats' difference);")
     print(f"a perfect result would score {20 * np.log10((high - low) / noise.std()):.1f} dB against it")
-    return reference
+    return reference, float(noise.std())
 
 
 def as_nifti(volume: NDArray[np.generic], fov_mm: float, slice_mm: float, about: str) -> nib.Nifti1Image:
@@ -135,7 +135,7 @@ def make_m4raw(folder: Path, out: Path) -> None:
         as_nifti(repeats[0], *geometry, "M4Raw 0.3T T2w, repeat 1, CC BY 4.0"),
         out / "brain-t2-0.3T-repeat1.nii.gz",
     )
-    reference = make_reference([each.astype(np.float64) for each in repeats])
+    reference, _ = make_reference([each.astype(np.float64) for each in repeats])
     stored = np.round(reference / REFERENCE_STEP).astype(np.int16)
     image = as_nifti(stored, *geometry, "M4Raw 0.3T T2w, mean of repeats 2+3, CC BY 4.0")
     image.header.set_slope_inter(REFERENCE_STEP, 0.0)

@@ -13,6 +13,9 @@ import diffdenoise as dd
 from diffdenoise import pipeline
 from diffdenoise.config import Settings
 from diffdenoise.errors import IntensityError, ModelError, OutputError, SettingsError, ShapeError
+from diffdenoise.noise.simulate import rician
+from diffdenoise.pipeline import train
+from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
 from tests.conftest import make_volume, tiny_settings
 
@@ -198,3 +201,28 @@ def test_a_time_asked_for_wins_over_step_counts(tmp_path: Path) -> None:
     long = tiny_settings(schedule={"blind-spot": {"steps": 10**6}})
     model = dd.train(make_volume((32, 32)), tmp_path / "model", settings=long, minutes=0.03)
     assert model.settings.schedule["blind-spot"].steps < 10**5
+
+
+def test_the_bias_of_rician_noise_is_undone(tmp_path: Path) -> None:
+    y, x = np.mgrid[:128, :128] - 64.0
+    clean = np.where(np.hypot(y, x) < 44, 600 + 150 * np.cos(x / 20), 0.0)[..., None].repeat(3, -1)
+    noisy = rician(clean, 80.0, rng=np.random.default_rng(0)).astype(np.float32)
+    scan = from_array(noisy)
+    model = train([scan], tiny_settings(), tmp_path / "on")
+    assert model.record["rician_std"] * IntensityMap.fit(noisy).range == pytest.approx(80, rel=0.06)
+    kept = train([scan], tiny_settings(rician_bias=False), tmp_path / "off")
+    assert kept.record["rician_std"] is None
+    air = clean == 0
+    assert model.denoise(scan).data[air].mean() < 0.5 * kept.denoise(scan).data[air].mean()
+    # Values below zero are of no magnitude image: nothing is undone there.
+    shifted = from_array(noisy - 50)
+    assert model.denoise(shifted).data.min() < 0
+
+
+def test_orientations_fit_the_budget_and_are_repeated(tmp_path: Path) -> None:
+    scan = from_array(make_volume())
+    given = train([scan], tiny_settings(stage3={"width": 4, "draws": 1, "orientations": 4}), tmp_path / "a")
+    assert given.record["orientations"] == 4
+    chosen = train([scan], tiny_settings(), tmp_path / "b")
+    assert chosen.record["orientations"] == 8
+    assert chosen.settings.stage3.orientations == 8

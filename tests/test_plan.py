@@ -40,11 +40,11 @@ def test_neighbours_follow_from_the_thinnest_volume_and_from_the_settings():
 
 
 @pytest.mark.parametrize(
-    ("correlation_px", "side"),
+    ("width_px", "side"),
     [((0.0, 0.0), 1), ((0.5, 0.4), 1), ((0.0, 0.6), 3), ((0.7, 0.7), 3), ((1.0, 0.8), 5), ((0.0, 2.4), 7)],
 )
-def test_the_blind_spot_covers_the_wider_correlation(correlation_px, side):
-    assert blind_spot_for(correlation_px) == side
+def test_the_blind_spot_covers_the_wider_correlation(width_px, side):
+    assert blind_spot_for(width_px) == side
 
 
 def test_the_blind_spot_follows_from_the_scan_and_from_the_settings():
@@ -55,24 +55,24 @@ def test_the_blind_spot_follows_from_the_scan_and_from_the_settings():
 
 def test_the_noise_is_estimated_in_shares_of_the_range():
     plan = plan_of(volume(std=60.0))
-    assert plan.noise.std == pytest.approx(60.0 / IntensityMap.fit(volume(std=60.0)).range, rel=0.08)
+    assert plan.noise.typical_std == pytest.approx(60.0 / IntensityMap.fit(volume(std=60.0)).range, rel=0.08)
 
 
 def test_a_given_noise_level_wins_in_the_scans_own_units():
     data = volume(std=60.0)
     plan = plan_of(data, noise_std=25.0)
-    assert plan.noise.std == pytest.approx(25.0 / IntensityMap.fit(data).range)
-    assert plan.noise.correlation_px == plan_of(data).noise.correlation_px
+    assert plan.noise.typical_std == pytest.approx(25.0 / IntensityMap.fit(data).range)
+    assert plan.noise.correlation == plan_of(data).noise.correlation
     # Of scans with different ranges, the middle one.
     plan = plan_of(data, 2 * data, 3 * data, noise_std=25.0)
-    assert plan.noise.std == pytest.approx(25.0 / IntensityMap.fit(2 * data).range)
+    assert plan.noise.typical_std == pytest.approx(25.0 / IntensityMap.fit(2 * data).range)
 
 
 def test_a_scan_without_noise_is_given_a_level_above_zero():
     clean = np.zeros((40, 40))
     clean[10:30, 10:30] = 5
     clean[12:20, 12:20] = 3
-    assert plan_of(clean).noise.std > 0
+    assert plan_of(clean).noise.typical_std > 0
 
 
 def test_the_fingerprint_depends_on_the_values_and_not_on_names():
@@ -102,7 +102,7 @@ def test_as_dict_is_json_and_says_what_was_chosen():
     assert told["slice_sizes"] == ["64x50", "90x80"]
     assert told["slice_axes"] == [0]
     assert (told["neighbours"], told["blind_spot"]) == (1, 1)
-    assert told["noise_std_of_range"] == pytest.approx(plan.noise.std, abs=1e-5)
+    assert told["noise_std_of_range"] == pytest.approx(plan.noise.typical_std, abs=1e-5)
     assert told["settings"]["minutes"] == 3.0
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from diffdenoise import pipeline
 from diffdenoise.config import Settings
 from diffdenoise.model import Model, same_kind
 from diffdenoise.noise import simulate as noise
+from diffdenoise.plan import already_clean
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.nifti import from_nibabel, to_nibabel
 from diffdenoise.scan.read import from_array, read_scan, read_scans
@@ -63,6 +66,11 @@ def denoise(
     array, nibabel image or Scan
         The same kind as given; a Scan for a path. Integer arrays come back rounded and clipped.
 
+    Warns
+    -----
+    UserWarning
+        If the image has less noise than `Settings.clean_below`, and comes back as it was.
+
     Raises
     ------
     DiffDenoiseError
@@ -78,6 +86,13 @@ def denoise(
         check_scan(one)
         # Before the training: an axis that doesn't fit should not cost ten minutes.
         choose_axis(one, axis)
+        if already_clean([one], chosen):
+            warnings.warn(
+                f"{one.name}: is already clean, and was left as it is; to denoise all the same, "
+                "set clean_below to 0",
+                stacklevel=5,
+            )
+            return one.with_data(one.data.astype(np.float64))
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
             trained = pipeline.train(
                 [one],

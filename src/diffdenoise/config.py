@@ -112,6 +112,9 @@ class Stage3(_Frozen):
     """Recorruption strength in "corrected" targets and refinement: the added noise's std as a multiple
     of the scan's own. None: 0.5 where the noise has one level, and 1 where its level varies with
     brightness, is hence less sure, and counts for less at a larger strength."""
+    orientations: Literal[1, 4, 8] | None = None
+    """Turned (4) and mirrored (8) copies that the student denoises and averages; 1 is that many times
+    faster, and a little worse. None: as many as take no more than a seventh of the time budget."""
     refine: bool = True
     """After distillation, minimise an unbiased risk on the noisy scan itself, which undoes the
     teacher's bias. False: as in the paper."""
@@ -130,6 +133,11 @@ class Settings(_Frozen):
     """Rounds of stages 2 and 3; the student's output is the next round's condition. The paper: 3."""
     noise_std: float | None = Field(default=None, gt=0)
     """Standard deviation of the noise in the scan's own units; None: estimated."""
+    clean_below: float = Field(default=0.01, ge=0, lt=1)
+    """Scans with less noise than this share of the intensity range are left as they are by `denoise`; 0:
+    none is."""
+    rician_bias: bool = True
+    """Undo the bias of magnitude images where the background shows Rician noise."""
     data: Data = Data()
     """Patches and slices."""
     stage1: Stage1 = Stage1()

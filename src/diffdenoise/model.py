@@ -17,6 +17,7 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError
 from diffdenoise.networks.unet import UNet
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.rician import signal_of_rician_mean
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.nifti import from_nibabel, to_nibabel
@@ -150,7 +151,11 @@ class Model:
                 f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
             )
         denoised = self._denoise_stacks(noisy, neighbours, progress)
-        return scan.with_data(intensities.unscale(from_stacks(denoised, scan.data.shape, axis)))
+        result = intensities.unscale(from_stacks(denoised, scan.data.shape, axis))
+        rician_std = self.record.get("rician_std")
+        if rician_std is not None and float(scan.data.min()) >= 0:
+            result = signal_of_rician_mean(result, rician_std * intensities.range)
+        return scan.with_data(result)
 
     @torch.no_grad()
     def _denoise_stacks(self, noisy: Sequence[Stack], neighbours: int, progress: Progress) -> list[Stack]:
@@ -160,7 +165,7 @@ class Model:
         for number in range(len(slices)):
             item = slices.whole(number).to(self._hardware.device, memory_format=torch.channels_last)
             with self._hardware.autocast():
-                output = distil.denoise(self._student, item)
+                output = distil.denoise_turned(self._student, item, int(self.record.get("orientations", 1)))
             flat.append(output[0, 0].cpu().numpy())
             progress.advance(number + 1, len(slices), None, None)
         progress.finish()

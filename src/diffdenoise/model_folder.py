@@ -11,7 +11,6 @@ from typing import Any
 from diffdenoise._version import __version__
 from diffdenoise.config import round_name, stage_names
 from diffdenoise.model import CARD, RECORD, SETTINGS, STUDENT
-from diffdenoise.noise.model import NoiseModel
 from diffdenoise.plan import Plan
 from diffdenoise.training.checkpoint_io import save_json
 from diffdenoise.training.hardware import Hardware
@@ -36,7 +35,7 @@ For research use. It has learned from the images above; on images of another kin
 
 
 def write_model(
-    folder: Path, plan: Plan, workspace: Workspace, hardware: Hardware, noise: NoiseModel
+    folder: Path, plan: Plan, workspace: Workspace, hardware: Hardware, orientations: int
 ) -> None:
     """Turn a finished workspace into a model folder; the record goes last and makes it complete.
 
@@ -50,8 +49,8 @@ def write_model(
         Weights and records of all stages.
     hardware : Hardware
         Where it was trained.
-    noise : NoiseModel
-        The noise as found.
+    orientations : int
+        Turned and mirrored copies that the student's output is to be averaged over.
     """
     settings = plan.settings
     stages = workspace.stages
@@ -62,7 +61,8 @@ def write_model(
         ("blind-spot", "blind_spot.safetensors"),
     ):
         shutil.copyfile(workspace.weights(stage), folder / name)
-    repeat = settings.model_copy(update={"schedule": workspace.steps_done()})
+    student = settings.stage3.model_copy(update={"orientations": orientations})
+    repeat = settings.model_copy(update={"schedule": workspace.steps_done(), "stage3": student})
     (folder / SETTINGS).write_text(repeat.to_yaml(), encoding="utf-8")
     summary = plan.as_dict()
     del summary["settings"]
@@ -74,8 +74,8 @@ def write_model(
             volumes=len(plan.stacks),
             neighbours=plan.neighbours,
             fingerprint=plan.fingerprint()[:16],
-            noise=noise.typical_std,
-            correlation=" and ".join(f"{width:g}" for width in noise.correlation_px),
+            noise=plan.noise.typical_std,
+            correlation=" and ".join(f"{width:g}" for width in plan.noise.correlation.width_px),
         ),
         encoding="utf-8",
     )
@@ -83,7 +83,9 @@ def write_model(
         "neighbours": plan.neighbours,
         "fingerprint": plan.fingerprint(),
         "data": summary,
-        "noise": noise.as_dict(),
+        "noise": plan.noise.as_dict(),
+        "orientations": orientations,
+        "rician_std": plan.rician_std,
         "residual_std": {
             name: workspace.figure(name)
             for name in (round_name("residual_std", turn) for turn in range(1, last + 1))

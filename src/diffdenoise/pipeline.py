@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -82,7 +83,7 @@ def train(
         workspace.spend(spent_s + time.monotonic() - began)
         run = Run(plan, workspace, hardware, progress or Quiet(), checkpoint_s)
         run_all_stages(run)
-        write_model(model_dir, plan, workspace, run.hardware, run.noise)
+        write_model(model_dir, plan, workspace, run.hardware, run.orientations)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(
@@ -114,7 +115,11 @@ def _finished(model_dir: Path, plan: Plan, device: str, threads: int | None) -> 
     model = Model.load(model_dir, device, threads)
     if model.record["fingerprint"] != plan.fingerprint():
         raise ModelError(f"{model_dir}: was trained on other scans; give the same ones to --resume")
-    if model.settings.model_copy(update={"schedule": plan.settings.schedule}) != plan.settings:
+    # What the run chose for itself doesn't count as a wish.
+    chosen: dict[str, Any] = {"schedule": plan.settings.schedule}
+    if plan.settings.stage3.orientations is None:
+        chosen["stage3"] = model.settings.stage3.model_copy(update={"orientations": None})
+    if model.settings.model_copy(update=chosen) != plan.settings:
         raise ModelError(f"{model_dir}: was trained with other settings; resume with the same")
     shutil.rmtree(model_dir / "work", ignore_errors=True)
     return model

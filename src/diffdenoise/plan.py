@@ -11,7 +11,8 @@ import numpy as np
 
 from diffdenoise.config import Settings, stage_names
 from diffdenoise.errors import InputError, SettingsError
-from diffdenoise.noise.level import NoiseEstimate, estimate_noise, slice_correlation
+from diffdenoise.noise.diagnosis import Diagnosis, diagnose
+from diffdenoise.noise.model import NoiseModel
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.scan import Scan
@@ -23,8 +24,6 @@ from diffdenoise.types import Stack
 _BLIND_SPOTS = ((0.5, 1), (0.75, 3), (1.1, 5), (np.inf, 7))
 #: Levels under this share of the range are treated as this: nothing can be learned below rounding.
 LEAST_STD = 1e-3
-#: From this correlation between the noise of adjacent slices on, they are no independent inputs.
-_SLICES_DEPEND = 0.15
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,10 @@ class Plan:
         Slices on either side given as extra inputs.
     blind_spot : int
         Side in pixels of stage 1's blind spot.
-    noise : NoiseEstimate
+    noise : NoiseModel
         Level (scaled intensities; given or estimated) and correlation.
+    diagnosis : Diagnosis
+        All that the scans tell about their noise.
     """
 
     settings: Settings
@@ -52,7 +53,19 @@ class Plan:
     axes: tuple[int | None, ...]
     neighbours: int
     blind_spot: int
-    noise: NoiseEstimate
+    noise: NoiseModel
+    diagnosis: Diagnosis
+
+    @property
+    def rician_std(self) -> float | None:
+        """Std of the complex noise whose bias is to be undone, scaled intensities."""
+        return self.diagnosis.rician_std if self.settings.rician_bias else None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is too little noise to touch the scans."""
+        given = self.settings.noise_std is not None
+        return not given and self.diagnosis.is_clean(self.settings.clean_below)
 
     @property
     def slices(self) -> int:
@@ -77,8 +90,9 @@ class Plan:
             "slice_axes": sorted({axis for axis in self.axes if axis is not None}),
             "neighbours": self.neighbours,
             "blind_spot": self.blind_spot,
-            "noise_std_of_range": round(self.noise.std, 5),
-            "noise_correlation_px": list(self.noise.correlation_px),
+            "noise_std_of_range": round(self.noise.typical_std, 5),
+            "rician_std_of_range": self.rician_std,
+            "noise_correlation_px": list(self.noise.correlation.width_px),
             "settings": self.settings.model_dump(mode="json"),
         }
 
@@ -108,35 +122,53 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     stacks: list[Stack] = []
     axes: list[int | None] = []
     given: list[float] = []
+    zeros: list[float] = []
     for scan in scans:
         check_scan(scan)
         axis = choose_axis(scan, settings.data.axis if scan.data.ndim > 2 else None)
         intensities = IntensityMap.fit(scan.data)
-        stacks.extend(to_stacks(intensities.scale(scan.data), axis))
+        found = to_stacks(intensities.scale(scan.data), axis)
+        stacks.extend(found)
+        zeros.extend([float(intensities.scale(np.zeros(1))[0])] * len(found))
         axes.append(axis)
         if settings.noise_std is not None:
             given.append(settings.noise_std / intensities.range)
     fewest = min(len(stack) for stack in stacks)
+    diagnosis = diagnose(stacks, zeros, LEAST_STD)
     neighbours = settings.data.neighbours
     if neighbours is None:
-        neighbours = 1 if fewest >= 3 and slice_correlation(stacks) < _SLICES_DEPEND else 0
+        neighbours = 1 if fewest >= 3 and diagnosis.slices_independent else 0
     elif fewest < 2 * neighbours:
         raise SettingsError(
             f"data.neighbours is {neighbours}, but a volume has {fewest} slice(s) only; set data.neighbours=0"
         )
-    noise = estimate_noise(stacks)
-    std = float(np.median(given)) if given else noise.std
-    noise = NoiseEstimate(max(std, LEAST_STD), noise.correlation_px)
+    noise = diagnosis.noise
+    if given:
+        noise = NoiseModel.constant(max(float(np.median(given)), LEAST_STD), noise.correlation)
     return Plan(
         settings,
         tuple(stacks),
         tuple(axes),
         neighbours,
-        settings.stage1.blind_spot or blind_spot_for(noise.correlation_px),
+        settings.stage1.blind_spot or blind_spot_for(noise.correlation.width_px),
         noise,
+        diagnosis,
     )
 
 
-def blind_spot_for(correlation_px: tuple[float, float]) -> int:
+def blind_spot_for(width_px: tuple[float, float]) -> int:
     """Return the side in pixels of the blind spot that hides noise of that correlation."""
-    return next(side for width, side in _BLIND_SPOTS if max(correlation_px) <= width)
+    return next(side for width, side in _BLIND_SPOTS if max(width_px) <= width)
+
+
+def already_clean(scans: Sequence[Scan], settings: Settings) -> bool:
+    """Whether the scans have too little noise for denoising to do them any good.
+
+    Parameters
+    ----------
+    scans, settings
+        As for `make_plan`; `clean_below` is the limit. A given `noise_std` means that there is noise.
+    """
+    if settings.noise_std is not None or settings.clean_below == 0:
+        return False
+    return make_plan(scans, settings).is_clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -14,8 +15,7 @@ from diffdenoise.config import Steps, round_name
 from diffdenoise.model import student_network
 from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.unet import UNet
-from diffdenoise.noise.model import NoiseModel, fit_noise_curve
-from diffdenoise.plan import LEAST_STD, Plan
+from diffdenoise.plan import Plan
 from diffdenoise.stages import blind_spot, distil
 from diffdenoise.training import steps
 from diffdenoise.training.clock import Clock, StagePlan
@@ -30,9 +30,11 @@ from diffdenoise.types import Progress
 
 #: Parts of the time budget; others were measured too, see docs/quality.md. Each round of stages 2
 #: and 3 takes an equal share of what stage 1 leaves.
-PARTS = {"blind-spot": 0.25, "diffusion": 0.15, "targets": 0.08, "student": 0.12, "refine": 0.40}
+PARTS = {"blind-spot": 0.12, "diffusion": 0.08, "targets": 0.03, "student": 0.07, "refine": 0.70}
 #: Part of the budget kept for denoising and writing.
 _RESERVE = 0.04
+#: Part of the budget that averaging over orientations may take.
+_INFERENCE_SHARE = 1 / 7
 #: Side in pixels of what is computed of a slice as a target: a large X-ray takes minutes as a whole.
 _TARGET_SIDE = 512
 #: Recorruption strengths where the noise has one level, and where it varies with brightness.
@@ -51,6 +53,9 @@ class Run:
         hardware: Hardware,
         progress: Progress,
         checkpoint_s: float,
+        *,
+        keep_time: bool = True,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan = plan
         self.settings = plan.settings
@@ -58,12 +63,17 @@ class Run:
         self.hardware = hardware
         self._progress = progress
         self._checkpoint_s = checkpoint_s
+        # Source of seconds; a benchmark on a busy machine counts those of the processor.
+        self._now = now
+        # Whether a part of the budget is kept for denoising; a benchmark spends all of it on training.
+        self._keeps_time = keep_time
         self.slices = Slices(plan.stacks, plan.neighbours)
         self._data = steps.StepData(self.slices, self.settings, hardware.device)
         minutes = self.settings.minutes
         self._budget_s = 0.0 if minutes is None else 60 * minutes
-        self._clock = Clock(None if minutes is None else self._budget_s * (1 - _RESERVE), workspace.spent_s)
-        self.noise = NoiseModel.constant(plan.noise.std, plan.noise.correlation_px)
+        self._clock = Clock(
+            None if minutes is None else self._budget_s * (1 - _RESERVE * keep_time), workspace.spent_s, now
+        )
         self.residual_std = 0.0
         channels = self.slices.channels
         with torch.random.fork_rng(devices=[]):
@@ -76,11 +86,11 @@ class Run:
             self._student = hardware.place(student_network(self.settings, plan.neighbours))
 
     def blind_spot(self) -> None:
-        """Stage 1, then the noise's level at each brightness from its predictions."""
-        loss = steps.blind_spot_loss(self._data, self._blind, self.plan.blind_spot, self.plan.noise.std)
+        """Stage 1."""
+        loss = steps.blind_spot_loss(
+            self._data, self._blind, self.plan.blind_spot, self.plan.noise.typical_std
+        )
         self._train("blind-spot", "stage 1 of 3: blind-spot network", self._blind, loss, "stage1", 0)
-        if self.settings.noise_std is None:
-            self.noise = self._kept_noise()
 
     def diffusion(self, turn: int) -> None:
         """Stage 2; a later round starts from the weights of the one before."""
@@ -103,7 +113,7 @@ class Run:
             return
         wanted = self.settings.schedule.get(name)
         seconds = 0.0 if wanted else self._seconds("targets", turn)
-        plan = StagePlan(wanted, seconds)
+        plan = StagePlan(wanted, seconds, self._now)
         self._progress.start(self._title(3, "targets by symmetric sampling", turn))
         teacher = self.teacher(turn)
         began = self._clock.spent_s
@@ -129,7 +139,7 @@ class Run:
         """Stage 3: distillation."""
         name = round_name("student", turn)
         loss = steps.distillation_loss(
-            self._data, self._student, self._read_targets(turn), self.plan.noise.std, name
+            self._data, self._student, self._read_targets(turn), self.plan.noise.typical_std, name
         )
         self._train(name, self._title(3, "distillation", turn), self._student, loss, "stage3", turn)
 
@@ -139,7 +149,7 @@ class Run:
             return
         name = round_name("refine", turn)
         loss = steps.refinement_loss(
-            self._data, self._student, self.noise_draws(), self.alpha, self.plan.noise.std, name
+            self._data, self._student, self.noise_draws(), self.alpha, self.plan.noise.typical_std, name
         )
         self._train(name, self._title(3, "refinement", turn), self._student, loss, "stage3", turn)
 
@@ -170,7 +180,7 @@ class Run:
             residual_std=self.residual_std,
             sampling=self.settings.sampling,
             noise=self.noise_draws(),
-            noise_std=self.noise.typical_std,
+            noise_std=self.plan.noise.typical_std,
             draws=self.settings.stage3.draws,
             alpha=self.alpha,
             hardware=self.hardware,
@@ -186,11 +196,11 @@ class Run:
         """
         if self.settings.stage3.alpha is not None:
             return self.settings.stage3.alpha
-        return _ALPHA_SURE if self.noise.is_constant else _ALPHA_UNSURE
+        return _ALPHA_SURE if self.plan.noise.is_constant else _ALPHA_UNSURE
 
     def noise_draws(self) -> NoiseDraws:
         """The scan's noise on the device."""
-        return NoiseDraws(self.noise, self.hardware.device)
+        return NoiseDraws(self.plan.noise, self.hardware.device)
 
     def _last_student(self, turn: int) -> str:
         return round_name("refine" if self.settings.stage3.refine else "student", turn)
@@ -216,25 +226,6 @@ class Run:
     def _sample(self) -> list[int]:
         count = len(self.slices)
         return sorted({int(k) for k in np.linspace(0, count - 1, min(count, _SAMPLE)).round()})
-
-    @torch.no_grad()
-    def _kept_noise(self) -> NoiseModel:
-        """Noise curve from the blind-spot network, computed once."""
-        kept = self.workspace.figure("noise")
-        if kept is None:
-            slabs, means, variances = [], [], []
-            for number in self._sample():
-                noisy = self.slices.whole(number)
-                with self.hardware.autocast():
-                    mean, variance = blind_spot.predict(
-                        self._blind, noisy.to(self.hardware.device), self.plan.blind_spot
-                    )
-                slabs.append(noisy[0, 0].numpy())
-                means.append(mean[0, 0].cpu().numpy())
-                variances.append(variance[0, 0].cpu().numpy())
-            kept = fit_noise_curve(slabs, means, variances, self.plan.noise, LEAST_STD).as_dict()
-            self.workspace.keep("noise", kept)
-        return NoiseModel.from_dict(kept)
 
     @torch.no_grad()
     def _kept_residual_std(self, turn: int) -> float:
@@ -269,12 +260,33 @@ class Run:
             a_round = sum(PARTS[name] for name in names[1:])
             later = sum(PARTS[name] for name in names[names.index(stage) :]) + rounds * a_round
         seconds = self._clock.share(PARTS[stage], later)
-        if stage == "refine" and turn == self.settings.iterations:
-            seconds = max(1.0, seconds - max(0.0, self._inference_s() - _RESERVE * self._budget_s))
+        if stage == "refine" and turn == self.settings.iterations and self._keeps_time:
+            inference_s = self._inference_s() * self.orientations
+            seconds = max(1.0, seconds - max(0.0, inference_s - _RESERVE * self._budget_s))
         return seconds
 
+    @property
+    def orientations(self) -> int:
+        """Copies of a slice that the student's output is to be averaged over."""
+        if self.settings.stage3.orientations is not None:
+            return self.settings.stage3.orientations
+        name = "orientations"
+        kept = self.workspace.figure(name)
+        if kept is None:
+            affordable = _INFERENCE_SHARE * self._budget_s
+            kept = next(
+                (
+                    count
+                    for count in (8, 4)
+                    if not self._budget_s or self._inference_s() * count <= affordable
+                ),
+                1,
+            )
+            self.workspace.keep(name, kept)
+        return int(kept)
+
     def _inference_s(self) -> float:
-        """Seconds to denoise all slices, told by the student's training: a step is three passes."""
+        """Seconds to denoise all slices once, told by the student's training: a step is three passes."""
         name = round_name("student", self.settings.iterations)
         record = self.workspace.stages[name]
         side, _ = self.slices.fitting(self.settings.data.patch)
@@ -292,7 +304,7 @@ class Run:
             return
         wanted = self.settings.schedule.get(name)
         base = name.rpartition("-")[0] if turn > 1 else name
-        plan = StagePlan(wanted, 0.0 if wanted else self._seconds(base, turn))
+        plan = StagePlan(wanted, 0.0 if wanted else self._seconds(base, turn), self._now)
         began = self._clock.spent_s
         self._progress.start(title)
         curve = fit(

@@ -201,3 +201,16 @@ def test_a_real_interrupt_in_the_middle_of_a_stage(run: Run, tmp_path: Path, noi
     assert "nothing was written; go on with: diffdenoise denoise " in err
     assert not output.exists()
     assert (tmp_path / "out.nii.gz.work").is_dir()
+
+
+def test_a_clean_scan_is_left_as_it_is(run: Run, tmp_path: Path) -> None:
+    x, y = np.meshgrid(np.linspace(0, 6, 160), np.linspace(0, 6, 150), indexing="ij")
+    smooth = 500 + 400 * np.sin(x) * np.cos(y) + np.random.default_rng(0).normal(0, 1, (3, 160, 150))
+    data = np.rint(np.moveaxis(smooth, 0, 2)).astype(np.int16)
+    save_nifti(tmp_path / "clean.nii.gz", data)
+    outcome = run("denoise", tmp_path / "clean.nii.gz", "-o", tmp_path / "out.nii.gz", "--minutes", "1")
+    assert outcome.code == 0
+    assert "already clean" in outcome.out
+    assert "clean_below=0" in outcome.out
+    assert np.array_equal(np.asarray(nibabel.load(tmp_path / "out.nii.gz").dataobj), data)
+    assert not (tmp_path / "out.nii.gz.work").exists()

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+
+from diffdenoise.noise.simulate import rician
 
 from .conftest import Outcome, save_nifti
 
@@ -43,9 +46,28 @@ def test_info_for_people_has_every_property_on_a_line(run: Run, noisy: Path) -> 
     assert outcome.code == 0
     assert outcome.err == ""
     lines = outcome.out.splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 11
     assert "1 x 1 x 4 mm" in outcome.out
-    assert "% of the range" in lines[-1]
+    assert "% of the range" in lines[8]
+    assert lines[9].startswith("noise kind")
+    assert "noise of their own" in lines[10]
+
+
+def test_info_says_what_kind_of_noise_it_is(run: Run, tmp_path: Path, phantom: NDArray[np.int16]) -> None:
+    noisy = rician(phantom.astype(np.float64), 60.0, rng=np.random.default_rng(0))
+    save_nifti(tmp_path / "rician.nii.gz", noisy.astype(np.float32))
+    found = run("info", tmp_path / "rician.nii.gz", "--json").json
+    span = found["intensities"]["percentile_99.5"] - found["intensities"]["percentile_0.5"]
+    assert found["noise"]["rician_std"] * span == pytest.approx(60, rel=0.1)
+    assert "Rician" in run("info", tmp_path / "rician.nii.gz").out
+
+
+def test_info_says_of_a_clean_scan_that_it_is(run: Run, tmp_path: Path) -> None:
+    x, y = np.meshgrid(np.linspace(0, 6, 160), np.linspace(0, 6, 150), indexing="ij")
+    smooth = 500 + 400 * np.sin(x) * np.cos(y) + np.random.default_rng(0).normal(0, 1, (3, 160, 150))
+    save_nifti(tmp_path / "clean.nii.gz", np.rint(np.moveaxis(smooth, 0, 2)).astype(np.int16))
+    assert run("info", tmp_path / "clean.nii.gz", "--json").json["already_clean"]
+    assert "already clean" in run("info", tmp_path / "clean.nii.gz").out
 
 
 def test_info_of_a_folder_lists_scans_and_says_which_cannot_be_used(
@@ -90,8 +112,24 @@ def test_info_and_help_import_nothing_heavy(noisy: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_a_scan_too_small_for_an_estimate_says_so(run: Run, tmp_path: Path) -> None:
+def test_the_noise_of_a_tiny_scan_is_told_roughly(run: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "small.npy", np.random.default_rng(0).normal(size=(12, 12)))
     found = run("info", tmp_path / "small.npy", "--json").json
-    assert found["noise_std"] is None
-    assert "unknown" in run("info", tmp_path / "small.npy").out
+    assert found["noise_std"] == pytest.approx(1, rel=0.4)
+    assert found["noise"]["floor"] is None
+    assert not found["already_clean"]
+
+
+def test_info_draws_the_noise(run: Run, noisy: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "noise.png"
+    assert run("info", noisy, "--picture", picture).code == 0
+    with Image.open(picture) as image:
+        assert image.format == "PNG"
+        assert image.width > 2 * image.height
+    again = run("info", noisy, "--picture", picture)
+    assert again.code != 0
+    assert "--overwrite" in again.err
+    assert run("info", noisy, "--picture", picture, "--overwrite").code == 0
+    refused = run("info", tmp_path, "--picture", tmp_path / "other.png")
+    assert refused.code != 0
+    assert "folder" in refused.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffdenoise.noise.level import diagonal_haar, estimate_noise, estimate_noise_std, slice_correlation
+from diffdenoise.noise.level import diagonal_differences, estimate_noise, slice_correlation
 from diffdenoise.noise.simulate import gaussian
 
 
@@ -27,22 +27,22 @@ def noisy_stack(std, width_px=0.0, seed=0, **shape):
 def test_white_noise(std, seed):
     found = estimate_noise([noisy_stack(std, seed=seed)])
     assert found.std == pytest.approx(std, rel=0.06)
-    assert found.correlation_px == pytest.approx((0.0, 0.0), abs=0.3)
+    assert found.correlation.width_px == pytest.approx((0.0, 0.0), abs=0.3)
 
 
-@pytest.mark.parametrize("width_px", [0.5, 0.8])
+@pytest.mark.parametrize("width_px", [0.5, 0.8, 1.2, 1.6])
 @pytest.mark.parametrize("std", [0.03, 0.1, 0.2])
 def test_correlated_noise(std, width_px):
     found = estimate_noise([noisy_stack(std, width_px)])
     assert found.std == pytest.approx(std, rel=0.12)
-    assert found.correlation_px == pytest.approx((width_px, width_px), abs=0.3)
+    assert found.correlation.width_px == pytest.approx((width_px, width_px), abs=0.3)
 
 
 def test_noise_correlated_in_one_direction():
     rng = np.random.default_rng(0)
     white = rng.standard_normal((4, 151, 130))
     along_columns = 0.1 * (white[:, 1:] + white[:, :-1]) / np.sqrt(2)
-    down, right = estimate_noise([(smooth_stack() + along_columns).astype(np.float32)]).correlation_px
+    down, right = estimate_noise([(smooth_stack() + along_columns).astype(np.float32)]).correlation.width_px
     assert down > 0.4
     assert right == 0.0
 
@@ -64,31 +64,31 @@ def test_edges_do_not_count_for_much():
 
 def test_stacks_of_several_sizes_count_together():
     stacks = [noisy_stack(0.08), noisy_stack(0.08, seed=1, slices=1, height=90, width=200)]
-    assert estimate_noise_std(stacks) == pytest.approx(0.08, rel=0.06)
+    assert estimate_noise(stacks).std == pytest.approx(0.08, rel=0.06)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4])
 def test_an_image_without_any_variation_has_no_noise(value):
     found = estimate_noise([np.full((3, 64, 64), value, np.float32)])
-    assert (found.std, found.correlation_px) == (0.0, (0.0, 0.0))
+    assert (found.std, found.correlation.is_white) == (0.0, True)
 
 
 def test_the_level_scales_with_the_noise_alone():
     clean, noise = smooth_stack(), noisy_stack(0.1) - smooth_stack()
-    weak = estimate_noise_std([(clean + 0.5 * noise).astype(np.float32)])
-    strong = estimate_noise_std([(clean + noise).astype(np.float32)])
+    weak = estimate_noise([(clean + 0.5 * noise).astype(np.float32)]).std
+    strong = estimate_noise([(clean + noise).astype(np.float32)]).std
     assert strong / weak == pytest.approx(2.0, rel=0.04)
 
 
-def test_diagonal_haar_sees_noise_but_no_planes_and_marks_constants():
+def test_diagonal_differences_sees_noise_but_no_planes_and_marks_constants():
     plane = np.add.outer(3.0 * np.arange(40), 2.0 * np.arange(50))
-    coefficients, constant = diagonal_haar(plane)
+    coefficients, constant = diagonal_differences(plane)
     assert coefficients.shape == (39, 49)
     assert np.abs(coefficients).max() < 1e-9
     assert not constant.any()
     noise = np.random.default_rng(0).normal(0, 0.3, (400, 400))
     noise[:10, :10] = 0
-    coefficients, constant = diagonal_haar(noise)
+    coefficients, constant = diagonal_differences(noise)
     assert coefficients[~constant].std() == pytest.approx(0.3, rel=0.02)
     assert constant[:9, :9].all()
     assert constant.sum() == 81

@@ -1,93 +1,95 @@
+"""The noise model that a curve of levels says."""
+
 from __future__ import annotations
 
 import json
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
-from diffdenoise.noise.level import NoiseEstimate
-from diffdenoise.noise.model import NoiseModel, fit_noise_curve
+from diffdenoise.noise.calm import LevelPoint, noise_curve
+from diffdenoise.noise.correlation import WHITE, Correlation
+from diffdenoise.noise.model import NoiseModel, is_cut_off, model_of_curve
 from diffdenoise.noise.simulate import gaussian
+from tests.noise.test_level import smooth_stack
 
 
-def scene(slices=4, seed=0):
-    """Smooth clean slices from 0 to 1, (slices, 160, 160)."""
-    white = np.random.default_rng(seed).standard_normal((slices, 160, 160))
-    image = gaussian_filter(white, (0, 20, 20))
-    low, high = np.quantile(image, [0.02, 0.98])
-    return np.clip((image - low) / (high - low), 0, 1)
+def curve(*points):
+    return [LevelPoint(brightness, std, patches) for brightness, std, patches in points]
 
 
-def fit(clean, std, correlation_px=(0.0, 0.0), noise=None):
-    """Fit with the predictions of a perfect stage 1."""
-    if noise is None:
-        noise = np.random.default_rng(1).standard_normal(clean.shape)
-    noisy = (clean + std * noise).astype(np.float32)
-    variance = np.broadcast_to(np.square(std), clean.shape).astype(np.float32)
-    return fit_noise_curve(
-        list(noisy), list(clean.astype(np.float32)), list(variance), NoiseEstimate(0.5, correlation_px)
-    )
+def model_of(clean, noise, correlation=WHITE):
+    stack = (clean + noise).astype(np.float32)
+    model = model_of_curve(noise_curve([stack], correlation, adjacent=True), correlation)
+    assert model is not None
+    return model
 
 
 @pytest.mark.parametrize("std", [0.02, 0.08, 0.2])
 def test_noise_of_one_level_gives_a_constant_model(std):
-    model = fit(scene(), std)
+    clean = smooth_stack()
+    model = model_of(clean, std * np.random.default_rng(1).standard_normal(clean.shape))
     assert model.is_constant
     assert model.typical_std == pytest.approx(std, rel=0.03)
 
 
 def test_noise_that_grows_with_the_signal_is_followed():
-    clean = scene(slices=8)
-    model = fit(clean, 0.03 + 0.1 * clean)
+    clean = 1.2 * smooth_stack(8) - 0.1
+    std = 0.02 + 0.15 * clean
+    model = model_of(clean, std * np.random.default_rng(1).standard_normal(clean.shape))
     assert not model.is_constant
-    assert len(model.brightness) >= 8
+    assert len(model.brightness) >= 6
     assert list(model.brightness) == sorted(set(model.brightness))
-    expected = 0.03 + 0.1 * np.array(model.brightness)
-    assert model.stds == pytest.approx(expected, rel=0.15)
-    assert min(model.stds) < 0.045
-    assert max(model.stds) > 0.11
+    assert model.stds == pytest.approx(0.02 + 0.15 * np.array(model.brightness), rel=0.1)
 
 
-def test_the_level_of_correlated_noise_is_corrected_for_the_correlation():
-    clean = scene()
-    width = 0.6
-    noise = gaussian(np.zeros(clean.shape), 1.0, correlation_px=width, axis=0, rng=np.random.default_rng(2))
-    right = fit(clean, 0.08, (width, width), noise)
-    assert right.typical_std == pytest.approx(0.08, rel=0.05)
-    assert right.correlation_px == (width, width)
-    # Taken for independent, it would look weaker than it is.
-    assert fit(clean, 0.08, (0.0, 0.0), noise).typical_std < 0.065
+@pytest.mark.parametrize("width", [0.6, 1.2, 1.6])
+def test_the_level_of_correlated_noise_is_that_of_its_whole(width):
+    clean = smooth_stack()
+    rng = np.random.default_rng(2)
+    noise = gaussian(np.zeros(clean.shape), 0.08, correlation_px=width, axis=0, rng=rng)
+    right = model_of(clean, noise, Correlation.gaussian(width))
+    assert right.typical_std == pytest.approx(0.08, rel=0.06)
+    assert right.correlation == Correlation.gaussian(width)
 
 
-def test_badly_predicted_places_do_not_count():
-    clean = scene()
-    noisy = clean + 0.05 * np.random.default_rng(1).standard_normal(clean.shape)
-    texture = np.indices(clean.shape)[1:].sum(0) % 2 * 0.5  # finer than any noise
-    busy = np.zeros(clean.shape, bool)
-    busy[:, :, :60] = True
-    noisy[busy] += texture[busy]
-    variance = np.where(busy, 0.06, 0.0025).astype(np.float32)
-    slabs = [list(part.astype(np.float32)) for part in (noisy, clean)]
-    model = fit_noise_curve(slabs[0], slabs[1], list(variance), NoiseEstimate(0.5, (0.0, 0.0)))
-    assert model.typical_std == pytest.approx(0.05, rel=0.06)
+def test_anatomy_in_the_patches_does_not_count_as_noise():
+    clean = smooth_stack()
+    rng = np.random.default_rng(3)
+    texture = gaussian(np.zeros(clean.shape), 0.04, correlation_px=3.0, axis=0, rng=rng)
+    model = model_of(clean + texture, 0.05 * rng.standard_normal(clean.shape))
+    assert model.typical_std == pytest.approx(0.05, rel=0.05)
 
 
-def test_masked_places_do_not_count():
-    clean = scene()
-    noise = np.random.default_rng(1).standard_normal(clean.shape)
-    clean[:, :, :70], noise[:, :, :70] = 0, 0
-    assert fit(clean, 0.08, noise=noise).typical_std == pytest.approx(0.08, rel=0.04)
-
-
-def test_small_images_get_one_level():
-    model = fit(scene()[:1, :16, :16], 0.1)
+def test_a_few_patches_that_disagree_do_not_make_the_level_vary():
+    model = model_of_curve(curve((0.1, 0.05, 400), (0.4, 0.051, 300), (0.8, 0.09, 40)), WHITE)
+    assert model is not None
     assert model.is_constant
-    assert model.typical_std == pytest.approx(0.1, rel=0.2)
+    assert model.typical_std == pytest.approx(0.0504, abs=1e-3)
+    varied = model_of_curve(curve((0.1, 0.05, 400), (0.4, 0.07, 300), (0.8, 0.09, 300)), WHITE)
+    assert varied is not None
+    assert varied.stds == (0.05, 0.07, 0.09)
+
+
+def test_a_background_that_is_cut_off_is_told_from_the_rest():
+    levels = curve((0.0, 0.03, 9000), (0.4, 0.05, 300), (0.8, 0.05, 300))
+    assert is_cut_off(levels)
+    # Most patches agree, but they are those of the background.
+    model = model_of_curve(levels, WHITE)
+    assert model is not None
+    assert not model.is_constant
+    assert not is_cut_off(levels[1:])
+
+
+def test_levels_are_raised_to_the_least_and_no_curve_gives_no_model():
+    model = model_of_curve(curve((0.1, 1e-5, 400)), WHITE, 1e-3)
+    assert model is not None
+    assert model.typical_std == 1e-3
+    assert model_of_curve([], WHITE) is None
 
 
 def test_dict_round_trip():
-    model = NoiseModel((0.0, 0.4, 1.0), (0.02, 0.03, 0.05), (0.5, 0.0))
+    model = NoiseModel((0.0, 0.4, 1.0), (0.02, 0.03, 0.05), Correlation((0.3, -0.1), ()))
     read = NoiseModel.from_dict(json.loads(json.dumps(model.as_dict())))
     assert read == model
 
@@ -98,4 +100,4 @@ def test_typical_level_and_constancy():
     assert NoiseModel((0.0, 1.0), (0.02, 0.02)).is_constant
     constant = NoiseModel.constant(0.04)
     assert constant.is_constant
-    assert constant.correlation_px == (0.0, 0.0)
+    assert constant.correlation.is_white

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from diffdenoise.stages.distil import denoise, recorrupt, squared_distance
+from diffdenoise.stages.distil import denoise, denoise_turned, recorrupt, squared_distance
 from diffdenoise.stages.filters import gaussian_kernel, smooth
 
 LAGS = [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -73,3 +73,25 @@ def test_student_predicts_a_correction_of_the_slice_from_signed_intensities():
     output = denoise(student, noisy)
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, noisy[:, :1] + 0.25)
+
+
+class _Slope(torch.nn.Module):
+    """A student that adds its input's slope along the columns: not the same in every orientation."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :1].roll(1, dims=3) - x[:, :1]
+
+
+@pytest.mark.parametrize("orientations", [4, 8])
+def test_orientations_are_turned_back_before_they_are_averaged(orientations):
+    noisy = torch.rand(1, 3, 6, 9, generator=torch.Generator().manual_seed(0))
+    output = denoise_turned(_Slope(), noisy, orientations)
+    one = denoise_turned(_Slope(), noisy, 1)
+    torch.testing.assert_close(one, denoise(_Slope(), noisy))
+    # The mean over all quarter turns does not depend on how the image was turned.
+    turned = denoise_turned(_Slope(), torch.rot90(noisy, 1, (2, 3)), orientations)
+    torch.testing.assert_close(torch.rot90(turned, -1, (2, 3)), output)
+    assert not torch.allclose(one, output)
+    if orientations == 8:
+        mirrored = denoise_turned(_Slope(), noisy.flip(3), orientations)
+        torch.testing.assert_close(mirrored.flip(3), output)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.training.noise_draws import NoiseDraws
 
@@ -18,7 +19,7 @@ def lags_of(width):
 
 
 def unit(widths, shape=(4000, 1, 12, 15), seed=0):
-    model = NoiseModel.constant(0.1, widths)
+    model = NoiseModel.constant(0.1, Correlation.gaussian(*widths))
     return NoiseDraws(model, CPU).unit(shape, torch.Generator().manual_seed(seed))
 
 

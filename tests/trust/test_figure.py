@@ -13,7 +13,7 @@ from PIL import Image
 from diffdenoise.errors import OutputError, ShapeError
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust import figure
-from diffdenoise.trust.figure import _detail, _view, check_picture, save_comparison
+from diffdenoise.trust.figure import _detail, check_picture, save_comparison, view_of
 from diffdenoise.trust.metrics import evaluate
 
 
@@ -40,7 +40,7 @@ def test_slices_are_shown_as_radiologists_read_them(codes: str, plane: str) -> N
     affine = np.diag([1.0, 2.0, 4.0, 1.0]) @ nibabel.orientations.inv_ornt_aff(back, head().shape)
     letters = {"axial": "SI", "coronal": "AP", "sagittal": "RL"}[plane]
     axis = next(index for index, code in enumerate(codes) if code in letters)
-    view = _view(scan(stored, affine), axis, None)
+    view = view_of(scan(stored, affine), axis, None)
     rows, columns = view.pixels.shape
     left, right = view.pixels[rows // 2, 0], view.pixels[rows // 2, -1]
     top, bottom = view.pixels[0, columns // 2], view.pixels[-1, columns // 2]
@@ -60,17 +60,17 @@ def test_slices_are_shown_as_radiologists_read_them(codes: str, plane: str) -> N
 
 def test_images_without_geometry_are_shown_as_stored() -> None:
     image = np.arange(600.0).reshape(20, 30)
-    view = _view(scan(image), None, None)
+    view = view_of(scan(image), None, None)
     assert np.array_equal(view.pixels, image)
     assert (view.aspect, view.directions) == (1.0, "")
 
 
 def test_the_slice_asked_for_is_shown() -> None:
     data = np.zeros((20, 30, 10)) + np.arange(10)
-    assert (_view(scan(data, np.diag([1.0, 1, 3, 1])), 2, 7).pixels == 7).all()
-    assert (_view(scan(data, np.diag([1.0, 1, -3, 1])), 2, 7).pixels == 7).all()
+    assert (view_of(scan(data, np.diag([1.0, 1, 3, 1])), 2, 7).pixels == 7).all()
+    assert (view_of(scan(data, np.diag([1.0, 1, -3, 1])), 2, 7).pixels == 7).all()
     with pytest.raises(ShapeError, match="slice 10"):
-        _view(scan(data), 2, 10)
+        view_of(scan(data), 2, 10)
 
 
 def test_the_detail_is_where_the_structure_is() -> None:
@@ -99,7 +99,7 @@ def test_scores_are_written_above_the_images(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noisy, denoised = rng.normal(size=(20, 20)), rng.normal(size=(20, 20))
     found = evaluate(denoised, noisy * 0.5, noisy=noisy)
-    views = {"noisy": _view(scan(noisy), None, None), "denoised": _view(scan(denoised), None, None)}
+    views = {"noisy": view_of(scan(noisy), None, None), "denoised": view_of(scan(denoised), None, None)}
     drawn = figure._draw(views, found, None)
     titles = [axes.get_title() for axes in drawn.axes[::2]]
     assert f"PSNR {found.denoised.psnr_db:.2f} dB" in titles[1]

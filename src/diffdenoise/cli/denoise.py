@@ -19,7 +19,8 @@ from diffdenoise.cli.run import Interrupted
 from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
 from diffdenoise.errors import OutputError, SettingsError
-from diffdenoise.noise.level import estimate_noise_std
+from diffdenoise.noise.level import estimate_noise
+from diffdenoise.plan import already_clean
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import find_files, read_scan
@@ -123,11 +124,15 @@ def denoise(
         _check_work(work, resume, overwrite)
     scans = [read_scan(job.source, job.name) for job in jobs]
     axes = [_axis(scan, settings.data.axis, alone=len(scans) == 1) for scan in scans]
+    clean = model is None and save_model is None and not resume and already_clean(scans, settings)
 
     written = 0
+    trained: Model | None = None
     try:
         with watch(quiet, as_json) as progress:
-            if model is not None:
+            if clean:
+                results = [scan.with_data(scan.data.astype(np.float64)) for scan in scans]
+            elif model is not None:
                 from diffdenoise.model import Model
 
                 trained = Model.load(model, device.value, threads)
@@ -137,10 +142,11 @@ def denoise(
                 if save_model is None and not resume and work.exists():
                     shutil.rmtree(work)
                 trained = _train(scans, settings, work, resume, device.value, threads, progress, began)
-            results = [
-                trained.denoise_scan(scan, axis=along, progress=progress)
-                for scan, along in zip(scans, axes, strict=True)
-            ]
+            if trained is not None:
+                results = [
+                    trained.denoise_scan(scan, axis=along, progress=progress)
+                    for scan, along in zip(scans, axes, strict=True)
+                ]
         for job, result in zip(jobs, results, strict=True):
             write_scan(result, job.target, float32=float32, overwrite=overwrite)
             written += 1
@@ -150,7 +156,7 @@ def denoise(
         raise Interrupted(f"stopped, {so_far}{how}") from None
     if picture is not None:
         save_comparison(picture, scans[0], results[0], axis=axes[0], overwrite=overwrite)
-    if model is None and save_model is None:
+    if trained is not None and model is None and save_model is None:
         shutil.rmtree(work)
 
     kept = model or save_model
@@ -158,11 +164,13 @@ def denoise(
         "input": str(input_),
         "output": str(output),
         "model": None if kept is None else str(kept),
+        "already_clean": clean,
         "seconds": time.monotonic() - began,
         **({"picture": str(picture)} if picture is not None else {}),
     }
+    learned = None if model or trained is None else trained.noise.stds
     found = [
-        _measure(job, scan, result, along, settings.noise_std, None if model else trained.noise.stds)
+        _measure(job, scan, result, along, settings.noise_std, learned)
         for job, scan, result, along in zip(jobs, scans, results, axes, strict=True)
     ]
     if as_json:
@@ -261,7 +269,7 @@ def _measure(
     elif noise_std is None:
         stacks = to_stacks(scaling.scale(noisy.data), axis)
         # 0 stands for "too few flat regions to tell".
-        noise_std = estimate_noise_std(stacks) * scaling.range or None
+        noise_std = estimate_noise(stacks).std * scaling.range or None
     residual = noisy.data.astype(np.float64) - denoised.data.astype(np.float64)
     residual_std = float(residual.std())
     return {
@@ -277,7 +285,10 @@ def _measure(
 
 def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
     """Print where the result is, how long it took and what was removed."""
-    rows = [("denoised", report["output"])]
+    if report["already_clean"]:
+        typer.echo("already clean: there is too little noise to touch, so the values were left as they are")
+        typer.echo("(to denoise all the same: --set clean_below=0)")
+    rows = [("written" if report["already_clean"] else "denoised", report["output"])]
     if len(found) > 1:
         rows.append(("scans", str(len(found))))
     if report["model"] is not None:

@@ -12,18 +12,27 @@ import typer
 from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
-from diffdenoise.errors import InputError
-from diffdenoise.noise.level import estimate_noise
+from diffdenoise.config import Settings
+from diffdenoise.errors import InputError, SettingsError
+from diffdenoise.noise.diagnosis import Diagnosis, diagnose
+from diffdenoise.noise.level import SLICES_DEPEND
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import find_files, read_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis, to_stacks
+from diffdenoise.trust.figure import check_picture
+from diffdenoise.trust.noise_figure import save_noise_picture
 
 
 def info(
     input_: Annotated[Path, typer.Argument(metavar="INPUT", help="A scan, or a folder of scans.")],
     axis: options.Axis = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the noise: its level by brightness, its correlation."),
+    ] = None,
+    overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -31,6 +40,10 @@ def info(
     """Show geometry, type, intensities and noise level of a scan."""
     require([input_])
     folder = input_.is_dir()
+    if picture is not None:
+        if folder:
+            raise SettingsError(f"--picture: shows one scan, but {input_} is a folder; name a file in it")
+        check_picture(picture, overwrite)
     found: list[dict[str, Any]] = []
     first_problem: InputError | None = None
     for path in find_files([input_]):
@@ -38,7 +51,10 @@ def info(
         try:
             scan = read_scan(path, name)
             check_scan(scan)
-            found.append(describe(scan, axis))
+            known = diagnosis_of(scan, axis)
+            found.append(describe(scan, known, axis))
+            if picture is not None:
+                save_noise_picture(picture, scan, known, axis=axis, overwrite=overwrite)
         except InputError as error:
             if not folder:
                 raise
@@ -61,13 +77,22 @@ def info(
         _print_folder(found, summary)
 
 
-def describe(scan: Scan, axis: int | None = None) -> dict[str, Any]:
+def diagnosis_of(scan: Scan, axis: int | None = None) -> Diagnosis:
+    """Look at a scan's noise, in shares of its range."""
+    scaling = IntensityMap.fit(scan.data)
+    stacks = to_stacks(scaling.scale(scan.data), choose_axis(scan, axis))
+    return diagnose(stacks, [float(scaling.scale(np.zeros(1))[0])] * len(stacks))
+
+
+def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str, Any]:
     """Return what is known about a scan, for JSON.
 
     Parameters
     ----------
     scan : Scan
         Any scan that can be denoised.
+    noise : Diagnosis
+        Of that scan.
     axis : int, optional
         Array axis across the slices; None: chosen from the voxel sizes.
     """
@@ -75,8 +100,7 @@ def describe(scan: Scan, axis: int | None = None) -> dict[str, Any]:
     low, middle, high = levels
     scaling = IntensityMap(low, high) if high > low else IntensityMap.fit(scan.data)
     axis = choose_axis(scan, axis)
-    noise = estimate_noise(to_stacks(scaling.scale(scan.data), axis))
-    # The estimate is 0 where the scan has too few flat patches to tell.
+    # 0 where every pixel is like its neighbours.
     known = noise.std > 0
     return {
         "name": scan.name,
@@ -96,7 +120,9 @@ def describe(scan: Scan, axis: int | None = None) -> dict[str, Any]:
         },
         "noise_std": noise.std * scaling.range if known else None,
         "noise_percent_of_range": 100 * noise.std if known else None,
-        "noise_correlation_px": list(noise.correlation_px) if known else None,
+        "noise_correlation_px": list(noise.correlation.width_px) if known else None,
+        "noise": noise.as_dict() if known else None,
+        "already_clean": noise.is_clean(Settings().clean_below),
     }
 
 
@@ -135,14 +161,56 @@ def _print_scan(scan: dict[str, Any]) -> None:
                 f" max {number(levels['max'])}",
             ),
             ("noise level", _noise(scan)),
+            *_noise_kind(scan),
         ]
     )
+
+
+def _noise_kind(scan: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what the noise is like, a line a property."""
+    noise = scan["noise"]
+    if noise is None or scan["already_clean"]:
+        return []
+    levels = [100 * std for std in noise["stds"]]
+    rows = []
+    if noise["rician_std"] is not None:
+        rows.append(
+            (
+                "noise kind",
+                f"Rician, from complex noise of {100 * noise['rician_std']:.2g} % of the range in each part:"
+                " its bias is undone",
+            )
+        )
+    elif min(levels) < max(levels):
+        rows.append(
+            (
+                "noise kind",
+                f"depends on the brightness: {number(min(levels), 2)} to {number(max(levels), 2)} % of the"
+                " range",
+            )
+        )
+    else:
+        rows.append(("noise kind", "of the same level at every brightness"))
+    if scan["slices"] > 2:
+        between = noise["slice_correlation"]
+        rows.append(
+            (
+                "slices",
+                f"adjacent ones have noise of their own (correlation {between:.2f}) and help each other"
+                if between < SLICES_DEPEND
+                else f"adjacent ones are alike in their finest detail (correlation {between:.2f}): each is"
+                " denoised by itself",
+            )
+        )
+    return rows
 
 
 def _noise(scan: dict[str, Any]) -> str:
     """Return the noise level in words."""
     if scan["noise_std"] is None:
         return "unknown: too few flat regions to tell"
+    if scan["already_clean"]:
+        return f"{100 * scan['noise']['floor']:.2g} % of the range in the calmest places: already clean"
     down, right = scan["noise_correlation_px"]
     kind = f"correlated over {down:.2g} x {right:.2g} px" if max(down, right) > 0 else "white"
     return f"{number(scan['noise_std'], 3)} ({scan['noise_percent_of_range']:.2g} % of the range), {kind}"

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.level import NoiseEstimate, diagonal_haar, std_from_haar
+from diffdenoise.noise.calm import LevelPoint
+from diffdenoise.noise.correlation import WHITE, Correlation
 
-Slab: TypeAlias = NDArray[np.float32]
-
-#: Brightness classes of the curve.
-_CLASSES = 12
-#: Share of a class's places, the best predicted ones, that its level is read from: few enough to leave
-#: out edges, enough not to pick the places where the noise itself is weaker than elsewhere.
-_CALMEST = 0.5
-#: Places that a class must have, as a share of all and in number.
-_LEAST_SHARE = 0.005
-_LEAST_BLOCKS = 300
-#: Levels that differ by less than this factor are one level.
-_NEARLY_CONSTANT = 1.25
+#: The level counts as constant if this share of the patches is within this factor of the median one.
+_AGREEING, _NEARLY = 0.7, 1.2
+#: A darkest level below this share of the others' median is that of a background cut off at zero.
+CUT_OFF = 0.75
 
 
 @dataclass(frozen=True)
@@ -35,18 +28,18 @@ class NoiseModel:
         Rising scaled intensities of the curve's points.
     stds : tuple of float
         Noise std at each of them, scaled intensities.
-    correlation_px : (float, float)
-        Std in pixels of the Gaussian kernel that correlates the noise down and along the slice.
+    correlation : Correlation
+        Of the noise inside slices.
     """
 
     brightness: tuple[float, ...]
     stds: tuple[float, ...]
-    correlation_px: tuple[float, float] = (0.0, 0.0)
+    correlation: Correlation = WHITE
 
     @classmethod
-    def constant(cls, std: float, correlation_px: tuple[float, float] = (0.0, 0.0)) -> NoiseModel:
+    def constant(cls, std: float, correlation: Correlation = WHITE) -> NoiseModel:
         """Return the model of noise of one level."""
-        return cls((0.0,), (std,), correlation_px)
+        return cls((0.0,), (std,), correlation)
 
     @property
     def is_constant(self) -> bool:
@@ -63,71 +56,60 @@ class NoiseModel:
         return {
             "brightness": list(self.brightness),
             "stds": list(self.stds),
-            "correlation_px": list(self.correlation_px),
+            "correlation": {"down": list(self.correlation.down), "right": list(self.correlation.right)},
         }
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> NoiseModel:
         """Return the model that `as_dict` described."""
-        down, right = tree["correlation_px"]
-        return cls(tuple(tree["brightness"]), tuple(tree["stds"]), (down, right))
+        lags = tree["correlation"]
+        correlation = Correlation(tuple(lags["down"]), tuple(lags["right"]))
+        return cls(tuple(tree["brightness"]), tuple(tree["stds"]), correlation)
 
 
-def fit_noise_curve(
-    noisy: Sequence[Slab],
-    mean: Sequence[Slab],
-    variance: Sequence[Slab],
-    prior: NoiseEstimate,
-    least_std: float = 0.0,
-) -> NoiseModel:
-    """Read the noise level at each brightness off the noisy slices, helped by stage 1.
-
-    Stage 1 tells how bright a place is and how well its surroundings predict it. The finest diagonal
-    wavelet coefficients of the best-predicted places of a brightness hold next to no anatomy.
+def model_of_curve(
+    curve: Sequence[LevelPoint], correlation: Correlation, least_std: float = 0.0
+) -> NoiseModel | None:
+    """Return the noise model that a curve of levels says, of one level if most of it agrees on that.
 
     Parameters
     ----------
-    noisy, mean, variance : sequences of float32 arrays (height, width)
-        Slices, and the mean and variance that the blind-spot network predicts for their pixels.
-    prior : NoiseEstimate
-        The noise's correlation, which the coefficients are corrected for, and its level where the
-        slices have nothing to tell it from.
+    curve : sequence of LevelPoint
+        From dark to bright.
+    correlation : Correlation
+        Of the noise.
     least_std : float
         Levels below this are raised to it.
 
     Returns
     -------
-    NoiseModel
-        Constant, if the levels differ by less than a quarter.
+    NoiseModel or None
+        None for an empty curve.
     """
-    found: list[NDArray[np.float64]] = []
-    for image, brightness, spread in zip(noisy, mean, variance, strict=True):
-        coefficients, constant = diagonal_haar(image)
-        block = (slice(None, -1), slice(None, -1))
-        found.append(
-            np.stack([coefficients, brightness[block], spread[block]], axis=-1)[~constant].astype(np.float64)
-        )
-    coefficient, brightness, spread = np.concatenate(found).T
-    width = prior.correlation_px
-    if not coefficient.size:
-        return NoiseModel.constant(max(prior.std, least_std), width)
+    if not curve:
+        return None
+    stds = np.maximum([point.std for point in curve], least_std)
+    weights = np.array([point.patches for point in curve], dtype=float)
+    middle = _weighted_median(stds, weights)
+    agreeing = (stds < _NEARLY * middle) & (stds > middle / _NEARLY)
+    if weights[agreeing].sum() >= _AGREEING * weights.sum() and not is_cut_off(curve):
+        level = float(np.average(stds[agreeing], weights=weights[agreeing]))
+        return NoiseModel.constant(level, correlation)
+    return NoiseModel(
+        tuple(point.brightness for point in curve), tuple(float(std) for std in stds), correlation
+    )
 
-    def level(where: NDArray[np.bool_]) -> float:
-        return max(std_from_haar(coefficient[where], width), least_std)
 
-    low, high = np.quantile(brightness, [0.005, 0.995])
-    edges = np.linspace(float(low), float(high), _CLASSES + 1)
-    classes = np.clip(np.digitize(brightness, edges) - 1, 0, _CLASSES - 1)
-    points: list[tuple[float, float]] = []
-    calm = np.zeros(len(spread), dtype=bool)
-    for number in range(_CLASSES):
-        inside = classes == number
-        if inside.sum() < max(_LEAST_SHARE * len(spread), _LEAST_BLOCKS):
-            continue
-        best = inside & (spread <= np.quantile(spread[inside], _CALMEST))
-        calm |= best
-        points.append((float(np.median(brightness[best])), level(best)))
-    stds = [std for _, std in points]
-    if not points or max(stds) < _NEARLY_CONSTANT * min(stds):
-        return NoiseModel.constant(level(calm if points else np.ones_like(calm)), width)
-    return NoiseModel(tuple(bright for bright, _ in points), tuple(stds), width)
+def is_cut_off(curve: Sequence[LevelPoint]) -> bool:
+    """Whether the darkest level is that of a background cut off at zero, masked or Rician."""
+    if len(curve) < 3:
+        return False
+    rest = curve[1:]
+    stds, weights = (np.array([getattr(point, name) for point in rest], float) for name in ("std", "patches"))
+    return curve[0].std < CUT_OFF * _weighted_median(stds, weights)
+
+
+def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    order = np.argsort(values)
+    passed = np.cumsum(weights[order])
+    return float(values[order][int(np.searchsorted(passed, 0.5 * passed[-1]))])

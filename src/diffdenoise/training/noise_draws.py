@@ -28,8 +28,9 @@ class NoiseDraws:
         self._knots = torch.tensor(model.brightness, device=device)
         self._stds = torch.tensor(model.stds, device=device)
         self._constant = model.is_constant
-        down, right = model.correlation_px
-        self._down, self._right = gaussian_kernel(down, device), gaussian_kernel(right, device)
+        self._down, self._right = (
+            torch.from_numpy(kernel).float().to(device) for kernel in model.correlation.kernels()
+        )
         self._blur = gaussian_kernel(_BRIGHTNESS_BLUR_PX, device)
 
     def std(self, centre: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ class NoiseDraws:
             return white
         with torch.autocast(self._device.type, enabled=False):
             # Drawn wider by the kernels' reach and cropped, so that the variance is 1 up to the edge.
-            coloured = smooth(white, self._down / self._down.norm(), self._right / self._right.norm())
+            coloured = smooth(white, self._down, self._right)
         return coloured[..., reach_down : reach_down + height, reach_right : reach_right + width]
 
 

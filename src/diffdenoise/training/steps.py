@@ -31,11 +31,14 @@ class StepData:
     device: torch.device
 
     def patches(
-        self, step_generator: torch.Generator, targets: dict[int, Target] | None = None
+        self,
+        step_generator: torch.Generator,
+        targets: dict[int, Target] | None = None,
+        count: int | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """One batch of patches on the device."""
+        """One batch of patches on the device, or `count` patches."""
         data = self.settings.data
-        noisy, target = self.slices.patches(step_generator, data.batch, data.patch, targets)
+        noisy, target = self.slices.patches(step_generator, count or data.batch, data.patch, targets)
         noisy = noisy.to(self.device, memory_format=torch.channels_last)
         return noisy, None if target is None else target.to(self.device)
 
@@ -132,15 +135,21 @@ def refinement_loss(
     noise_std: float,
     purpose: str,
 ) -> LossOf:
-    """Stage 3, after distillation: an unbiased risk on the noisy scan itself."""
+    """Stage 3, after distillation: an unbiased risk on the noisy scan itself.
+
+    Each patch is recorrupted twice, with a noise and its negative: in the gradient, most of what the
+    added noise brings cancels, and what is left is that of Stein's risk estimate by symmetric
+    differences, over a step as large as the noise.
+    """
     settings = data.settings
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        noisy, _ = data.patches(draws)
+        half, _ = data.patches(draws, count=max(1, settings.data.batch // 2))
+        noisy = torch.cat([half, half])
         centre = noisy[:, :1]
-        unit = noise.unit(centre.shape, draws)
-        source, target = distil.recorrupt(centre, unit, noise.std(centre), alpha)
+        added = noise.std(half[:, :1]) * noise.unit(half[:, :1].shape, draws)
+        source, target = distil.recorrupt(centre, torch.cat([added, -added]), 1.0, alpha)
         output = distil.denoise(student, with_centre(noisy, source))
         return distil.squared_distance(output, target) / noise_std**2
 

@@ -40,7 +40,7 @@ _DIRECTIONS = {0: "APSI", 1: "RLSI", 2: "RLAP"}
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """One slice as shown: pixels, height of a pixel over its width, directions at the four sides.
 
     `place` says which slice it is: "slice 9 (of 0 to 17); ".
@@ -124,18 +124,18 @@ def save_comparison(
         if scan.data.shape != noisy.data.shape:
             raise ShapeError(f"{name}: found shape {scan.data.shape}, expected {noisy.data.shape}")
     # All are cut and turned by the noisy scan's geometry: a reference may have a header of its own.
-    views = {name: _view(noisy.with_data(scan.data), axis, index) for name, scan in scans.items()}
+    views = {name: view_of(noisy.with_data(scan.data), axis, index) for name, scan in scans.items()}
     figure = _draw(views, evaluation, title)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
-def _view(scan: Scan, axis: int | None, index: int | None) -> _View:
+def view_of(scan: Scan, axis: int | None, index: int | None) -> View:
     """Return one slice, turned as radiologists read it where the scan says how."""
     data = scan.data[..., 0] if scan.data.ndim == 4 else scan.data
     if data.ndim == 2:
         spacing = scan.spacing_mm or (1.0, 1.0)
         if scan.affine is None:
-            return _View(data.astype(np.float64), spacing[0] / spacing[1], "")
+            return View(data.astype(np.float64), spacing[0] / spacing[1], "")
         data, axis, index = data[..., None], 2, None
     if axis is None:
         axis = choose_axis(scan) or 0
@@ -150,7 +150,7 @@ def _view(scan: Scan, axis: int | None, index: int | None) -> _View:
     plane = np.take(data, [index], axis=axis).astype(np.float64)
     if scan.affine is None:
         rows, columns = (side for side in range(3) if side != axis)
-        return _View(plane.squeeze(axis), spacing[rows] / spacing[columns], "", place)
+        return View(plane.squeeze(axis), spacing[rows] / spacing[columns], "", place)
 
     from nibabel.orientations import apply_orientation, io_orientation
 
@@ -162,7 +162,7 @@ def _view(scan: Scan, axis: int | None, index: int | None) -> _View:
     horizontal, vertical = (side for side in range(3) if side != across)
     # rot90 puts the second axis upwards; the flip puts right (or front) on the viewer's left.
     pixels = np.rot90(canonical)[:, ::-1]
-    return _View(pixels, spacing_of[vertical] / spacing_of[horizontal], _DIRECTIONS[across], place)
+    return View(pixels, spacing_of[vertical] / spacing_of[horizontal], _DIRECTIONS[across], place)
 
 
 def _detail(image: _Image) -> tuple[slice, slice]:
@@ -182,7 +182,7 @@ def _detail(image: _Image) -> tuple[slice, slice]:
     return slice(int(top), int(top) + height), slice(int(left), int(left) + width)
 
 
-def _draw(views: dict[str, _View], evaluation: Evaluation | None, title: str | None) -> Figure:
+def _draw(views: dict[str, View], evaluation: Evaluation | None, title: str | None) -> Figure:
     """Return the figure: one column an image, the slice above its detail."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -288,7 +288,7 @@ def _write_directions(axes: Axes, letters: str) -> None:
         )
 
 
-def _write(figure: Figure, path: Path) -> None:
+def write_figure(figure: Figure, path: Path, background: str = "black") -> None:
     """Write the figure, whole or not at all."""
     with atomic_path(path, ".png") as temporary:
-        figure.savefig(temporary, format="png", facecolor="black")
+        figure.savefig(temporary, format="png", facecolor=background)

@@ -1,0 +1,158 @@
+"""Our method and its ablations on a benchmark case: trained as `diffdenoise` does, each stage scored."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.cases import Data
+from diffdenoise.config import Settings, round_name
+from diffdenoise.model import student_network
+from diffdenoise.noise.rician import signal_of_rician_mean
+from diffdenoise.pipeline import run_all_stages
+from diffdenoise.plan import Plan, make_plan
+from diffdenoise.run import Run
+from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.read import from_array
+from diffdenoise.stages import distil
+from diffdenoise.training.hardware import Hardware
+from diffdenoise.training.slices import Slices
+from diffdenoise.training.workspace import Workspace
+from diffdenoise.types import Quiet, Stack
+
+
+def plan_of(stacks: Sequence[Stack], settings: Settings) -> Plan:
+    """Our plan for stacks of slices."""
+    data = settings.data.model_copy(update={"axis": 0})
+    return make_plan([from_array(stack) for stack in stacks], settings.model_copy(update={"data": data}))
+
+
+def ours(
+    data: Data, settings: Settings, hardware: Hardware, now: Callable[[], float], *, every_row: bool = True
+) -> tuple[dict[str, Stack], dict[str, Any]]:
+    """Train the three stages on the noisy scans alone, and denoise the scored slices with each.
+
+    Parameters
+    ----------
+    now : callable
+        Source of seconds.
+    every_row : bool
+        Whether to score all kinds of samples of stage 2, which takes as long as the training.
+
+    Returns
+    -------
+    results : dict of row name to scored slices
+        "result" is what users get.
+    details : dict
+        Steps and seconds by stage, the noise as found, the choices made.
+    """
+    plan = plan_of(data.train, settings)
+    results: dict[str, Stack] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace.open(Path(folder) / "work", settings, plan.fingerprint(), resume=False)
+        run = Run(plan, workspace, hardware, Quiet(), 3600.0, keep_time=False, now=now)
+        began = time.monotonic()
+        run_all_stages(run)
+        seconds = time.monotonic() - began
+        maps = [IntensityMap.fit(stack) for stack in data.noisy]
+        slices = Slices(
+            [one.scale(stack) for one, stack in zip(maps, data.noisy, strict=True)], plan.neighbours
+        )
+        starts = np.cumsum([0, *(len(stack) for stack in data.noisy)])
+
+        def add(name: str, estimate_of: Callable[[Tensor, int], Tensor]) -> None:
+            found = []
+            for s, k in data.scored:
+                number = int(starts[s]) + k
+                item = slices.whole(number).to(hardware.device)
+                with torch.no_grad(), hardware.autocast():
+                    output = estimate_of(item, number)[0, 0].float().cpu().numpy()
+                found.append(maps[s].unscale(output).astype(np.float32))
+            results[name] = np.stack(found)
+
+        def add_student(name: str, stage: str, orientations: int = 1) -> None:
+            student = student_network(settings, plan.neighbours).to(hardware.device)
+            workspace.load(stage, student)
+            add(name, lambda item, _: distil.denoise_turned(student, item, orientations))
+
+        last = "refine" if settings.stage3.refine else "student"
+        turns = settings.iterations
+        add_student("result", round_name(last, turns), settings.stage3.orientations or 8)
+        add_student("one-pass", round_name(last, turns))
+        if plan.rician_std is not None:
+            results["biased"] = results["result"]
+            for name in ("result", "one-pass"):
+                results[name] = _unbiased(results[name], plan.rician_std, data, maps)
+        if turns == 1:
+            teacher = run.teacher(1)
+            pairs: dict[int, Tensor] = {}
+
+            def pair(item: Tensor, number: int) -> Tensor:
+                pairs[number] = teacher.srds(item, number)
+                return pairs[number]
+
+            add("condition", lambda item, _: teacher.condition(item))
+            add("srds", pair)
+            add("fusion", lambda item, k: teacher.fuse(item, pairs[k]))
+            if every_row:
+                add("single", lambda item, k: teacher.random_samples(item, k, 1))
+                add("two-random", lambda item, k: teacher.random_samples(item, k, 2))
+                add("one-step", lambda item, _: teacher.one_step(item))
+                add("corrected", lambda item, k: teacher.corrected(item, k))
+            if settings.stage3.refine:
+                add_student("distilled", "student")
+        else:
+            for turn in range(1, turns):
+                add_student(f"iteration-{turn}", round_name(last, turn))
+        details = {
+            "stages": {
+                name: {key: record[key] for key in ("steps", "seconds")}
+                for name, record in workspace.stages.items()
+            },
+            "training_seconds": round(seconds, 1),
+            "noise": plan.noise.as_dict(),
+            "plan": {
+                "neighbours": plan.neighbours,
+                "blind_spot": plan.blind_spot,
+                "std": plan.noise.typical_std,
+            },
+        }
+    return results, details
+
+
+def _unbiased(image: Stack, std: float, data: Data, maps: Sequence[IntensityMap]) -> Stack:
+    """Undo the Rician bias of the scored slices, each in its stack's own range, as the model does."""
+    return np.stack(
+        [
+            signal_of_rician_mean(one.astype(np.float64), std * maps[s].range).astype(np.float32)
+            for one, (s, _) in zip(image, data.scored, strict=True)
+        ]
+    )
+
+
+def _with(**groups: dict[str, Any]) -> Callable[[Settings], Settings]:
+    def change(settings: Settings) -> Settings:
+        updates = {name: getattr(settings, name).model_copy(update=fields) for name, fields in groups.items()}
+        return settings.model_copy(update=updates)
+
+    return change
+
+
+#: Ablations: each changes the settings in one place.
+VARIANTS: dict[str, Callable[[Settings], Settings]] = {
+    "ours": lambda settings: settings,
+    "ours-literal": _with(stage2={"jointly_blind": False}, stage3={"target": "srds", "refine": False}),
+    "ours-paper": _with(stage3={"target": "srds", "refine": False}),
+    "ours-distilled": _with(stage3={"refine": False}),
+    "ours-four-pairs": _with(sampling={"pairs": 4}),
+    "ours-no-neighbours": _with(data={"neighbours": 0}),
+    "ours-corrected": _with(stage3={"target": "corrected"}),
+    "ours-iterations": lambda settings: settings.model_copy(update={"iterations": 3}),
+}

@@ -1,0 +1,1 @@
+"""The methods that ours is held against, from their own packages where these can be installed."""

@@ -1,0 +1,318 @@
+"""Fill docs/benchmarks.md with tables and pictures of the stored cells: `python -m bench.tables`.
+
+Only what lies between the page's markers is written; the text around them is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench.cases import CASES
+from bench.noise_estimates import CELL as NOISE_CELL
+from bench.noise_estimates import NOISES
+from bench.quality import CELLS
+
+_ROOT = Path(__file__).parent.parent
+PAGE = _ROOT / "docs" / "benchmarks.md"
+PICTURES = _ROOT / "docs" / "images"
+
+#: Methods in the order of the tables, with the names they have there.
+NAMES = {
+    "noisy": "noisy",
+    "nlm": "NLM",
+    "dipy-nlm": "NLM in 3-D (DIPY), true level",
+    "bm3d": "BM3D, true level",
+    "bm3d-estimated": "BM3D, wavelet estimate",
+    "bm3d-spectrum": "BM3D, true spectrum",
+    "bm4d": "BM4D, true level",
+    "bm4d-estimated": "BM4D, wavelet estimate",
+    "bm4d-spectrum": "BM4D, true spectrum",
+    "noise2void": "Noise2Void",
+    "neighbor2neighbor": "Neighbor2Neighbor",
+    "ap-bsn": "AP-BSN",
+    "unsure": "UNSURE",
+    "sure": "SURE, true level",
+    "r2r": "R2R, true level",
+    "r2r-spectrum": "R2R, true spectrum",
+    "ours": "**DiffDenoise**",
+    "ours-literal": "ours, literal stage 2, distilled",
+    "ours-paper": "ours, as in the paper (jointly blind)",
+    "ours-distilled": "ours, fusion, distilled only",
+    "ours-four-pairs": "ours, four pairs",
+    "ours-no-neighbours": "ours, no neighbour slices",
+    "ours-corrected": "ours, corrected targets",
+    "ours-iterations": "ours, three iterations",
+    "ceiling": "ceiling: same network, clean pairs",
+}
+#: Rows of one of our runs, in order.
+STAGES = {
+    "condition": "stage 1: blind-spot network",
+    "single": "stage 2: single sample",
+    "two-random": "stage 2: two random samples",
+    "srds": "stage 2: symmetric pair",
+    "one-step": "stage 2: one step",
+    "fusion": "stage 2: pair + fusion",
+    "corrected": "stage 2: recorruption-corrected",
+    "distilled": "stage 3: distilled only",
+    "biased": "stage 3: before the Rician bias is undone",
+    "one-pass": "stage 3: student, one pass",
+    "result": "**stage 3: student**",
+}
+#: Methods that know what no user knows.
+_TOLD = ("r2r-spectrum", "bm3d-spectrum", "bm4d-spectrum", "ceiling")
+_SHOWN = ("noisy", "bm3d", "r2r", "ours", "ceiling")
+#: Difference maps show this share of the range, either way, as black and white.
+_DIFFERENCE = 0.1
+
+Cell = dict[str, Any]
+Cells = dict[tuple[str, str], list[Cell]]
+
+
+def main() -> None:
+    """Write tables and pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--cells", type=Path, default=CELLS)
+    parser.add_argument("--noise", type=Path, default=NOISE_CELL)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--pictures", type=Path, default=PICTURES)
+    given = parser.parse_args()
+    for name in CASES:
+        draw(name, given.cells, given.pictures / f"bench-{name}.png")
+    write(given.cells, given.noise, given.page)
+
+
+def write(folder: Path, noise: Path, page: Path) -> None:
+    """Fill the page's tables from a folder of cells and the cell of noise estimates."""
+    cells = read_cells(folder)
+    drawn = [name for name in CASES if can_draw(name, folder)]
+    text = page.read_text(encoding="utf-8")
+    for name, table in {
+        "summary": summary(cells),
+        "cases": per_case(cells, drawn),
+        "stages": stages(cells),
+        "noise": noise_table(json.loads(noise.read_text(encoding="utf-8"))),
+    }.items():
+        text = fill(text, name, table)
+    page.write_text(text, encoding="utf-8")
+
+
+def read_cells(folder: Path) -> Cells:
+    """All cells of a folder by case and method, seeds in order."""
+    found: Cells = {}
+    for path in sorted(folder.glob("*.json")):
+        cell = json.loads(path.read_text(encoding="utf-8"))
+        found.setdefault((cell["case"], cell["method"]), []).append(cell)
+    return found
+
+
+def fill(text: str, name: str, table: str) -> str:
+    """Replace what is between `<!-- name -->` and `<!-- end of name -->`."""
+    start, end = f"<!-- {name}: made by bench.tables -->", f"<!-- end of {name} -->"
+    before, _, rest = text.partition(start)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"the page has no marks {start} ... {end}")
+    return f"{before}{start}\n\n{table}\n\n{end}{after}"
+
+
+def _score(cells: Cells, case: str, method: str, key: str = "psnr", row: str = "result") -> float | None:
+    values = [cell["rows"].get(row, {}).get(key) for cell in cells.get((case, method), [])]
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
+
+
+def _number(value: float | None, digits: int, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.{digits}f}"
+
+
+def summary(cells: Cells) -> str:
+    """One line a case: ours, the best peer that knows no more than a user, and the ceiling."""
+    lines = [
+        "| case | noisy | best peer | DiffDenoise | over that peer | ceiling | below it |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for case in CASES:
+        ours = _score(cells, case, "ours")
+        if ours is None:
+            continue
+        peers = {
+            method: _score(cells, case, method)
+            for method in NAMES
+            if not method.startswith("ours") and method not in (*_TOLD, "noisy")
+        }
+        known = {method: value for method, value in peers.items() if value is not None}
+        best = max(known, key=lambda method: known[method], default=None)
+        ceiling = _score(cells, case, "ceiling")
+        lines.append(
+            f"| {CASES[case].title} | {_pair(cells, case, 'noisy')} "
+            f"| {'-' if best is None else f'{NAMES[best]}: {_pair(cells, case, best)}'} "
+            f"| **{_pair(cells, case, 'ours')}** "
+            f"| {'-' if best is None else f'{ours - known[best]:+.2f} dB'} "
+            f"| {_pair(cells, case, 'ceiling')} "
+            f"| {'-' if ceiling is None else f'{ceiling - ours:.2f} dB'} |"
+        )
+    return "\n".join(lines)
+
+
+def _pair(cells: Cells, case: str, method: str) -> str:
+    psnr, ssim = (_score(cells, case, method, key) for key in ("psnr", "ssim"))
+    return "-" if psnr is None else f"{psnr:.2f} / {_number(ssim, 3)}"
+
+
+def per_case(cells: Cells, drawn: Sequence[str]) -> str:
+    """A table a case: every method that was run, with its scores."""
+    parts = []
+    for case in CASES:
+        methods = [method for method in NAMES if (case, method) in cells]
+        if not methods:
+            continue
+        real = any(
+            cell["rows"]["result"]["psnr_corrected"] != cell["rows"]["result"]["psnr"]
+            for cell in cells[case, methods[0]]
+        )
+        head = [
+            "method",
+            "seeds",
+            "PSNR",
+            *(["PSNR corrected"] if real else []),
+            "SSIM",
+            "sharpness",
+            "bias %",
+        ]
+        lines = [f"### {CASES[case].title}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        for method in methods:
+            of_method = cells[case, method]
+            psnrs = [cell["rows"]["result"]["psnr"] for cell in of_method]
+            spread = f" ({min(psnrs):.2f} to {max(psnrs):.2f})" if len(psnrs) > 1 else ""
+            row = [
+                NAMES[method],
+                str(len(of_method)),
+                f"{mean(psnrs):.2f}{spread}",
+                *([_number(_score(cells, case, method, "psnr_corrected"), 2)] if real else []),
+                _number(_score(cells, case, method, "ssim"), 3),
+                _number(_score(cells, case, method, "sharpness"), 3),
+                _number(_score(cells, case, method, "bias_percent"), 2, "+"),
+            ]
+            lines.append(f"| {' | '.join(row)} |")
+        lines += ["", _how(cells, case, methods)]
+        if case in drawn:
+            lines += ["", f"![{CASES[case].title}: crops and differences](images/bench-{case}.png)"]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
+    """What the trained methods did in their time."""
+    found = []
+    for method in methods:
+        details = cells[case, method][0]["details"]
+        if "steps" in details:
+            found.append(f"{NAMES[method]} {details['steps']}")
+        elif "stages" in details:
+            steps = ", ".join(f"{name} {one['steps']['steps']}" for name, one in details["stages"].items())
+            found.append(f"{NAMES[method]} {steps}")
+    minutes = sorted({cell["minutes"] for method in methods for cell in cells[case, method]})
+    device = sorted({cell["device"] for method in methods for cell in cells[case, method]})
+    return (
+        f"Steps in {', '.join(f'{one:g}' for one in minutes)} min ({'; '.join(device)}): {'; '.join(found)}."
+    )
+
+
+def stages(cells: Cells) -> str:
+    """What each stage of our runs gives."""
+    cases = [case for case in CASES if (case, "ours") in cells]
+    lines = [f"| row | {' | '.join(CASES[case].title for case in cases)} |", "|---" * (len(cases) + 1) + "|"]
+    for row, name in STAGES.items():
+        if not any(_score(cells, case, "ours", row=row) for case in cases):
+            continue
+        values = [
+            f"{_number(_score(cells, case, 'ours', row=row), 2)} / "
+            f"{_number(_score(cells, case, 'ours', 'ssim', row), 3)}"
+            for case in cases
+        ]
+        lines.append(f"| {name} | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
+def noise_table(found: dict[str, dict[str, Any]]) -> str:
+    """What the diagnosis reads of known noise, a reference a column."""
+    lines = [f"| noise added | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
+    lines += [
+        f"| {label} | {' | '.join(_reading(rows[label]) for rows in found.values())} |" for label in NOISES
+    ]
+    return "\n".join(lines)
+
+
+def _reading(row: dict[str, Any]) -> str:
+    if row["clean"]:
+        return "clean"
+    if row["rician_percent"] is not None:
+        return f"Rician {row['rician_percent']:.1f}%"
+    width = max(row["width_px"])
+    varies = "" if row["constant"] else ", varies"
+    return f"{row['std_percent']:.1f}%{f', {width:.2g} px' if width else ''}{varies}"
+
+
+def can_draw(case: str, cells: Path) -> bool:
+    """Whether there are crops of the reference and of ours."""
+    needed = (f"{case}-noisy-seed0-reference.png", f"{case}-ours-seed0.png")
+    return all((cells / name).is_file() for name in needed)
+
+
+def draw(case: str, cells: Path, target: Path) -> bool:
+    """Crops of a case above their differences from the reference; False if there is nothing to draw."""
+    if not can_draw(case, cells):
+        return False
+    reference = cells / f"{case}-noisy-seed0-reference.png"
+    crops = {
+        method: cells / f"{case}-{method}-seed0.png"
+        for method in _SHOWN
+        if (cells / f"{case}-{method}-seed0.png").is_file()
+    }
+    from matplotlib.figure import Figure
+
+    truth = _grey(reference)
+    figure = Figure(figsize=(2.2 * (len(crops) + 1), 4.7), layout="constrained")
+    axes = figure.subplots(2, len(crops) + 1)
+    low, high = float(truth.min()), float(np.quantile(truth, 0.998))
+    for column, (name, image) in enumerate(
+        [("reference", truth), *((method, _grey(path)) for method, path in crops.items())]
+    ):
+        top, bottom = axes[:, column]
+        top.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        top.set_title(NAMES.get(name, name).strip("*").split(":")[0], fontsize=9)
+        if column:
+            bottom.imshow(
+                image - truth, cmap="gray", vmin=-_DIFFERENCE, vmax=_DIFFERENCE, interpolation="nearest"
+            )
+        else:
+            bottom.text(
+                0.5,
+                0.5,
+                f"difference,\n±{_DIFFERENCE:.0%} of the range",
+                ha="center",
+                va="center",
+                fontsize=8,
+            )
+        for axis in (top, bottom):
+            axis.set_axis_off()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=80, pil_kwargs={"optimize": True})
+    return True
+
+
+def _grey(path: Path) -> NDArray[np.float64]:
+    return np.asarray(Image.open(path), np.float64) / 255
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Everything that is known about a scan's noise before training; it decides the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diffdenoise.noise.calm import LevelPoint, noise_curve
+from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
+from diffdenoise.noise.model import NoiseModel, is_cut_off, model_of_curve
+from diffdenoise.noise.rician import find_rician_std
+from diffdenoise.types import Stack
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A scan's noise, in scaled intensities (shares of the range).
+
+    Attributes
+    ----------
+    noise : NoiseModel
+        Level, of one number or by brightness, and correlation inside slices.
+    slice_correlation : float
+        Between the noise of adjacent slices; 0 without any.
+    curve : tuple of LevelPoint
+        Levels that were read from calm patches, from dark to bright; empty where there are none.
+    rician_std : float or None
+        Std of the complex noise's parts, where the background shows Rician noise.
+    """
+
+    noise: NoiseModel
+    slice_correlation: float
+    curve: tuple[LevelPoint, ...]
+    rician_std: float | None
+
+    @property
+    def std(self) -> float:
+        """Typical level; 0 if no noise was found."""
+        return self.noise.typical_std
+
+    @property
+    def correlation(self) -> Correlation:
+        """Correlation inside slices."""
+        return self.noise.correlation
+
+    @property
+    def floor(self) -> float | None:
+        """Lowest level outside a dark background: noise alone, where anything else may be anatomy."""
+        tissue = self.curve[1:] if is_cut_off(self.curve) else self.curve
+        return min((point.std for point in tissue), default=None)
+
+    @property
+    def slices_independent(self) -> bool:
+        """Whether adjacent slices have noise of their own."""
+        return self.slice_correlation < SLICES_DEPEND
+
+    def is_clean(self, threshold: float) -> bool:
+        """Whether the noise is known to be below a share of the range."""
+        return self.floor is not None and self.floor < threshold
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the diagnosis for JSON."""
+        return {
+            **self.noise.as_dict(),
+            "correlation_px": list(self.correlation.width_px),
+            "slice_correlation": self.slice_correlation,
+            "floor": self.floor,
+            "rician_std": self.rician_std,
+        }
+
+
+def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float = 0.0) -> Diagnosis:
+    """Look at a scan's noise.
+
+    Parameters
+    ----------
+    stacks : sequence of arrays (slices, height, width)
+        Scaled intensities (about 0 to 1).
+    zeros : sequence of float
+        Scaled intensity of each stack's true zero, which Rician noise is recognised by.
+    least_std : float
+        Levels below this are raised to it.
+    """
+    rough = estimate_noise(stacks)
+    between = slice_correlation(stacks, rough.correlation.steps)
+    adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
+    curve = noise_curve(stacks, rough.correlation, adjacent=adjacent)
+    shifted = [stack - zero for stack, zero in zip(stacks, zeros, strict=True)]
+    return Diagnosis(
+        noise=model_of_curve(curve, rough.correlation, least_std)
+        or NoiseModel.constant(max(rough.std, least_std), rough.correlation),
+        slice_correlation=between,
+        curve=tuple(curve),
+        rician_std=find_rician_std(shifted, adjacent=adjacent),
+    )

@@ -1,0 +1,90 @@
+"""Rician noise of magnitude images: recognise it by its background, and undo its bias.
+
+The magnitude of a complex signal with noise of std s in both parts is larger than the signal on
+average: by 1.25 s where there is no signal (Rayleigh noise), by about s^2 / 2A where the signal A is
+strong (Gudbjartsson and Patz 1995). A denoiser gives this mean; the signal is found from it by
+inverting the mean's formula (Koay and Basser 2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffdenoise.noise.calm import calm_levels, find_patches
+from diffdenoise.types import Stack
+
+#: Mean of Rayleigh noise over its std, with room for what little anatomy is in a background.
+_RAYLEIGH_RATIO = (1.75, 2.1)
+#: Level in tissue over that in the background: 1.53 in theory.
+_TISSUE_RATIO = (1.2, 2.0)
+#: Std of Rayleigh noise made from parts of std 1, and its mean.
+_RAYLEIGH_STD, _RAYLEIGH_MEAN = np.sqrt(2 - np.pi / 2), np.sqrt(np.pi / 2)
+#: Side of the patches looked at in pixels.
+_SIDE = 8
+#: Signal over noise up to which the mean is tabulated; beyond, the bias is below 0.1 % of the signal.
+_HIGHEST = 30.0
+
+
+def find_rician_std(stacks: Sequence[Stack], *, adjacent: bool) -> float | None:
+    """Return the std of the complex noise's parts, if the background says that noise is Rician.
+
+    Parameters
+    ----------
+    stacks : sequence of arrays (slices, height, width)
+        Magnitudes, with their true zero: none is negative.
+    adjacent : bool
+        Whether adjacent slices have noise of their own.
+
+    Returns
+    -------
+    float or None
+        In the units of the data. None: not Rician, or nothing to tell it by, such as a background that
+        was masked, or one of several coils (noncentral chi).
+    """
+    if min(float(stack.min()) for stack in stacks) < 0:
+        return None
+    levels = calm_levels(find_patches(stacks, _SIDE, adjacent=adjacent))
+    if len(levels) < 2:
+        return None
+    background, *tissue = levels
+    ratio = background.mean / background.std
+    contrast = float(np.median([one.std for one in tissue])) / background.std
+    if not (_inside(ratio, _RAYLEIGH_RATIO) and _inside(contrast, _TISSUE_RATIO)):
+        return None
+    return background.std / float(_RAYLEIGH_STD)
+
+
+def _inside(value: float, bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= value <= bounds[1]
+
+
+@cache
+def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Signal and mean magnitude for parts of std 1, both rising."""
+    from scipy.special import ive
+
+    signal = np.linspace(0, _HIGHEST, 3001)
+    t = signal**2 / 4
+    # Gudbjartsson and Patz 1995; ive is the Bessel function times exp(-t).
+    return signal, _RAYLEIGH_MEAN * ((1 + 2 * t) * ive(0, t) + 2 * t * ive(1, t))
+
+
+def rician_mean(signal: NDArray[np.float64], std: float) -> NDArray[np.float64]:
+    """Mean magnitude of a signal with complex noise of that std in each part."""
+    signals, means = _table()
+    relative = np.abs(signal) / std
+    # Beyond the table, the first term of the expansion at high signal.
+    beyond = relative + 0.5 / np.maximum(relative, 1)
+    return np.asarray(std * np.where(relative < _HIGHEST, np.interp(relative, signals, means), beyond))
+
+
+def signal_of_rician_mean(mean: NDArray[np.float64], std: float) -> NDArray[np.float64]:
+    """Signal whose mean magnitude is given: the inverse of `rician_mean`, 0 below its lowest value."""
+    signals, means = _table()
+    relative = mean / std
+    beyond = relative - 0.5 / np.maximum(relative, 1)
+    return np.asarray(std * np.where(relative < means[-1], np.interp(relative, means, signals), beyond))

@@ -1,0 +1,195 @@
+"""The benchmark on tiny data: every method runs, cells are kept, and the page holds what they say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from bench import noise_estimates, quality, tables
+from bench.cases import CASES, Data, Noise
+from bench.peers.trained import _join, _mirror, _split
+from bench.sharpness import gradient_correlation
+
+_ROOT = Path(__file__).parents[2]
+#: Networks small enough for a test.
+_SMALL = ["stage1.width=4", "stage2.width=4", "stage3.width=4", "data.patch=16", "data.batch=2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with one small scan where the MS T1W should be."""
+    root = tmp_path_factory.mktemp("data")
+    path = root / "mri-brain-ms-ljubljana/longitudinal/patient01/study1_T1W.nii.gz"
+    path.parent.mkdir(parents=True)
+    x, y = np.meshgrid(np.linspace(-1, 1, 48), np.linspace(-1, 1, 40), indexing="ij")
+    image = 500 * np.exp(-4 * (x**2 + y**2)) + 100 * (np.abs(x) < 0.3)
+    scan = nibabel.Nifti1Image(np.stack([image] * 4, -1).astype(np.int16), np.eye(4))
+    nibabel.save(scan, path)
+    nibabel.save(scan, path.with_name("study1_FLAIR.nii.gz"))
+    return root
+
+
+def cell_of(folder: Path, cells: Path, method: str, case: str = "t1w-white") -> dict[str, Any]:
+    quality.main(
+        [
+            "--data",
+            str(folder),
+            "--cases",
+            case,
+            "--methods",
+            method,
+            "--minutes",
+            "0.01",
+            "--cells",
+            str(cells),
+            "--set",
+            *_SMALL,
+        ]
+    )
+    found: dict[str, Any] = json.loads((cells / f"{case}-{method}-seed0.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("method", ["noisy", "nlm", "ceiling", "noise2void", "ap-bsn", "ours"])
+def test_a_method_gives_scores_and_a_picture(folder: Path, tmp_path: Path, method: str) -> None:
+    cell = cell_of(folder, tmp_path, method)
+    scores = cell["rows"]["result"]
+    assert 5 < scores["psnr"] < 60
+    assert -1 <= scores["ssim"] <= 1
+    assert (tmp_path / f"t1w-white-{method}-seed0.png").is_file()
+    assert cell["code"] == quality.fingerprint()
+    if method == "ours":
+        assert {"condition", "srds", "one-pass", "distilled", "single"} <= cell["rows"].keys()
+        assert cell["details"]["stages"]["refine"]["steps"]["steps"] >= 1
+
+
+@pytest.mark.parametrize("method", ["r2r-spectrum", "ours"])
+def test_correlated_noise(folder: Path, tmp_path: Path, method: str) -> None:
+    assert 5 < cell_of(folder, tmp_path, method, "flair-wide")["rows"]["result"]["psnr"] < 60
+
+
+@pytest.mark.parametrize("method", ["r2r", "sure", "unsure", "neighbor2neighbor"])
+def test_losses_of_deepinv(folder: Path, tmp_path: Path, method: str) -> None:
+    if find_spec("deepinv") is None:
+        pytest.skip("deepinv is not installed (docs/benchmarks.md says how)")
+    assert 5 < cell_of(folder, tmp_path, method)["rows"]["result"]["psnr"] < 60
+
+
+def test_a_cell_is_not_run_twice_and_another_codes_cell_only_if_asked(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell_of(folder, tmp_path, "noisy")
+    cell = tmp_path / "t1w-white-noisy-seed0.json"
+    record = json.loads(cell.read_text())
+    cell.write_text(json.dumps({**record, "code": "older", "seed": 77}))
+    assert cell_of(folder, tmp_path, "noisy")["seed"] == 77
+    assert "is there already" in capsys.readouterr().out
+    arguments = [
+        "--data",
+        str(folder),
+        "--cases",
+        "t1w-white",
+        "--methods",
+        "noisy",
+        "--cells",
+        str(tmp_path),
+    ]
+    quality.main([*arguments, "--stale"])
+    assert json.loads(cell.read_text())["seed"] == 0
+
+
+def test_cases_without_their_files_are_skipped_with_a_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quality.main(["--data", str(tmp_path), "--cells", str(tmp_path / "cells"), "--methods", "noisy"])
+    assert capsys.readouterr().out.count("skipped") == len(quality.MAIN)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        Noise("gaussian", 0.1),
+        Noise("gaussian", 0.1, 1.2),
+        Noise("rician", 0.1),
+        Noise("poisson-gaussian", 0.1),
+    ],
+)
+def test_patches_get_the_same_noise_as_stacks(noise: Noise) -> None:
+    clean = np.full((4, 64, 64), 0.6, np.float32)
+    stack = noise.add(clean, np.random.default_rng(0)) - clean
+    generator = torch.Generator().manual_seed(0)
+    patch = (noise.add_to_patches(torch.from_numpy(clean)[:, None], generator) - 0.6).numpy()[:, 0]
+    assert patch.std() == pytest.approx(stack.std(), rel=0.06)
+    assert patch.mean() == pytest.approx(stack.mean(), abs=0.01)
+    lag = [float((one[:, 1:] * one[:, :-1]).mean() / one.var()) for one in (stack, patch)]
+    assert lag[0] == pytest.approx(lag[1], abs=0.06)
+
+
+def test_the_spectrum_is_that_of_the_noise() -> None:
+    noise = Noise("gaussian", 0.1, 0.8)
+    rng = np.random.default_rng(0)
+    draws = [
+        np.abs(np.fft.fft2(noise.add(np.zeros((1, 32, 32), np.float32), rng)[0])) ** 2 for _ in range(400)
+    ]
+    assert np.mean(draws, 0) == pytest.approx(noise.spectrum((32, 32)), rel=0.4, abs=1e-4)
+
+
+def test_told_levels() -> None:
+    flat = [np.full((3, 64, 64), 0.5, np.float32)]
+    rng = np.random.default_rng(0)
+    noise = Noise("gaussian", 0.07)
+    data = Data([noise.add(flat[0], rng)], flat, flat, flat, noise)
+    assert data.told_std == 0.07
+    assert data.estimated_std == pytest.approx(0.07, rel=0.05)
+    assert len(data.scored) == 3
+
+
+def test_pixel_shuffle_and_back() -> None:
+    image = torch.arange(2 * 6 * 4, dtype=torch.float32).reshape(2, 1, 6, 4)
+    assert torch.equal(_join(_split(image, 2), 2), image)
+    assert _split(image, 2)[1].tolist() == [[[1.0, 3.0], [9.0, 11.0], [17.0, 19.0]]]
+    assert _mirror(torch.tensor([-2, 0, 3, 5]), 4).tolist() == [2, 0, 3, 1]
+
+
+def test_sharpness_falls_with_smoothing() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(0)
+    sharp = np.kron(rng.random((2, 12, 12)), np.ones((1, 5, 5))).astype(np.float32)
+    values = [gradient_correlation(gaussian_filter(sharp, (0, s, s)), sharp) for s in (0.0, 1.0, 2.0)]
+    assert values[0] == pytest.approx(1)
+    assert values[0] > values[1] > values[2]
+
+
+def test_the_page_holds_what_the_cells_say(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    shutil.copy(_ROOT / "docs" / "benchmarks.md", page)
+    cells, noise = _ROOT / "bench/cells/quality", _ROOT / "bench/cells/noise-estimates.json"
+    tables.write(cells, noise, page)
+    assert page.read_text() == (_ROOT / "docs" / "benchmarks.md").read_text()
+    assert {case for case, _ in tables.read_cells(cells)} <= CASES.keys()
+
+
+def test_pictures_are_drawn_of_a_run(folder: Path, tmp_path: Path) -> None:
+    for method in ("noisy", "nlm", "ours"):
+        cell_of(folder, tmp_path, method)
+    assert tables.draw("t1w-white", tmp_path, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 2000
+    assert not tables.draw("knee-white", tmp_path, tmp_path / "other.png")
+
+
+def test_noise_estimates_of_a_reference() -> None:
+    x, y = np.meshgrid(np.linspace(-1, 1, 96), np.linspace(-1, 1, 96), indexing="ij")
+    image = 0.5 + 0.4 * np.cos(3 * x) * np.sin(2 * y)
+    rows = noise_estimates.measure(lambda _: [np.stack([image] * 3).astype(np.float32)], Path())
+    assert rows.keys() == noise_estimates.NOISES.keys()
+    assert rows["white 10%"]["std_percent"] == pytest.approx(10, rel=0.1)
+    assert max(rows["1.2 px, 10%"]["width_px"]) == pytest.approx(1.2, abs=0.3)

@@ -1,0 +1,70 @@
+"""What is known about a scan's noise before training."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from diffdenoise.noise.diagnosis import diagnose
+from diffdenoise.noise.simulate import gaussian
+from tests.noise.test_level import smooth_stack
+
+
+def diagnosis_of(stack):
+    return diagnose([stack.astype(np.float32)], [0.0])
+
+
+@pytest.mark.parametrize("std", [0.03, 0.1])
+def test_noise_of_one_level(std):
+    found = diagnosis_of(gaussian(smooth_stack(), std, rng=np.random.default_rng(0)))
+    assert found.std == pytest.approx(std, rel=0.06)
+    assert found.floor == pytest.approx(std, rel=0.1)
+    assert found.slices_independent
+    assert found.noise.is_constant
+    assert not found.is_clean(0.01)
+    assert found.rician_std is None
+
+
+def test_noise_that_grows_with_the_signal():
+    clean = smooth_stack()
+    noisy = clean + 0.2 * (clean - 0.1) * np.random.default_rng(0).standard_normal(clean.shape)
+    assert not diagnosis_of(noisy).noise.is_constant
+
+
+def test_a_clean_scan_is_clean_and_a_noisy_one_is_not():
+    clean = smooth_stack()
+    rng = np.random.default_rng(0)
+    assert diagnosis_of(gaussian(clean, 0.002, rng=rng)).is_clean(0.01)
+    assert not diagnosis_of(gaussian(clean, 0.02, rng=rng)).is_clean(0.01)
+
+
+def test_texture_is_not_noise():
+    # Fine anatomy everywhere but in a few places, as in a smooth scan of a textured organ.
+    clean = smooth_stack()
+    rng = np.random.default_rng(0)
+    texture = gaussian(np.zeros(clean.shape), 0.05, correlation_px=1.5, axis=0, rng=rng)
+    texture[:, :60] = 0
+    noisy = clean + texture + gaussian(np.zeros(clean.shape), 0.004, rng=rng)
+    assert diagnosis_of(noisy).is_clean(0.01)
+
+
+def test_slices_that_were_interpolated_depend():
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((9, 150, 130))
+    between = smooth_stack(8) + 0.05 * (noise[1:] + noise[:-1]) / np.sqrt(2)
+    found = diagnosis_of(between)
+    assert found.slice_correlation == pytest.approx(0.5, abs=0.1)
+    assert not found.slices_independent
+
+
+def test_it_can_be_written_down():
+    found = diagnosis_of(gaussian(smooth_stack(), 0.05, rng=np.random.default_rng(0)))
+    assert json.loads(json.dumps(found.as_dict()))["stds"] == [found.std]
+
+
+def test_nothing_can_be_told_of_a_constant_image():
+    found = diagnosis_of(np.full((3, 64, 64), 0.5))
+    assert (found.std, found.floor, found.curve) == (0.0, None, ())
+    assert not found.is_clean(0.01)

@@ -1,0 +1,52 @@
+"""Rician noise recognised, and its bias undone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diffdenoise.noise.rician import find_rician_std, rician_mean, signal_of_rician_mean
+from diffdenoise.noise.simulate import gaussian, rician
+from tests.noise.test_level import smooth_stack
+
+
+def object_in_air(slices=4, size=160):
+    """A bright, smoothly shaded disc in an empty background."""
+    shade = smooth_stack(slices, size, size)
+    y, x = np.mgrid[:size, :size] - size / 2
+    return np.where(np.hypot(y, x) < 0.35 * size, 0.4 + 0.5 * shade, 0.0)
+
+
+@pytest.mark.parametrize("std", [0.03, 0.1, 0.2])
+def test_the_mean_is_that_of_many_draws(std):
+    rng = np.random.default_rng(0)
+    for signal in (0.0, 0.1, 0.5, 5.0):
+        draws = rician(np.full(200_000, signal), std, rng=rng)
+        assert rician_mean(np.array(signal), std) == pytest.approx(draws.mean(), rel=0.005)
+
+
+def test_the_signal_is_found_again_from_the_mean():
+    signal = np.linspace(0, 8, 300)
+    assert signal_of_rician_mean(rician_mean(signal, 0.1), 0.1) == pytest.approx(signal, abs=2e-3)
+    # A mean that no signal has is taken for none.
+    assert signal_of_rician_mean(np.array([0.0, 0.05]), 0.1).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("std", [0.03, 0.06, 0.1])
+def test_rician_noise_is_recognised_with_its_level(std):
+    noisy = rician(object_in_air(), std, rng=np.random.default_rng(1)).astype(np.float32)
+    assert find_rician_std([noisy], adjacent=True) == pytest.approx(std, rel=0.05)
+
+
+def test_other_noise_is_not_taken_for_rician():
+    rng = np.random.default_rng(1)
+    clean = object_in_air()
+    assert find_rician_std([gaussian(clean, 0.05, rng=rng).astype(np.float32)], adjacent=True) is None
+    # Several coils' sum of squares has a higher floor.
+    coils = [rician(0.5 * clean, 0.05, rng=rng) for _ in range(4)]
+    combined = np.sqrt(sum(one**2 for one in coils)).astype(np.float32)
+    assert find_rician_std([combined], adjacent=True) is None
+    # A masked background says nothing.
+    masked = (rician(clean, 0.05, rng=rng) * (clean > 0)).astype(np.float32)
+    assert find_rician_std([masked], adjacent=True) is None
+    assert find_rician_std([np.zeros((3, 64, 64), np.float32)], adjacent=True) is None
