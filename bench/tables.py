@@ -87,11 +87,11 @@ def main() -> None:
     given = parser.parse_args()
     for name in CASES:
         draw(name, given.cells, given.pictures / f"bench-{name}.png")
-    write(given.cells, given.noise, given.page)
+    write(given.cells, given.noise, given.page, _ROOT / "README.md")
 
 
-def write(folder: Path, noise: Path, page: Path) -> None:
-    """Fill the page's tables from a folder of cells and the cell of noise estimates."""
+def write(folder: Path, noise: Path, page: Path, readme: Path) -> None:
+    """Fill the page's tables, and the README's, from a folder of cells and the cell of noise estimates."""
     cells = read_cells(folder)
     drawn = [name for name in CASES if can_draw(name, folder)]
     text = page.read_text(encoding="utf-8")
@@ -103,6 +103,8 @@ def write(folder: Path, noise: Path, page: Path) -> None:
     }.items():
         text = fill(text, name, table)
     page.write_text(text, encoding="utf-8")
+    front = fill(readme.read_text(encoding="utf-8"), "summary", summary(cells))
+    readme.write_text(front, encoding="utf-8")
 
 
 def read_cells(folder: Path) -> Cells:

@@ -28,9 +28,12 @@ from diffdenoise.training.teacher import Teacher
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Progress
 
-#: Parts of the time budget; others were measured too, see docs/quality.md. Each round of stages 2
-#: and 3 takes an equal share of what stage 1 leaves.
+#: Parts of the time budget, for noise that a blind spot of 3 pixels hides and for wider noise, through
+#: which the early stages see little. Each round of stages 2 and 3 takes an equal share of what stage 1
+#: leaves.
 PARTS = {"blind-spot": 0.12, "diffusion": 0.08, "targets": 0.03, "student": 0.07, "refine": 0.70}
+PARTS_WIDE = {"blind-spot": 0.06, "diffusion": 0.04, "targets": 0.02, "student": 0.03, "refine": 0.85}
+_WIDE_FROM = 5
 #: Part of the budget kept for denoising and writing.
 _RESERVE = 0.04
 #: Part of the budget that averaging over orientations may take.
@@ -249,17 +252,18 @@ class Run:
 
     def _seconds(self, stage: str, turn: int) -> float:
         """Seconds for a stage: its part of what is left for it and all after it."""
-        names = list(PARTS)
+        parts = PARTS_WIDE if self.plan.blind_spot >= _WIDE_FROM else PARTS
+        names = list(parts)
         if not self.settings.stage3.refine:
             names.remove("refine")
         if stage == "blind-spot":
             rounds = 0
-            later = sum(PARTS[name] for name in names)
+            later = sum(parts[name] for name in names)
         else:
             rounds = self.settings.iterations - turn
-            a_round = sum(PARTS[name] for name in names[1:])
-            later = sum(PARTS[name] for name in names[names.index(stage) :]) + rounds * a_round
-        seconds = self._clock.share(PARTS[stage], later)
+            a_round = sum(parts[name] for name in names[1:])
+            later = sum(parts[name] for name in names[names.index(stage) :]) + rounds * a_round
+        seconds = self._clock.share(parts[stage], later)
         if stage == "refine" and turn == self.settings.iterations and self._keeps_time:
             inference_s = self._inference_s() * self.orientations
             seconds = max(1.0, seconds - max(0.0, inference_s - _RESERVE * self._budget_s))

@@ -170,11 +170,13 @@ def test_sharpness_falls_with_smoothing() -> None:
 
 
 def test_the_page_holds_what_the_cells_say(tmp_path: Path) -> None:
-    page = tmp_path / "benchmarks.md"
+    page, readme = tmp_path / "benchmarks.md", tmp_path / "README.md"
     shutil.copy(_ROOT / "docs" / "benchmarks.md", page)
+    shutil.copy(_ROOT / "README.md", readme)
     cells, noise = _ROOT / "bench/cells/quality", _ROOT / "bench/cells/noise-estimates.json"
-    tables.write(cells, noise, page)
+    tables.write(cells, noise, page, readme)
     assert page.read_text() == (_ROOT / "docs" / "benchmarks.md").read_text()
+    assert readme.read_text() == (_ROOT / "README.md").read_text()
     assert {case for case, _ in tables.read_cells(cells)} <= CASES.keys()
 
 

@@ -29,7 +29,11 @@ _WIDE_FROM_PX, _ANATOMY_WIDTH = 0.75, 1 / 3
 #: Brightness classes; in each, this share of the patches, those in the calmest surroundings, is used;
 #: up to the second share, if that is needed for as many pixels as figures need.
 _CLASSES, _CALM, _MOST_CALM, _LEAST_PIXELS = 8, 0.08, 0.4, 3000
-#: A patch that varies by more than this many times the median of the chosen is not flat after all.
+#: Shares of a class's patches that its level is read from, the largest in which anatomy is no more than
+#: this part of the variance.
+_SHARES, _MOST_ANATOMY = (_CALM, 0.25, 0.5, 0.8), 0.06
+#: A patch that varies by more than this many times the median of the chosen is not flat after all (the
+#: square of it where many are chosen, since noise itself may vary from place to place).
 _TOO_VARIED = 2.0
 #: Anatomy adds to the measured correlation and never takes from it: the classes in which it is least
 #: count, up to this share of the patches.
@@ -223,12 +227,16 @@ def noise_curve(stacks: Sequence[Stack], correlation: Correlation, *, adjacent: 
         ],
         axis=1,
     )
-    found = []
-    for level in calm_levels(patches):
-        (noise, _), _ = nnls(parts, _lagged_products(patches.residual[level.chosen], lags))
-        if noise > 0:
-            found.append(LevelPoint(level.mean, float(np.sqrt(noise)), len(level.chosen)))
-    return found
+    found: dict[int, LevelPoint] = {}
+    # The calmest places may be those where the noise itself is weak: so from many places if that can be.
+    # Wide noise looks like anatomy, so that the two can't be told apart well enough for it.
+    for share in _SHARES if side == _NARROW[0] else _SHARES[:1]:
+        for level in calm_levels(patches, share):
+            products = _lagged_products(patches.residual[level.chosen], lags)
+            (noise, anatomy), _ = nnls(parts, products)
+            if noise > 0 and (share == _SHARES[0] or anatomy * parts[0, 1] < _MOST_ANATOMY * products[0]):
+                found[level.number] = LevelPoint(level.mean, float(np.sqrt(noise)), len(level.chosen))
+    return [found[number] for number in sorted(found)]
 
 
 def _lagged_products(residual: NDArray[np.float32], lags: int) -> NDArray[np.float64]:
@@ -255,47 +263,55 @@ class CalmLevel:
 
     Attributes
     ----------
+    number : int
+        Of the class, from dark to bright.
     mean, std : float
         Mean intensity, and std of the residuals.
     chosen : int array
         Numbers of the patches.
-    patches : int
-        Patches of that brightness, calm or not.
     """
 
+    number: int
     mean: float
     std: float
     chosen: NDArray[np.intp]
-    patches: int
 
 
-def calm_levels(patches: Patches) -> list[CalmLevel]:
+def calm_levels(patches: Patches, share: float = _CALM) -> list[CalmLevel]:
     """Noise level of each brightness class with enough calm patches, from dark to bright.
 
     Where no class has enough, as in a small image, all brightnesses are one class.
+
+    Parameters
+    ----------
+    patches : Patches
+        All of a scan.
+    share : float
+        Of each class's patches, those in the calmest surroundings to use.
     """
     if not len(patches.mean):
         return []
-    return _levels(patches, _CLASSES) or _levels(patches, 1)
+    return _levels(patches, _CLASSES, share) or _levels(patches, 1, share)
 
 
-def _levels(patches: Patches, classes: int) -> list[CalmLevel]:
+def _levels(patches: Patches, classes: int, least_share: float) -> list[CalmLevel]:
     area = patches.residual.shape[1] ** 2
     low, high = np.quantile(patches.mean, [0.005, 0.995])
     number = np.clip((patches.mean - low) / max(high - low, 1e-9) * classes, 0, classes - 1).astype(int)
     found = []
     for each in range(classes):
         inside = np.flatnonzero(number == each)
-        share = max(_CALM, 1.1 * _LEAST_PIXELS / area / max(len(inside), 1))
-        if share > _MOST_CALM:
+        share = max(least_share, 1.1 * _LEAST_PIXELS / area / max(len(inside), 1))
+        if share > max(_MOST_CALM, least_share):
             continue
         limit = np.quantile(patches.surroundings[inside], share)
         chosen = inside[patches.surroundings[inside] <= limit]
         variance = patches.variance[chosen]
-        chosen = chosen[variance <= _TOO_VARIED * np.median(variance)]
+        varied = _TOO_VARIED if least_share == _CALM else _TOO_VARIED**2
+        chosen = chosen[variance <= varied * np.median(variance)]
         std = float(np.sqrt(patches.variance[chosen].mean()))
         if std > 0:
-            found.append(CalmLevel(float(patches.mean[chosen].mean()), std, chosen, len(inside)))
+            found.append(CalmLevel(each, float(patches.mean[chosen].mean()), std, chosen))
     return found
 
 
