@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diffdenoise.noise.calm import chosen_slices
 from diffdenoise.noise.level import diagonal_differences, estimate_noise, slice_correlation
 from diffdenoise.noise.simulate import gaussian
 
@@ -100,3 +101,14 @@ def test_slices_acquired_apart_are_independent_and_interpolated_ones_are_not():
     assert abs(slice_correlation([apart])) < 0.05
     assert slice_correlation([between]) == pytest.approx(0.5, abs=0.1)
     assert slice_correlation([apart[:1]]) == 0
+
+
+def test_large_images_are_looked_at_in_parts():
+    rng = np.random.default_rng(0)
+    large = (0.5 + 0.05 * rng.standard_normal((1, 1500, 2300))).astype(np.float32)
+    found = estimate_noise([large])
+    assert found.std == pytest.approx(0.05, rel=0.03)
+    assert found.correlation.is_white
+    parts = chosen_slices([large])
+    assert len(parts) == 4
+    assert all(max(part.shape[1:]) <= 1024 for part, _ in parts)

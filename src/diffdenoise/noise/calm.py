@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.types import Stack
 
-#: Side of a patch and lags measured in it; the wider pair is for noise too wide for the first.
-_NARROW, _WIDE = (8, 3), (16, 6)
+#: Side of a patch, lags at which noise may be correlated in it, and lags measured: what is left at the
+#: longer ones is anatomy. The wider patches are for noise too wide for the narrow ones.
+_NARROW, _WIDE = (8, 3, 6), (16, 6, 10)
 #: Correlation two pixels apart from which on the wide pair is used.
 _IS_WIDE = 0.3
 #: Kernel width in pixels from which on levels are read from the wide patches; width of the Gaussian
@@ -48,6 +49,8 @@ _NOTHING = 0.03
 #: Pixels looked at in all, so that the time is bounded.
 _MOST_PIXELS = 16 * 512 * 512
 _MOST_SLICES = 16
+#: Larger slices are looked at in parts of this side.
+_PART = 1024
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,21 @@ class Patches:
 
 
 def chosen_slices(stacks: Sequence[Stack]) -> list[tuple[Stack, int]]:
-    """Evenly spaced slices of a scan, as (stack, number)."""
-    places = [(stack, k) for stack in stacks for k in range(len(stack))]
-    pixels = max(stack.shape[1] * stack.shape[2] for stack in stacks)
+    """Evenly spaced slices of a scan, or parts of large ones, as (stack, number)."""
+    parts = [part for stack in stacks for part in _parts(stack)]
+    places = [(part, k) for part in parts for k in range(len(part))]
+    pixels = max(part.shape[1] * part.shape[2] for part in parts)
     count = min(len(places), _MOST_SLICES, max(1, _MOST_PIXELS // pixels))
     chosen = np.unique(np.linspace(0, len(places) - 1, count).round().astype(int))
     return [places[index] for index in chosen]
+
+
+def _parts(stack: Stack) -> list[Stack]:
+    """Views of a stack, none larger than `_PART` pixels along an axis of the slices."""
+    cuts = [
+        [(start, min(start + _PART, size)) for start in range(0, size, _PART)] for size in stack.shape[1:]
+    ]
+    return [stack[:, top:bottom, left:right] for top, bottom in cuts[0] for left, right in cuts[1]]
 
 
 def find_patches(stacks: Sequence[Stack], side: int, *, adjacent: bool) -> Patches:
@@ -164,14 +176,14 @@ def estimate_correlation(stacks: Sequence[Stack], *, adjacent: bool) -> Correlat
     Correlation
         White where nothing else can be told.
     """
-    for side, lags in (_NARROW, _WIDE):
-        measured = _measure(find_patches(stacks, side, adjacent=adjacent), lags)
+    for side, lags, measured_lags in (_NARROW, _WIDE):
+        measured = _measure(find_patches(stacks, side, adjacent=adjacent), measured_lags)
         if measured is None:
             continue
-        down, right = _undo_surfaces(measured, side, lags)
-        if side == _NARROW[0] and max(down[2], right[2]) > _IS_WIDE:
+        down, right = _separate(measured, side, lags, measured_lags)
+        if side == _NARROW[0] and max(down[1], right[1]) > _IS_WIDE:
             continue
-        return Correlation(_significant(down[1:]), _significant(right[1:]))
+        return Correlation(_significant(down), _significant(right))
     return Correlation()
 
 
@@ -214,17 +226,14 @@ def noise_curve(stacks: Sequence[Stack], correlation: Correlation, *, adjacent: 
     """
     from scipy.optimize import nnls
 
-    side, lags = _WIDE if max(correlation.width_px) > _WIDE_FROM_PX else _NARROW
+    side, lags, _ = _WIDE if max(correlation.width_px) > _WIDE_FROM_PX else _NARROW
     patches = find_patches(stacks, side, adjacent=adjacent)
     if not len(patches.mean):
-        side, lags = _NARROW
+        side, lags, _ = _NARROW
         patches = find_patches(stacks, side, adjacent=adjacent)
     anatomy = Correlation.gaussian(_ANATOMY_WIDTH * side)
     parts = np.stack(
-        [
-            _expected(np.array([1.0, *one.down])[:side], np.array([1.0, *one.right])[:side], side, lags)
-            for one in (correlation, anatomy)
-        ],
+        [_expected_of(one, side, lags) for one in (correlation, anatomy)],
         axis=1,
     )
     found: dict[int, LevelPoint] = {}
@@ -331,21 +340,34 @@ def _measure(patches: Patches, lags: int) -> NDArray[np.float64] | None:
     return np.asarray(np.average([classes[k] for k in order], axis=0, weights=weights * used))
 
 
-def _undo_surfaces(
-    measured: NDArray[np.float64], side: int, lags: int
+def _separate(
+    measured: NDArray[np.float64], side: int, lags: int, measured_lags: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Autocorrelations (lag 0 first) whose patches, less their surfaces, have the measured ones.
+    """Noise's autocorrelations (lags 1 and on, down and right) that explain the measured one best.
 
-    A fixed-point iteration: the surfaces take a share of the noise that depends on its correlation.
+    Least squares over the noise's lags, its level and that of anatomy, whose correlation is wide; all as
+    they are once the surfaces are taken off.
     """
-    down, right = np.zeros(lags + 1), np.zeros(lags + 1)
-    down[0] = right[0] = 1
-    for _ in range(30):
-        expected = _expected(down, right, side, lags)
-        missing = 0.8 * (measured * expected[0] - expected)
-        down[1:] = np.clip(down[1:] + missing[1 : lags + 1], -0.5, 0.99)
-        right[1:] = np.clip(right[1:] + missing[lags + 1 :], -0.5, 0.99)
+    from scipy.optimize import least_squares
+
+    anatomy = _expected_of(Correlation.gaussian(_ANATOMY_WIDTH * side), side, measured_lags)
+
+    def missing(unknown: NDArray[np.float64]) -> NDArray[np.float64]:
+        down, right = (np.array([1.0, *part]) for part in np.split(unknown[2:], 2))
+        noise = _expected(down, right, side, measured_lags)
+        return np.asarray(unknown[0] * noise + unknown[1] * anatomy - measured)
+
+    start = np.concatenate([[1.0, 0.05], np.zeros(2 * lags)])
+    lowest = np.concatenate([[0.0, 0.0], np.full(2 * lags, -0.5)])
+    highest = np.concatenate([[10.0, 10.0], np.full(2 * lags, 0.99)])
+    found = least_squares(missing, start, bounds=(lowest, highest)).x
+    down, right = np.split(found[2:], 2)
     return down, right
+
+
+def _expected_of(correlation: Correlation, side: int, lags: int) -> NDArray[np.float64]:
+    down, right = (np.array([1.0, *axis])[:side] for axis in (correlation.down, correlation.right))
+    return _expected(down, right, side, lags)
 
 
 def _expected(
