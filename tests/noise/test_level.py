@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffdenoise.noise.calm import chosen_slices
 from diffdenoise.noise.level import diagonal_differences, estimate_noise, slice_correlation
+from diffdenoise.noise.patches import chosen_slices
 from diffdenoise.noise.simulate import gaussian
 
 

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from diffdenoise.noise.calm import LevelPoint, noise_curve
 from diffdenoise.noise.correlation import WHITE, Correlation
+from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.model import NoiseModel, is_cut_off, model_of_curve
 from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_level import smooth_stack
@@ -101,3 +101,9 @@ def test_typical_level_and_constancy():
     constant = NoiseModel.constant(0.04)
     assert constant.is_constant
     assert constant.correlation.is_white
+
+
+def test_a_background_that_most_patches_lie_in_does_not_outvote_the_tissue():
+    model = model_of_curve(curve((0.0, 0.04, 9000), (0.4, 0.051, 300), (0.8, 0.052, 300)), WHITE)
+    assert model is not None
+    assert model.stds == (0.04, 0.051, 0.052)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diffdenoise.noise.calm import LevelPoint, noise_curve
 from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
 from diffdenoise.noise.model import NoiseModel, is_cut_off, model_of_curve
 from diffdenoise.noise.rician import find_rician_std

@@ -2,7 +2,7 @@
 
 The level is the median of the finest diagonal differences (the diagonal wavelet coefficients of Donoho
 and Johnstone 1994), taken over as many pixels as the noise is correlated, and corrected for what is
-left of the correlation there (`diffdenoise.noise.calm` measures that).
+left of the correlation there (`diffdenoise.noise.autocorrelation` measures that).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.calm import chosen_slices, estimate_correlation
+from diffdenoise.noise.autocorrelation import estimate_correlation
 from diffdenoise.noise.correlation import WHITE, Correlation
+from diffdenoise.noise.patches import chosen_slices
 from diffdenoise.types import Stack
 
 #: Pairs of adjacent slices looked at.

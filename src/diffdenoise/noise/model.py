@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.calm import LevelPoint
 from diffdenoise.noise.correlation import WHITE, Correlation
+from diffdenoise.noise.curve import LevelPoint
 
-#: The level counts as constant if this share of the patches is within this factor of the median one.
-_AGREEING, _NEARLY = 0.7, 1.2
+#: The level counts as constant if this share of the patches is within this factor of the median one, and
+#: of those outside the darkest class, often the background, at least the second share.
+_AGREEING, _AGREEING_REST, _NEARLY = 0.7, 0.4, 1.2
 #: A darkest level below this share of the others' median is that of a background cut off at zero.
 CUT_OFF = 0.75
 
@@ -92,7 +93,9 @@ def model_of_curve(
     weights = np.array([point.patches for point in curve], dtype=float)
     middle = _weighted_median(stds, weights)
     agreeing = (stds < _NEARLY * middle) & (stds > middle / _NEARLY)
-    if weights[agreeing].sum() >= _AGREEING * weights.sum() and not is_cut_off(curve):
+    enough = weights[agreeing].sum() >= _AGREEING * weights.sum()
+    rest = weights[1:][agreeing[1:]].sum() >= _AGREEING_REST * weights[1:].sum()
+    if enough and rest and not is_cut_off(curve):
         level = float(np.average(stds[agreeing], weights=weights[agreeing]))
         return NoiseModel.constant(level, correlation)
     return NoiseModel(

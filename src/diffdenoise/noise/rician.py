@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.calm import calm_levels, find_patches
+from diffdenoise.noise.patches import calm_levels, find_patches
 from diffdenoise.types import Stack
 
 #: Mean of Rayleigh noise over its std, with room for what little anatomy is in a background.

@@ -1,0 +1,156 @@
+"""The autocorrelation of a scan's noise inside slices, told apart from that of anatomy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffdenoise.noise.correlation import WHITE, Correlation
+from diffdenoise.noise.patches import Patches, calm_levels, find_patches, surfaces
+from diffdenoise.types import Stack
+
+#: Side of a patch, lags at which noise may be correlated in it, and lags measured: what is left at the
+#: longer ones is anatomy. The wider patches are for noise too wide for the narrow ones.
+NARROW, WIDE = (8, 3, 6), (16, 6, 10)
+#: Correlation two pixels apart from which on the wide patches are used.
+_IS_WIDE = 0.3
+#: Width of the Gaussian whose correlation stands for anatomy's, as a share of a patch's side.
+_ANATOMY_WIDTH = 1 / 3
+#: Anatomy adds to the measured correlation and never takes from it: the classes in which it is least
+#: count, up to this share of the patches.
+_LEAST_ANATOMY = 0.3
+#: A darkest class with noise weaker than this share of the others' is background cut off at zero, or
+#: Rician, where the noise is correlated differently.
+_CUT_OFF = 0.75
+#: Correlation between neighbours that anatomy can feign; up to this, noise is taken for independent.
+_FEIGNED = 0.06
+#: Correlation at other lags that is taken for none.
+_NOTHING = 0.03
+
+
+def estimate_correlation(stacks: Sequence[Stack], *, adjacent: bool) -> Correlation:
+    """Estimate the correlation of a scan's noise inside slices.
+
+    Parameters
+    ----------
+    stacks : sequence of arrays (slices, height, width)
+        Scaled intensities.
+    adjacent : bool
+        As in `find_patches`.
+
+    Returns
+    -------
+    Correlation
+        White where nothing else can be told.
+    """
+    for side, lags, measured_lags in (NARROW, WIDE):
+        measured = _measure(find_patches(stacks, side, adjacent=adjacent), measured_lags)
+        if measured is None:
+            continue
+        down, right = _separate(measured, side, lags, measured_lags)
+        if side == NARROW[0] and max(down[1], right[1]) > _IS_WIDE:
+            continue
+        return Correlation(_significant(down), _significant(right))
+    return WHITE
+
+
+def lagged_products(residual: NDArray[np.float32], lags: int) -> NDArray[np.float64]:
+    """Mean product of pixels of patches that lie apart by each of `_lag_pairs`."""
+    side = residual.shape[1]
+    cube = residual.astype(np.float64)
+    return np.array(
+        [
+            (cube[:, : side - down, : side - right] * cube[:, down:, right:]).mean()
+            for down, right in _lag_pairs(lags)
+        ]
+    )
+
+
+def _lag_pairs(lags: int) -> list[tuple[int, int]]:
+    """(0, 0), then down, then right."""
+    steps = range(1, lags + 1)
+    return [(0, 0), *((step, 0) for step in steps), *((0, step) for step in steps)]
+
+
+def _measure(patches: Patches, lags: int) -> NDArray[np.float64] | None:
+    """Autocorrelation of the residuals along both axes, where there is least anatomy in them."""
+    levels = calm_levels(patches)
+    if not levels:
+        return None
+    if len(levels) >= 3 and levels[0].std < _CUT_OFF * float(np.median([one.std for one in levels[1:]])):
+        levels = levels[1:]
+    products = [lagged_products(patches.residual[level.chosen], lags) for level in levels]
+    classes = [each / each[0] for each in products]
+    order = np.argsort([float(lagged[1:].sum()) for lagged in classes])
+    weights = np.array([len(levels[k].chosen) for k in order], dtype=float)
+    before = np.cumsum(weights) - weights
+    used = before < _LEAST_ANATOMY * weights.sum()
+    return np.asarray(np.average([classes[k] for k in order], axis=0, weights=weights * used))
+
+
+def _separate(
+    measured: NDArray[np.float64], side: int, lags: int, measured_lags: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Noise's autocorrelations (lags 1 and on, down and right) that explain the measured one best.
+
+    Least squares over the noise's lags, its level and that of anatomy, whose correlation is wide; all as
+    they are once the surfaces are taken off.
+    """
+    from scipy.optimize import least_squares
+
+    anatomy = expected_of(anatomy_correlation(side), side, measured_lags)
+
+    def missing(unknown: NDArray[np.float64]) -> NDArray[np.float64]:
+        down, right = (np.array([1.0, *part]) for part in np.split(unknown[2:], 2))
+        noise = _expected(down, right, side, measured_lags)
+        return np.asarray(unknown[0] * noise + unknown[1] * anatomy - measured)
+
+    start = np.concatenate([[1.0, 0.05], np.zeros(2 * lags)])
+    lowest = np.concatenate([[0.0, 0.0], np.full(2 * lags, -0.5)])
+    highest = np.concatenate([[10.0, 10.0], np.full(2 * lags, 0.99)])
+    found = least_squares(missing, start, bounds=(lowest, highest)).x
+    down, right = np.split(found[2:], 2)
+    return down, right
+
+
+def anatomy_correlation(side: int) -> Correlation:
+    """What stands for the correlation of anatomy in patches of that side."""
+    return Correlation.gaussian(_ANATOMY_WIDTH * side)
+
+
+def expected_of(correlation: Correlation, side: int, lags: int) -> NDArray[np.float64]:
+    """Products that `lagged_products` finds on average in patches of noise of std 1, less their surfaces."""
+    down, right = (np.array([1.0, *axis])[:side] for axis in (correlation.down, correlation.right))
+    return _expected(down, right, side, lags)
+
+
+def _expected(
+    down: NDArray[np.float64], right: NDArray[np.float64], side: int, lags: int
+) -> NDArray[np.float64]:
+    """Mean lagged products of patches of unit noise less their surfaces."""
+    apart = np.abs(np.subtract.outer(np.arange(side), np.arange(side)))
+    along, across = (
+        np.concatenate([lagged, np.zeros(side - len(lagged))])[apart] for lagged in (down, right)
+    )
+    shapes = surfaces(side)
+    full = np.kron(along, across)
+    taken = shapes.T @ (shapes @ full)
+    left = (full - taken - taken.T + shapes.T @ (shapes @ full @ shapes.T) @ shapes).reshape((side,) * 4)
+    rows, columns = np.arange(side)[:, None], np.arange(side)[None]
+    return np.array(
+        [
+            left[rows[: side - one], columns[:, : side - other], rows[one:], columns[:, other:]].mean()
+            for one, other in _lag_pairs(lags)
+        ]
+    )
+
+
+def _significant(lags: NDArray[np.float64]) -> tuple[float, ...]:
+    """Lags without what anatomy can feign; nothing if neighbours are all but independent."""
+    if abs(lags[0]) < _FEIGNED:
+        return ()
+    kept = np.where(np.abs(lags) < _NOTHING, 0.0, lags)
+    last = int(np.flatnonzero(kept)[-1]) + 1
+    return tuple(round(float(lag), 4) for lag in kept[:last])

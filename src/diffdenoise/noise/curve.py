@@ -1,0 +1,77 @@
+"""The noise's level at each brightness, told apart from what anatomy adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffdenoise.noise.autocorrelation import NARROW, WIDE, anatomy_correlation, expected_of, lagged_products
+from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.patches import CALM, calm_levels, find_patches
+from diffdenoise.types import Stack
+
+#: Kernel width in pixels from which on levels are read from the wide patches.
+_WIDE_FROM_PX = 0.75
+#: Shares of a class's patches that its level is read from, the largest in which anatomy is no more than
+#: this part of the variance.
+_SHARES, _MOST_ANATOMY = (CALM, 0.25, 0.5, 0.8), 0.06
+
+
+@dataclass(frozen=True)
+class LevelPoint:
+    """Noise level at one brightness.
+
+    Attributes
+    ----------
+    brightness, std : float
+        Mean intensity of the calm patches, and std of the noise in them.
+    patches : int
+        Number of these patches.
+    """
+
+    brightness: float
+    std: float
+    patches: int
+
+
+def noise_curve(stacks: Sequence[Stack], correlation: Correlation, *, adjacent: bool) -> list[LevelPoint]:
+    """Noise level at each brightness, from dark to bright.
+
+    What calm patches hold is taken for a sum of noise, whose autocorrelation is known, and of anatomy,
+    whose is wide; non-negative least squares tells how much of each.
+
+    Parameters
+    ----------
+    stacks : sequence of arrays (slices, height, width)
+        Scaled intensities.
+    correlation : Correlation
+        Of the noise.
+    adjacent : bool
+        As in `find_patches`.
+
+    Returns
+    -------
+    list of LevelPoint
+        Empty where no patch is large enough or calm.
+    """
+    from scipy.optimize import nnls
+
+    side, lags, _ = WIDE if max(correlation.width_px) > _WIDE_FROM_PX else NARROW
+    patches = find_patches(stacks, side, adjacent=adjacent)
+    if not len(patches.mean):
+        side, lags, _ = NARROW
+        patches = find_patches(stacks, side, adjacent=adjacent)
+    both = (correlation, anatomy_correlation(side))
+    parts = np.stack([expected_of(one, side, lags) for one in both], axis=1)
+    found: dict[int, LevelPoint] = {}
+    # The calmest places may be those where the noise itself is weak: so from many places if that can be.
+    # Wide noise looks like anatomy, so that the two can't be told apart well enough for it.
+    for share in _SHARES if side == NARROW[0] else _SHARES[:1]:
+        for level in calm_levels(patches, share):
+            products = lagged_products(patches.residual[level.chosen], lags)
+            (noise, anatomy), _ = nnls(parts, products)
+            if noise > 0 and (share == _SHARES[0] or anatomy * parts[0, 1] < _MOST_ANATOMY * products[0]):
+                found[level.number] = LevelPoint(level.mean, float(np.sqrt(noise)), len(level.chosen))
+    return [found[number] for number in sorted(found)]

@@ -1,0 +1,197 @@
+"""Patches of a scan that lie in calm surroundings, and hence hold little but noise.
+
+Patches that are flat themselves would be the obvious choice; but among patches of pure noise, those
+of the least variance are those in which its slow components happen to be weak, so that level and
+correlation would come out too low. Anatomy is continuous and noise is not: so a patch is chosen by how
+flat the eight patches around it are, and the same place in the adjacent slices, all of which have
+noise of their own. What is left in a patch after a quadratic surface is taken off is mostly noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffdenoise.types import Stack
+
+#: Brightness classes; in each, this share of the patches, those in the calmest surroundings, is used;
+#: up to the second share, if that is needed for as many pixels as figures need.
+_CLASSES, CALM, _MOST_CALM, _LEAST_PIXELS = 8, 0.08, 0.4, 3000
+#: A patch that varies by more than this many times the median of the chosen is not flat after all (the
+#: square of it where many are chosen, since noise itself may vary from place to place).
+_TOO_VARIED = 2.0
+#: Pixels looked at in all, so that the time is bounded.
+_MOST_PIXELS = 16 * 512 * 512
+_MOST_SLICES = 16
+#: Larger slices are looked at in parts of this side.
+_PART = 1024
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Patches of a scan.
+
+    Attributes
+    ----------
+    residual : float32 array (patches, side, side)
+        Patch less its least-squares quadratic surface.
+    mean, variance : arrays (patches,)
+        Mean of the patch, and variance of the residual.
+    surroundings : array (patches,)
+        Mean variance of the patches around it.
+    """
+
+    residual: NDArray[np.float32]
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    surroundings: NDArray[np.float64]
+
+
+def chosen_slices(stacks: Sequence[Stack]) -> list[tuple[Stack, int]]:
+    """Evenly spaced slices of a scan, or parts of large ones, as (stack, number)."""
+    parts = [part for stack in stacks for part in _parts(stack)]
+    places = [(part, k) for part in parts for k in range(len(part))]
+    pixels = max(part.shape[1] * part.shape[2] for part in parts)
+    count = min(len(places), _MOST_SLICES, max(1, _MOST_PIXELS // pixels))
+    chosen = np.unique(np.linspace(0, len(places) - 1, count).round().astype(int))
+    return [places[index] for index in chosen]
+
+
+def _parts(stack: Stack) -> list[Stack]:
+    """Views of a stack, none larger than `_PART` pixels along an axis of the slices."""
+    cuts = [
+        [(start, min(start + _PART, size)) for start in range(0, size, _PART)] for size in stack.shape[1:]
+    ]
+    return [stack[:, top:bottom, left:right] for top, bottom in cuts[0] for left, right in cuts[1]]
+
+
+def find_patches(stacks: Sequence[Stack], side: int, *, adjacent: bool) -> Patches:
+    """Cut overlapping patches out of evenly spaced slices.
+
+    Parameters
+    ----------
+    stacks : sequence of arrays (slices, height, width)
+        Scaled intensities.
+    side : int
+        Side of a patch in pixels.
+    adjacent : bool
+        Whether adjacent slices have noise of their own, so that they can tell what is calm.
+    """
+    found: list[tuple[NDArray[np.float64], ...]] = []
+    for stack, k in chosen_slices(stacks):
+        if min(stack.shape[1:]) < 3 * side:
+            continue
+        mean, residual, variance, flat = _cut(stack[k], side)
+        surroundings = _around(variance)
+        if adjacent:
+            others = [_cut(stack[other], side)[2] for other in (k - 1, k + 1) if 0 <= other < len(stack)]
+            surroundings = surroundings + np.mean(others, axis=0) if others else surroundings
+        keep = flat == 0
+        found.append((residual[keep], mean[keep], variance[keep], surroundings[keep]))
+    if not found:
+        nothing = np.empty(0)
+        return Patches(np.empty((0, side, side), np.float32), nothing, nothing, nothing)
+    residuals, means, variances, around = (np.concatenate(each) for each in zip(*found, strict=True))
+    return Patches(residuals.astype(np.float32), means, variances, around)
+
+
+def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[np.float64], ...]:
+    """Mean, residual, variance and whether it is constant, of each patch of a grid over a slice."""
+    step = side // 2
+    windows = np.lib.stride_tricks.sliding_window_view(image, (side, side))[::step, ::step]
+    rows, columns = windows.shape[:2]
+    flat = windows.reshape(rows * columns, side * side).astype(np.float64)
+    shapes = surfaces(side)
+    residual = flat - (flat @ shapes.T) @ shapes
+    variance = (residual**2).sum(1) / (side * side - len(shapes))
+    constant = flat.max(1) == flat.min(1)
+    grid = (rows, columns)
+    return (
+        flat.mean(1).reshape(grid),
+        residual.reshape(*grid, side, side),
+        variance.reshape(grid),
+        constant.reshape(grid),
+    )
+
+
+def _around(variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of a grid's eight neighbours that don't overlap with the patch (two steps of half a side)."""
+    rows, columns = variance.shape
+    wide = np.pad(variance, 2, mode="reflect")
+    offsets = [(down, right) for down in (0, 2, 4) for right in (0, 2, 4) if (down, right) != (2, 2)]
+    return np.asarray(
+        np.mean([wide[down : down + rows, right : right + columns] for down, right in offsets], axis=0)
+    )
+
+
+@cache
+def surfaces(side: int) -> NDArray[np.float64]:
+    """Orthonormal quadratic surfaces over a patch, (6, side^2)."""
+    flat = np.full(side, side**-0.5)
+    slope = np.arange(side) - (side - 1) / 2
+    bend = slope**2 - (slope**2).mean()
+    slope, bend = slope / np.linalg.norm(slope), bend / np.linalg.norm(bend)
+    pairs = [(flat, flat), (slope, flat), (flat, slope), (bend, flat), (flat, bend), (slope, slope)]
+    return np.stack([np.kron(down, right) for down, right in pairs])
+
+
+@dataclass(frozen=True)
+class CalmLevel:
+    """Noise of one brightness class, from its patches in the calmest surroundings.
+
+    Attributes
+    ----------
+    number : int
+        Of the class, from dark to bright.
+    mean, std : float
+        Mean intensity, and std of the residuals.
+    chosen : int array
+        Numbers of the patches.
+    """
+
+    number: int
+    mean: float
+    std: float
+    chosen: NDArray[np.intp]
+
+
+def calm_levels(patches: Patches, share: float = CALM) -> list[CalmLevel]:
+    """Noise level of each brightness class with enough calm patches, from dark to bright.
+
+    Where no class has enough, as in a small image, all brightnesses are one class.
+
+    Parameters
+    ----------
+    patches : Patches
+        All of a scan.
+    share : float
+        Of each class's patches, those in the calmest surroundings to use.
+    """
+    if not len(patches.mean):
+        return []
+    return _levels(patches, _CLASSES, share) or _levels(patches, 1, share)
+
+
+def _levels(patches: Patches, classes: int, least_share: float) -> list[CalmLevel]:
+    area = patches.residual.shape[1] ** 2
+    low, high = np.quantile(patches.mean, [0.005, 0.995])
+    number = np.clip((patches.mean - low) / max(high - low, 1e-9) * classes, 0, classes - 1).astype(int)
+    found = []
+    for each in range(classes):
+        inside = np.flatnonzero(number == each)
+        share = max(least_share, 1.1 * _LEAST_PIXELS / area / max(len(inside), 1))
+        if share > max(_MOST_CALM, least_share):
+            continue
+        limit = np.quantile(patches.surroundings[inside], share)
+        chosen = inside[patches.surroundings[inside] <= limit]
+        variance = patches.variance[chosen]
+        varied = _TOO_VARIED if least_share == CALM else _TOO_VARIED**2
+        chosen = chosen[variance <= varied * np.median(variance)]
+        std = float(np.sqrt(patches.variance[chosen].mean()))
+        if std > 0:
+            found.append(CalmLevel(each, float(patches.mean[chosen].mean()), std, chosen))
+    return found
