@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import noise_estimates, quality, tables
+from bench import inferences, noise_estimates, quality, tables
 from bench.cases import CASES, Data, Noise
 from bench.peers.trained import _join, _mirror, _split
 from bench.sharpness import gradient_correlation
@@ -195,3 +195,10 @@ def test_noise_estimates_of_a_reference() -> None:
     assert rows.keys() == noise_estimates.NOISES.keys()
     assert rows["white 10%"]["std_percent"] == pytest.approx(10, rel=0.1)
     assert max(rows["1.2 px, 10%"]["width_px"]) == pytest.approx(1.2, abs=0.3)
+
+
+def test_the_scatter_of_inferences_is_drawn(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scores = {"single sample": rng.normal(16, 0.2, 50).tolist(), "student": [34.0]}
+    inferences.draw_picture(scores, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 2000
