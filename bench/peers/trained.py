@@ -72,7 +72,7 @@ class Job:
     def patches(self, slices: Slices, purpose: str, step: int) -> tuple[Tensor, torch.Generator]:
         """One batch of patches, and the generator for what else the step draws."""
         draws = generator(self.settings.seed, purpose, step)
-        noisy, _ = slices.patches(draws, self.settings.data.batch, self.settings.data.patch)
+        noisy = slices.patches(draws, self.settings.data.batch, self.settings.data.patch).noisy
         return noisy.to(self.hardware.device, memory_format=torch.channels_last), draws
 
     def fit(self, network: nn.Module, loss_of: LossOf, rate: float | None = None) -> Steps:
@@ -313,8 +313,7 @@ def ap_bsn(job: Job) -> Result:
 
     def loss_of(step: int) -> Tensor:
         draws = generator(job.settings.seed, "ap-bsn", step)
-        noisy, _ = slices.patches(draws, count, side)
-        noisy = noisy.to(job.hardware.device)
+        noisy = slices.patches(draws, count, side).noisy.to(job.hardware.device)
         parts = _split(noisy, _TRAIN_STRIDE)
         return (blind_spot.predict(network, parts, 1)[0] - parts).abs().mean() / job.data.told_std
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.stages import distil
 from diffdenoise.training.noise_draws import NoiseDraws
@@ -68,9 +69,32 @@ def test_the_pair_of_noises_makes_gradients_steadier(data: StepData) -> None:
     for step in range(60):
         student = _Shrink(0.3)
         draws = torch.Generator().manual_seed(step)
-        noisy, _ = data.slices.patches(draws, 16, 64)
+        noisy = data.slices.patches(draws, 16, 64).noisy
         source, target = distil.recorrupt(noisy, torch.randn(noisy.shape, generator=draws), LEVEL, ALPHA)
         (distil.squared_distance(distil.denoise(student, source), target) / LEVEL**2).backward()
         assert student.weight.grad is not None
         singles.append(student.weight.grad.clone())
     assert float(pairs.std()) < 0.8 * float(torch.stack(singles).std())
+
+
+def test_noise_is_drawn_along_the_axes_of_the_scan_however_patches_are_turned() -> None:
+    rng = np.random.default_rng(0)
+    white = rng.standard_normal((1, 300, 301))
+    # Correlated by a half along the rows alone.
+    noisy = (LEVEL * (white[..., 1:] + white[..., :-1]) / np.sqrt(2)).astype(np.float32)
+    slices = Slices([noisy], 0)
+    generator = torch.Generator().manual_seed(0)
+    batch = slices.patches(generator, 400, 32)
+    draws = NoiseDraws(NoiseModel.constant(LEVEL, Correlation((), (0.5,))), CPU)
+    added = LEVEL * draws.unit(batch.noisy.shape, generator, batch.turns)
+    source, target = distil.recorrupt(batch.noisy, added, 1.0, ALPHA)
+    for dims in ((0, 1), (1, 0)):
+        down, right = dims
+        product = source[..., : 32 - down, : 32 - right] * target[..., down:, right:]
+        assert float(product.mean()) / LEVEL**2 == pytest.approx(0.0, abs=0.03)
+    # Drawn along the patches' own axes, half of them would not be independent.
+    wrong = LEVEL * draws.unit(batch.noisy.shape, generator)
+    source, target = distil.recorrupt(batch.noisy, wrong, 1.0, ALPHA)
+    turned = [k for k, turn in enumerate(batch.turns) if turn % 2]
+    product = source[turned][..., :-1, :] * target[turned][..., 1:, :]
+    assert float(product.mean()) / LEVEL**2 > 0.2

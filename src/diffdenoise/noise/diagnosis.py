@@ -47,8 +47,9 @@ class Diagnosis:
 
     @property
     def floor(self) -> float | None:
-        """Lowest level outside a dark background: noise alone, where anything else may be anatomy."""
+        """Lowest level outside background and saturation: noise alone, where anything else may be anatomy."""
         tissue = self.curve[1:] if is_cut_off(self.curve) else self.curve
+        tissue = tissue[:-1] if is_cut_off(tissue[::-1]) else tissue
         return min((point.std for point in tissue), default=None)
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.stages.filters import gaussian_kernel, smooth
+from diffdenoise.training.slices import turn_square
 
 #: Std in pixels of the blur that tells the local brightness from a noisy slice.
 _BRIGHTNESS_BLUR_PX = 1.5
@@ -31,6 +34,7 @@ class NoiseDraws:
         self._down, self._right = (
             torch.from_numpy(kernel).float().to(device) for kernel in model.correlation.kernels()
         )
+        self._isotropic = model.correlation.down == model.correlation.right
         self._blur = gaussian_kernel(_BRIGHTNESS_BLUR_PX, device)
 
     def std(self, centre: Tensor) -> Tensor:
@@ -43,8 +47,30 @@ class NoiseDraws:
             )
         return _interpolate(brightness, self._knots, self._stds)
 
-    def unit(self, shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
-        """Draw noise of unit variance with the model's correlation, (batch, 1, height, width)."""
+    def unit(
+        self,
+        shape: tuple[int, ...] | torch.Size,
+        generator: torch.Generator,
+        turns: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Draw noise of unit variance with the model's correlation.
+
+        Parameters
+        ----------
+        shape : (batch, 1, height, width)
+            Of the noise.
+        generator : torch.Generator
+            Source of the draws.
+        turns : sequence of int, optional
+            How each (square) patch of the batch was turned: its noise is correlated along the axes of the
+            scan, not of the patch.
+        """
+        noise = self._unturned(shape, generator)
+        if turns is None or self._isotropic:
+            return noise
+        return torch.stack([turn_square(one, turn) for one, turn in zip(noise, turns, strict=True)])
+
+    def _unturned(self, shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
         batch, channels, height, width = shape
         reach_down, reach_right = len(self._down) // 2, len(self._right) // 2
         white = torch.randn(

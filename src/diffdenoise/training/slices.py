@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +39,24 @@ class Target:
     top: int
     left: int
     image: Tensor
+
+
+class Batch(NamedTuple):
+    """Patches of slices, each turned and mirrored at random.
+
+    Attributes
+    ----------
+    noisy : Tensor (count, channels, side, side)
+        Slice and neighbours.
+    target : Tensor (count, 1, side, side) or None
+        The same places of the targets.
+    turns : list of int
+        How each was turned: see `turn_square`.
+    """
+
+    noisy: Tensor
+    target: Tensor | None
+    turns: list[int]
 
 
 def neighbour_index(position: int, offset: int, count: int) -> int:
@@ -126,7 +145,7 @@ class Slices:
         count: int,
         side: int,
         targets: dict[int, Target] | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Batch:
         """Draw random patches, each turned and mirrored at random.
 
         Parameters
@@ -140,8 +159,7 @@ class Slices:
 
         Returns
         -------
-        noisy : Tensor (count, channels, side, side)
-        target : Tensor (count, 1, side, side) or None
+        Batch
         """
         side, numbers = self.fitting(side)
         if targets is not None:
@@ -157,13 +175,13 @@ class Slices:
             height, width = self.size(number) if target is None else target.image.shape
             top, left = int(down * (height - side + 1)), int(right * (width - side + 1))
             if target is not None:
-                clean.append(_turn(target.image[top : top + side, left : left + side][None], turn))
+                clean.append(turn_square(target.image[top : top + side, left : left + side][None], turn))
                 top, left = top + target.top, left + target.left
-            noisy.append(_turn(self.whole(number, Window(top, left, side, side))[0], turn))
-        return torch.stack(noisy), torch.stack(clean) if targets is not None else None
+            noisy.append(turn_square(self.whole(number, Window(top, left, side, side))[0], turn))
+        return Batch(torch.stack(noisy), torch.stack(clean) if targets is not None else None, turns)
 
 
-def _turn(patch: Tensor, turn: int) -> Tensor:
+def turn_square(patch: Tensor, turn: int) -> Tensor:
     """One of the eight rotations and reflections of a square (channels, side, side)."""
     patch = torch.rot90(patch, turn % 4, (1, 2))
     return patch.flip(2) if turn >= 4 else patch

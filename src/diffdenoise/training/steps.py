@@ -13,7 +13,7 @@ from diffdenoise.stages import blind_spot, diffusion, distil
 from diffdenoise.training.fit import LossOf
 from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
-from diffdenoise.training.slices import Slices, Target
+from diffdenoise.training.slices import Batch, Slices, Target
 
 #: condition_of(noisy) -> condition, (batch, 1, height, width).
 ConditionOf = Callable[[Tensor], Tensor]
@@ -35,12 +35,12 @@ class StepData:
         step_generator: torch.Generator,
         targets: dict[int, Target] | None = None,
         count: int | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Batch:
         """One batch of patches on the device, or `count` patches."""
         data = self.settings.data
-        noisy, target = self.slices.patches(step_generator, count or data.batch, data.patch, targets)
+        noisy, target, turns = self.slices.patches(step_generator, count or data.batch, data.patch, targets)
         noisy = noisy.to(self.device, memory_format=torch.channels_last)
-        return noisy, None if target is None else target.to(self.device)
+        return Batch(noisy, None if target is None else target.to(self.device), turns)
 
 
 def with_centre(noisy: Tensor, centre: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def blind_spot_loss(data: StepData, network: nn.Module, blind: int, noise_std: f
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, "blind-spot", step)
-        noisy, _ = data.patches(draws)
+        noisy = data.patches(draws).noisy
         centre = noisy[:, :1]
         filled = torch.rand(len(noisy), 1, 1, 1, generator=draws) < settings.stage1.filled_patches
         low, high = _FILLED_SHARE
@@ -87,7 +87,7 @@ def diffusion_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        noisy, _ = data.patches(draws)
+        noisy = data.patches(draws).noisy
         centre = noisy[:, :1]
         if settings.stage2.jointly_blind:
             mask = blind_spot.random_mask(centre, settings.stage2.hidden_share, blind, draws)
@@ -119,7 +119,7 @@ def distillation_loss(
     settings = data.settings
 
     def loss_of(step: int) -> Tensor:
-        noisy, target = data.patches(generator(settings.seed, purpose, step), targets)
+        noisy, target, _ = data.patches(generator(settings.seed, purpose, step), targets)
         if target is None:
             raise ValueError("distillation_loss: no targets were given")
         return distil.squared_distance(distil.denoise(student, noisy), target) / noise_std**2
@@ -145,10 +145,10 @@ def refinement_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        half, _ = data.patches(draws, count=max(1, settings.data.batch // 2))
+        half, _, turns = data.patches(draws, count=max(1, settings.data.batch // 2))
         noisy = torch.cat([half, half])
         centre = noisy[:, :1]
-        added = noise.std(half[:, :1]) * noise.unit(half[:, :1].shape, draws)
+        added = noise.std(half[:, :1]) * noise.unit(half[:, :1].shape, draws, turns)
         source, target = distil.recorrupt(centre, torch.cat([added, -added]), 1.0, alpha)
         output = distil.denoise(student, with_centre(noisy, source))
         return distil.squared_distance(output, target) / noise_std**2
