@@ -222,6 +222,8 @@ def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
         elif "stages" in details:
             steps = ", ".join(f"{name} {one['steps']['steps']}" for name, one in details["stages"].items())
             found.append(f"{NAMES[method]} {steps}")
+    if not found:
+        return ""
     minutes = sorted({cell["minutes"] for method in methods for cell in cells[case, method]})
     device = sorted({cell["device"] for method in methods for cell in cells[case, method]})
     return (

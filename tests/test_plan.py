@@ -8,7 +8,7 @@ import pytest
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, IntensityError, SettingsError, ShapeError
 from diffdenoise.noise.simulate import gaussian
-from diffdenoise.plan import blind_spot_for, make_plan
+from diffdenoise.plan import already_clean, blind_spot_for, make_plan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
 
@@ -139,3 +139,15 @@ def test_no_time_and_no_steps_is_refused():
     settings = Settings.model_validate({"minutes": None, "schedule": {"blind-spot": {"steps": 3}}})
     with pytest.raises(SettingsError, match="diffusion, targets, student, refine"):
         make_plan([from_array(np.random.default_rng(0).random((32, 32)))], settings)
+
+
+def test_one_clean_scan_among_noisy_ones_does_not_make_them_clean():
+    noisy = [volume((5, 160, 150), seed=seed) for seed in range(3)]
+    clean = volume((5, 160, 150), std=0.5)
+    plan = plan_of(*noisy, clean)
+    assert plan.noise.typical_std == pytest.approx(plan_of(noisy[0]).noise.typical_std, rel=0.1)
+    settings = Settings.build(data={"axis": 0})
+    assert already_clean([from_array(clean)], settings)
+    assert not already_clean([from_array(each) for each in (clean, *noisy)], settings)
+    assert not already_clean([from_array(clean)], Settings.build(data={"axis": 0}, clean_below=0))
+    assert not already_clean([from_array(clean)], Settings.build(data={"axis": 0}, noise_std=5.0))

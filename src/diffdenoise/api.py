@@ -90,7 +90,7 @@ def denoise(
             warnings.warn(
                 f"{one.name}: is already clean, and was left as it is; to denoise all the same, "
                 "set clean_below to 0",
-                stacklevel=5,
+                stacklevel=4,
             )
             return one.with_data(one.data.astype(np.float64))
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:

@@ -22,6 +22,8 @@ from diffdenoise.types import Stack
 #: Kernel widths in pixels up to which a blind spot of 1, 3, 5 and 7 pixels is best: a wider one hides
 #: more of the correlated noise, and more of the anatomy.
 _BLIND_SPOTS = ((0.5, 1), (0.75, 3), (1.1, 5), (np.inf, 7))
+#: Scans of a data set whose noise is looked at.
+_MOST_DIAGNOSED = 9
 #: Levels under this share of the range are treated as this: nothing can be learned below rounding.
 LEAST_STD = 1e-3
 
@@ -119,22 +121,21 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         raise SettingsError(f"minutes is null and schedule has no {', '.join(missing)}; give either")
     if not scans:
         raise InputError("no scan was given; expected at least one")
-    stacks: list[Stack] = []
+    groups: list[tuple[list[Stack], list[float]]] = []
     axes: list[int | None] = []
     given: list[float] = []
-    zeros: list[float] = []
     for scan in scans:
         check_scan(scan)
         axis = choose_axis(scan, settings.data.axis if scan.data.ndim > 2 else None)
         intensities = IntensityMap.fit(scan.data)
         found = to_stacks(intensities.scale(scan.data), axis)
-        stacks.extend(found)
-        zeros.extend([float(intensities.scale(np.zeros(1))[0])] * len(found))
+        groups.append((found, [float(intensities.scale(np.zeros(1))[0])] * len(found)))
         axes.append(axis)
         if settings.noise_std is not None:
             given.append(settings.noise_std / intensities.range)
+    stacks = [stack for found, _ in groups for stack in found]
     fewest = min(len(stack) for stack in stacks)
-    diagnosis = diagnose(stacks, zeros, LEAST_STD)
+    diagnosis = _diagnose(groups)
     neighbours = settings.data.neighbours
     if neighbours is None:
         neighbours = 1 if fewest >= 3 and diagnosis.slices_independent else 0
@@ -161,8 +162,24 @@ def blind_spot_for(width_px: tuple[float, float]) -> int:
     return next(side for width, side in _BLIND_SPOTS if max(width_px) <= width)
 
 
+def _diagnose(groups: Sequence[tuple[list[Stack], list[float]]]) -> Diagnosis:
+    """Diagnose several scans of a data set, and return the middle one of them.
+
+    Together, one scan with less noise than the others would provide all of the calmest places.
+    """
+    chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), _MOST_DIAGNOSED)).round().astype(int))
+    found = [diagnose(stacks, zeros, LEAST_STD) for stacks, zeros in (groups[index] for index in chosen)]
+    middle = sorted(found, key=lambda one: one.std)[len(found) // 2]
+    if middle.curve or len(groups) == 1:
+        return middle
+    # Images too small to tell by themselves.
+    stacks = [stack for each, _ in groups for stack in each]
+    zeros = [zero for _, each in groups for zero in each]
+    return diagnose(stacks, zeros, LEAST_STD)
+
+
 def already_clean(scans: Sequence[Scan], settings: Settings) -> bool:
-    """Whether the scans have too little noise for denoising to do them any good.
+    """Whether every one of the scans has too little noise for denoising to do it any good.
 
     Parameters
     ----------
@@ -171,4 +188,4 @@ def already_clean(scans: Sequence[Scan], settings: Settings) -> bool:
     """
     if settings.noise_std is not None or settings.clean_below == 0:
         return False
-    return make_plan(scans, settings).is_clean
+    return all(make_plan([scan], settings).is_clean for scan in scans)

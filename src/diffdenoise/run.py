@@ -264,8 +264,9 @@ class Run:
             a_round = sum(parts[name] for name in names[1:])
             later = sum(parts[name] for name in names[names.index(stage) :]) + rounds * a_round
         seconds = self._clock.share(parts[stage], later)
-        if stage == "refine" and turn == self.settings.iterations and self._keeps_time:
-            inference_s = self._inference_s() * self.orientations
+        if stage == names[-1] and turn == self.settings.iterations and self._keeps_time:
+            # Of the last stage's own speed nothing is known yet where that is the student's first.
+            inference_s = self._inference_s() * self.orientations if stage == "refine" else seconds / 8
             seconds = max(1.0, seconds - max(0.0, inference_s - _RESERVE * self._budget_s))
         return seconds
 

@@ -133,3 +133,14 @@ def test_info_draws_the_noise(run: Run, noisy: Path, tmp_path: Path) -> None:
     refused = run("info", tmp_path, "--picture", tmp_path / "other.png")
     assert refused.code != 0
     assert "folder" in refused.err
+
+
+def test_info_does_not_draw_over_the_scan(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (64, 64), dtype=np.uint8)).save(tmp_path / "scan.png")
+    before = (tmp_path / "scan.png").read_bytes()
+    refused = run("info", tmp_path / "scan.png", "--picture", tmp_path / "scan.png", "--overwrite")
+    assert refused.code != 0
+    assert "the scan itself" in refused.err
+    assert (tmp_path / "scan.png").read_bytes() == before
+    assert run("info", tmp_path / "scan.png", "--picture", tmp_path / "noise.png").code == 0

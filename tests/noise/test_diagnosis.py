@@ -68,3 +68,25 @@ def test_nothing_can_be_told_of_a_constant_image():
     found = diagnosis_of(np.full((3, 64, 64), 0.5))
     assert (found.std, found.floor, found.curve) == (0.0, None, ())
     assert not found.is_clean(0.01)
+
+
+def test_saturated_places_do_not_make_a_noisy_scan_clean():
+    noisy = gaussian(smooth_stack(), 0.05, rng=np.random.default_rng(0))
+    bright = np.clip(noisy + 0.6 * (smooth_stack() > 0.55), None, 1.0)
+    assert not diagnosis_of(bright).is_clean(0.01)
+
+
+@pytest.mark.parametrize("shape", [(60, 200, 40), (1, 52, 52)])
+def test_wide_noise_is_not_taken_for_white_where_slices_are_narrow(shape):
+    rng = np.random.default_rng(0)
+    noisy = gaussian(np.full(shape, 0.5), 0.1, correlation_px=1.2, axis=0, rng=rng)
+    found = diagnosis_of(noisy)
+    assert max(found.correlation.width_px) > 0.6
+    assert found.std == pytest.approx(0.1, rel=0.4)
+
+
+def test_a_masked_background_does_not_hide_that_slices_were_interpolated():
+    noise = np.random.default_rng(0).standard_normal((9, 150, 130))
+    between = smooth_stack(8) + 0.05 * (noise[1:] + noise[:-1]) / np.sqrt(2)
+    between[:, :100] = 0
+    assert diagnosis_of(between).slice_correlation == pytest.approx(0.5, abs=0.1)

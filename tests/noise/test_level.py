@@ -110,5 +110,6 @@ def test_large_images_are_looked_at_in_parts():
     assert found.std == pytest.approx(0.05, rel=0.03)
     assert found.correlation.is_white
     parts = chosen_slices([large])
-    assert len(parts) == 4
+    assert len(parts) == 6
+    assert len({part.shape for part, _ in parts}) <= 2
     assert all(max(part.shape[1:]) <= 1024 for part, _ in parts)

@@ -9,7 +9,8 @@ import pytest
 
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
-from diffdenoise.noise.model import NoiseModel, is_cut_off, model_of_curve
+from diffdenoise.noise.model import NoiseModel, model_of_curve
+from diffdenoise.noise.patches import is_cut_off
 from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_level import smooth_stack
 
@@ -73,12 +74,13 @@ def test_a_few_patches_that_disagree_do_not_make_the_level_vary():
 
 def test_a_background_that_is_cut_off_is_told_from_the_rest():
     levels = curve((0.0, 0.03, 9000), (0.4, 0.05, 300), (0.8, 0.05, 300))
-    assert is_cut_off(levels)
+    stds, weights = [one.std for one in levels], [one.patches for one in levels]
+    assert is_cut_off(stds, weights)
     # Most patches agree, but they are those of the background.
     model = model_of_curve(levels, WHITE)
     assert model is not None
     assert not model.is_constant
-    assert not is_cut_off(levels[1:])
+    assert not is_cut_off(stds[1:], weights[1:])
 
 
 def test_levels_are_raised_to_the_least_and_no_curve_gives_no_model():

@@ -118,6 +118,8 @@ def denoise(
     if picture is not None:
         if any(picture == job.target for job in jobs):
             raise OutputError(f"{picture}: is also the output; give the picture another name")
+        if picture.exists() and any(picture.samefile(source) for source in sources):
+            raise OutputError(f"{picture}: is also the input; give the picture another name")
         check_picture(picture, overwrite)
     work = save_model or Path(f"{output}.work")
     if model is None and save_model is None:

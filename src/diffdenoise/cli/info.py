@@ -1,4 +1,4 @@
-"""`diffdenoise info`: what a scan is, and how noisy, in under a second (no torch)."""
+"""`diffdenoise info`: what a scan is, and how noisy, in a second or two (no torch)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
 from diffdenoise.config import Settings
-from diffdenoise.errors import InputError, SettingsError
+from diffdenoise.errors import InputError, OutputError, SettingsError
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose
 from diffdenoise.noise.level import SLICES_DEPEND
 from diffdenoise.scan.check import check_scan
@@ -44,6 +44,8 @@ def info(
         if folder:
             raise SettingsError(f"--picture: shows one scan, but {input_} is a folder; name a file in it")
         check_picture(picture, overwrite)
+        if picture.exists() and picture.samefile(input_):
+            raise OutputError(f"{picture}: is the scan itself; give the picture another name")
     found: list[dict[str, Any]] = []
     first_problem: InputError | None = None
     for path in find_files([input_]):

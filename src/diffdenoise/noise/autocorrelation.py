@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import WHITE, Correlation
-from diffdenoise.noise.patches import Patches, calm_levels, find_patches, surfaces
+from diffdenoise.noise.patches import Patches, calm_levels, find_patches, is_cut_off, surfaces
 from diffdenoise.types import Stack
 
 #: Side of a patch, lags at which noise may be correlated in it, and lags measured: what is left at the
@@ -21,9 +21,6 @@ _ANATOMY_WIDTH = 1 / 3
 #: Anatomy adds to the measured correlation and never takes from it: the classes in which it is least
 #: count, up to this share of the patches.
 _LEAST_ANATOMY = 0.3
-#: A darkest class with noise weaker than this share of the others' is background cut off at zero, or
-#: Rician, where the noise is correlated differently.
-_CUT_OFF = 0.75
 #: Correlation between neighbours that anatomy can feign; up to this, noise is taken for independent.
 _FEIGNED = 0.06
 #: Correlation at other lags that is taken for none.
@@ -45,15 +42,16 @@ def estimate_correlation(stacks: Sequence[Stack], *, adjacent: bool) -> Correlat
     Correlation
         White where nothing else can be told.
     """
+    found = WHITE
     for side, lags, measured_lags in (NARROW, WIDE):
         measured = _measure(find_patches(stacks, side, adjacent=adjacent), measured_lags)
         if measured is None:
             continue
         down, right = _separate(measured, side, lags, measured_lags)
-        if side == NARROW[0] and max(down[1], right[1]) > _IS_WIDE:
-            continue
-        return Correlation(_significant(down), _significant(right))
-    return WHITE
+        found = Correlation(_significant(down), _significant(right))
+        if max(down[1], right[1]) <= _IS_WIDE:
+            break
+    return found
 
 
 def lagged_products(residual: NDArray[np.float32], lags: int) -> NDArray[np.float64]:
@@ -79,7 +77,8 @@ def _measure(patches: Patches, lags: int) -> NDArray[np.float64] | None:
     levels = calm_levels(patches)
     if not levels:
         return None
-    if len(levels) >= 3 and levels[0].std < _CUT_OFF * float(np.median([one.std for one in levels[1:]])):
+    if is_cut_off([one.std for one in levels], [len(one.chosen) for one in levels]):
+        # The noise of such a background is correlated differently.
         levels = levels[1:]
     products = [lagged_products(patches.residual[level.chosen], lags) for level in levels]
     classes = [each / each[0] for each in products]

@@ -9,7 +9,8 @@ from typing import Any
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
-from diffdenoise.noise.model import NoiseModel, is_cut_off, model_of_curve
+from diffdenoise.noise.model import NoiseModel, model_of_curve
+from diffdenoise.noise.patches import is_cut_off
 from diffdenoise.noise.rician import find_rician_std
 from diffdenoise.types import Stack
 
@@ -48,9 +49,12 @@ class Diagnosis:
     @property
     def floor(self) -> float | None:
         """Lowest level outside background and saturation: noise alone, where anything else may be anatomy."""
-        tissue = self.curve[1:] if is_cut_off(self.curve) else self.curve
-        tissue = tissue[:-1] if is_cut_off(tissue[::-1]) else tissue
-        return min((point.std for point in tissue), default=None)
+        stds, weights = [one.std for one in self.curve], [float(one.patches) for one in self.curve]
+        if is_cut_off(stds, weights):
+            stds, weights = stds[1:], weights[1:]
+        if is_cut_off(stds[::-1], weights[::-1]):
+            stds = stds[:-1]
+        return min(stds, default=None)
 
     @property
     def slices_independent(self) -> bool:

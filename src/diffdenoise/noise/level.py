@@ -117,7 +117,11 @@ def slice_correlation(stacks: Sequence[Stack], steps: tuple[int, int] = (1, 1)) 
     )
     products, squares = 0.0, 0.0
     for stack, k in (places[index] for index in chosen if places):
-        one, other = (diagonal_differences(stack[each], steps)[0] for each in (k, k + 1))
+        (one, flat), (other, also_flat) = (diagonal_differences(stack[each], steps) for each in (k, k + 1))
+        seen = ~(flat | also_flat)
+        if not seen.any():
+            continue
+        one, other = one[seen], other[seen]
         # Edges are rare and large; they would tell of the anatomy.
         limit = 3 * float(np.median(np.abs(one))) / MEDIAN_OF_NORMAL
         inside = (np.abs(one) <= limit) & (np.abs(other) <= limit)

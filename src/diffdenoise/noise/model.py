@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint
+from diffdenoise.noise.patches import is_cut_off, weighted_median
 
 #: The level counts as constant if this share of the patches is within this factor of the median one, and
 #: of those outside the darkest class, often the background, at least the second share.
 _AGREEING, _AGREEING_REST, _NEARLY = 0.7, 0.4, 1.2
-#: A darkest level below this share of the others' median is that of a background cut off at zero.
-CUT_OFF = 0.75
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,10 @@ class NoiseModel:
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> NoiseModel:
         """Return the model that `as_dict` described."""
+        if "correlation" not in tree:
+            # As written before the correlation was measured lag by lag.
+            correlation = Correlation.gaussian(*tree["correlation_px"])
+            return cls(tuple(tree["brightness"]), tuple(tree["stds"]), correlation)
         lags = tree["correlation"]
         correlation = Correlation(tuple(lags["down"]), tuple(lags["right"]))
         return cls(tuple(tree["brightness"]), tuple(tree["stds"]), correlation)
@@ -91,28 +93,13 @@ def model_of_curve(
         return None
     stds = np.maximum([point.std for point in curve], least_std)
     weights = np.array([point.patches for point in curve], dtype=float)
-    middle = _weighted_median(stds, weights)
+    middle = weighted_median(list(stds), list(weights))
     agreeing = (stds < _NEARLY * middle) & (stds > middle / _NEARLY)
     enough = weights[agreeing].sum() >= _AGREEING * weights.sum()
     rest = weights[1:][agreeing[1:]].sum() >= _AGREEING_REST * weights[1:].sum()
-    if enough and rest and not is_cut_off(curve):
+    if enough and rest and not is_cut_off(list(stds), list(weights)):
         level = float(np.average(stds[agreeing], weights=weights[agreeing]))
         return NoiseModel.constant(level, correlation)
     return NoiseModel(
         tuple(point.brightness for point in curve), tuple(float(std) for std in stds), correlation
     )
-
-
-def is_cut_off(curve: Sequence[LevelPoint]) -> bool:
-    """Whether the darkest level is that of a background cut off at zero, masked or Rician."""
-    if len(curve) < 3:
-        return False
-    rest = curve[1:]
-    stds, weights = (np.array([getattr(point, name) for point in rest], float) for name in ("std", "patches"))
-    return curve[0].std < CUT_OFF * _weighted_median(stds, weights)
-
-
-def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    order = np.argsort(values)
-    passed = np.cumsum(weights[order])
-    return float(values[order][int(np.searchsorted(passed, 0.5 * passed[-1]))])

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ _CLASSES, CALM, _MOST_CALM, _LEAST_PIXELS = 8, 0.08, 0.4, 3000
 #: A patch that varies by more than this many times the median of the chosen is not flat after all (the
 #: square of it where many are chosen, since noise itself may vary from place to place).
 _TOO_VARIED = 2.0
+#: A darkest level below this share of the others' median is that of a background cut off at zero.
+_CUT_OFF = 0.75
 #: Pixels looked at in all, so that the time is bounded.
 _MOST_PIXELS = 16 * 512 * 512
 _MOST_SLICES = 16
@@ -53,20 +56,29 @@ class Patches:
 
 def chosen_slices(stacks: Sequence[Stack]) -> list[tuple[Stack, int]]:
     """Evenly spaced slices of a scan, or parts of large ones, as (stack, number)."""
-    parts = [part for stack in stacks for part in _parts(stack)]
-    places = [(part, k) for part in parts for k in range(len(part))]
-    pixels = max(part.shape[1] * part.shape[2] for part in parts)
-    count = min(len(places), _MOST_SLICES, max(1, _MOST_PIXELS // pixels))
-    chosen = np.unique(np.linspace(0, len(places) - 1, count).round().astype(int))
-    return [places[index] for index in chosen]
+    parts = [_parts(stack) for stack in stacks]
+    slices = [(number, k) for number, stack in enumerate(stacks) for k in range(len(stack))]
+    pixels = max(part.shape[1] * part.shape[2] for of_stack in parts for part in of_stack)
+    most = min(_MOST_SLICES, max(1, _MOST_PIXELS // pixels))
+    count = min(most, sum(len(parts[number]) for number, _ in slices))
+    places = np.linspace(0, len(slices) - 1, count).round().astype(int)
+    chosen: dict[tuple[int, int, int], tuple[Stack, int]] = {}
+    for turn, place in enumerate(places):
+        number, k = slices[place]
+        # Of large slices another part each time.
+        part = turn % len(parts[number])
+        chosen[number, k, part] = (parts[number][part], k)
+    return list(chosen.values())
 
 
 def _parts(stack: Stack) -> list[Stack]:
-    """Views of a stack, none larger than `_PART` pixels along an axis of the slices."""
-    cuts = [
-        [(start, min(start + _PART, size)) for start in range(0, size, _PART)] for size in stack.shape[1:]
+    """Views of a stack, of equal size and none larger than `_PART` pixels along an axis of a slice."""
+    cuts = [np.linspace(0, size, -(-size // _PART) + 1).astype(int) for size in stack.shape[1:]]
+    return [
+        stack[:, top:bottom, left:right]
+        for top, bottom in pairwise(cuts[0])
+        for left, right in pairwise(cuts[1])
     ]
-    return [stack[:, top:bottom, left:right] for top, bottom in cuts[0] for left, right in cuts[1]]
 
 
 def find_patches(stacks: Sequence[Stack], side: int, *, adjacent: bool) -> Patches:
@@ -173,7 +185,29 @@ def calm_levels(patches: Patches, share: float = CALM) -> list[CalmLevel]:
     """
     if not len(patches.mean):
         return []
-    return _levels(patches, _CLASSES, share) or _levels(patches, 1, share)
+    # The classes are those of the smallest share, whatever the share.
+    calm = _levels(patches, _CLASSES, CALM)
+    if not calm:
+        return _levels(patches, 1, share)
+    return calm if share == CALM else _levels(patches, _CLASSES, share)
+
+
+def is_cut_off(stds: Sequence[float], weights: Sequence[float]) -> bool:
+    """Whether the first of some levels is that of a background cut off at zero, masked or Rician.
+
+    Parameters
+    ----------
+    stds, weights : sequences of float
+        Noise levels in order of brightness, and how many patches each stands for.
+    """
+    return len(stds) >= 3 and stds[0] < _CUT_OFF * weighted_median(stds[1:], weights[1:])
+
+
+def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
+    """Value below which half of the weight lies."""
+    order = np.argsort(values)
+    passed = np.cumsum(np.asarray(weights, dtype=float)[order])
+    return float(np.asarray(values)[order][int(np.searchsorted(passed, 0.5 * passed[-1]))])
 
 
 def _levels(patches: Patches, classes: int, least_share: float) -> list[CalmLevel]:

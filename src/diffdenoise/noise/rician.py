@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.patches import calm_levels, find_patches
+from diffdenoise.noise.patches import calm_levels, find_patches, weighted_median
 from diffdenoise.types import Stack
 
 #: Mean of Rayleigh noise over its std, with room for what little anatomy is in a background.
@@ -52,7 +52,8 @@ def find_rician_std(stacks: Sequence[Stack], *, adjacent: bool) -> float | None:
         return None
     background, *tissue = levels
     ratio = background.mean / background.std
-    contrast = float(np.median([one.std for one in tissue])) / background.std
+    level = weighted_median([one.std for one in tissue], [len(one.chosen) for one in tissue])
+    contrast = level / background.std
     if not (_inside(ratio, _RAYLEIGH_RATIO) and _inside(contrast, _TISSUE_RATIO)):
         return None
     return background.std / float(_RAYLEIGH_STD)
@@ -73,17 +74,8 @@ def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return signal, _RAYLEIGH_MEAN * ((1 + 2 * t) * ive(0, t) + 2 * t * ive(1, t))
 
 
-def rician_mean(signal: NDArray[np.float64], std: float) -> NDArray[np.float64]:
-    """Mean magnitude of a signal with complex noise of that std in each part."""
-    signals, means = _table()
-    relative = np.abs(signal) / std
-    # Beyond the table, the first term of the expansion at high signal.
-    beyond = relative + 0.5 / np.maximum(relative, 1)
-    return np.asarray(std * np.where(relative < _HIGHEST, np.interp(relative, signals, means), beyond))
-
-
 def signal_of_rician_mean(mean: NDArray[np.float64], std: float) -> NDArray[np.float64]:
-    """Signal whose mean magnitude is given: the inverse of `rician_mean`, 0 below its lowest value."""
+    """Signal whose mean magnitude is given, for complex noise of that std in each part; 0 below 1.25 std."""
     signals, means = _table()
     relative = mean / std
     beyond = relative - 0.5 / np.maximum(relative, 1)

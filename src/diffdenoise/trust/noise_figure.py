@@ -11,7 +11,7 @@ from diffdenoise.noise.diagnosis import Diagnosis
 from diffdenoise.noise.level import diagonal_differences
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis, from_stacks, to_stacks
+from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust.figure import check_picture, view_of, write_figure
 
 #: Lags shown in pixels.
@@ -47,7 +47,8 @@ def save_noise_picture(
 
     check_picture(path, overwrite)
     intensities = IntensityMap.fit(scan.data)
-    image = view_of(scan, axis, None)
+    middle, across = _middle(scan, axis)
+    image = view_of(middle, across, None)
     figure = Figure(figsize=(15, 4.2), layout="constrained")
     whole, detail, level, lags = figure.subplots(1, 4)
 
@@ -55,7 +56,7 @@ def save_noise_picture(
     whole.imshow(image.pixels, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), aspect=image.aspect)
     whole.set_title("middle slice")
     limit = _DETAIL_STDS * max(diagnosis.std * intensities.range, 1e-9)
-    finest = view_of(_finest(scan, axis, diagnosis.correlation), axis, None)
+    finest = view_of(_finest(middle, across, diagnosis.correlation), across, None)
     detail.imshow(finest.pixels, cmap="gray", vmin=-limit, vmax=limit, aspect=finest.aspect)
     detail.set_title("its finest detail, mostly noise")
     for axes in (whole, detail):
@@ -77,7 +78,6 @@ def save_noise_picture(
     level.set_title("level by brightness")
 
     steps = np.arange(_LAGS + 1)
-    across = choose_axis(scan, axis)
     down, right = [side for side in range(3) if side != across][:2]
     for name, marker, offset, values in (
         (f"along array axis {down}", "o", -0.08, _lags(diagnosis.correlation.down)),
@@ -94,15 +94,23 @@ def save_noise_picture(
     write_figure(figure, path, "white")
 
 
-def _finest(scan: Scan, axis: int | None, correlation: Correlation) -> Scan:
-    """The scan with its slices' diagonal differences in place of its values."""
+def _middle(scan: Scan, axis: int | None) -> tuple[Scan, int | None]:
+    """The middle slice of a scan's first volume as a scan of one slice, and its slice axis."""
     across = choose_axis(scan, axis)
-    found = []
-    for stack in to_stacks(scan.data.astype(np.float32), across):
-        slices = [diagonal_differences(image, correlation.steps)[0] for image in stack]
-        down, right = correlation.steps
-        found.append(np.pad(np.stack(slices), ((0, 0), (0, down), (0, right))).astype(np.float32))
-    return scan.with_data(from_stacks(found, scan.data.shape, across))
+    if across is None:
+        return scan, None
+    data = scan.data[..., 0] if scan.data.ndim == 4 else scan.data
+    middle = data.shape[across] // 2
+    return scan.with_data(np.take(data, [middle], axis=across)), across
+
+
+def _finest(slice_: Scan, across: int | None, correlation: Correlation) -> Scan:
+    """One slice with its diagonal differences in place of its values."""
+    image = slice_.data.astype(np.float64)
+    image = image if across is None else image.squeeze(across)
+    down, right = correlation.steps
+    differences = np.pad(diagonal_differences(image, correlation.steps)[0], ((0, down), (0, right)))
+    return slice_.with_data(differences if across is None else np.expand_dims(differences, across))
 
 
 def _lags(lags: tuple[float, ...]) -> list[float]:
