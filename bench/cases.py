@@ -310,6 +310,8 @@ CASES = {
         _one_scan(lambda folder: _nifti(folder / _MS / "study1_T1W.nii.gz"), Noise("gaussian", 0.20)),
     ),
 }
+#: Cases whose noise came with the scan.
+REAL = ("m4raw-real",)
 #: Cases of the main table; the rest are secondary.
 MAIN = (
     "t1w-white",
