@@ -71,7 +71,7 @@ def main() -> None:
         run_all_stages(run)
         teacher = run.teacher(1)
         item = run.slices.whole(number, Window(top, left, _SIDE, _SIDE)).to(hardware.device)
-        student = student_network(settings, plan.neighbours).to(hardware.device)
+        student = hardware.place(student_network(settings, plan.neighbours))
         workspace.load("refine", student)
         scores: dict[str, list[float]] = {"single sample": [], "two random samples": [], "symmetric pair": []}
         # The starts depend on the seed and on this number alone.

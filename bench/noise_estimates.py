@@ -72,7 +72,7 @@ def diagnosis_of(stacks: list[Stack]) -> tuple[Diagnosis, float]:
     """Diagnosis as `diffdenoise info` makes it, and the noisy range that its shares refer to."""
     maps = [IntensityMap.fit(stack) for stack in stacks]
     scaled = [one.scale(stack) for one, stack in zip(maps, stacks, strict=True)]
-    zeros = [float(one.scale(np.zeros(1))[0]) for one in maps]
+    zeros = [one.zero for one in maps]
     return diagnose(scaled, zeros), float(np.median([one.range for one in maps]))
 
 

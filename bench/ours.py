@@ -78,7 +78,7 @@ def ours(
             results[name] = np.stack(found)
 
         def add_student(name: str, stage: str, orientations: int = 1) -> None:
-            student = student_network(settings, plan.neighbours).to(hardware.device)
+            student = hardware.place(student_network(settings, plan.neighbours))
             workspace.load(stage, student)
             add(name, lambda item, _: distil.denoise_turned(student, item, orientations))
 

@@ -223,10 +223,10 @@ def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
     for method in methods:
         details = cells[case, method][0]["details"]
         if "steps" in details:
-            found.append(f"{NAMES[method]} {details['steps']}")
+            found.append(f"{_name(method, case)} {details['steps']}")
         elif "stages" in details:
             steps = ", ".join(f"{name} {one['steps']['steps']}" for name, one in details["stages"].items())
-            found.append(f"{NAMES[method]} {steps}")
+            found.append(f"{_name(method, case)} {steps}")
     if not found:
         return ""
     minutes = sorted({cell["minutes"] for method in methods for cell in cells[case, method]})

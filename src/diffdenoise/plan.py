@@ -129,7 +129,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         axis = choose_axis(scan, settings.data.axis if scan.data.ndim > 2 else None)
         intensities = IntensityMap.fit(scan.data)
         found = to_stacks(intensities.scale(scan.data), axis)
-        groups.append((found, [float(intensities.scale(np.zeros(1))[0])] * len(found)))
+        groups.append((found, [intensities.zero] * len(found)))
         axes.append(axis)
         if settings.noise_std is not None:
             given.append(settings.noise_std / intensities.range)

@@ -83,7 +83,7 @@ def diagnosis_of(scan: Scan, axis: int | None = None) -> Diagnosis:
     """Look at a scan's noise, in shares of its range."""
     scaling = IntensityMap.fit(scan.data)
     stacks = to_stacks(scaling.scale(scan.data), choose_axis(scan, axis))
-    return diagnose(stacks, [float(scaling.scale(np.zeros(1))[0])] * len(stacks))
+    return diagnose(stacks, [scaling.zero] * len(stacks))
 
 
 def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str, Any]:

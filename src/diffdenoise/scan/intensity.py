@@ -57,6 +57,11 @@ class IntensityMap:
         """Difference high - low, in the scan's units."""
         return self.high - self.low
 
+    @property
+    def zero(self) -> float:
+        """Where the scan's own zero comes to lie."""
+        return -self.low / self.range
+
     def scale(self, data: Array) -> NDArray[np.float32]:
         """Return `data`, in the scan's units, on the scale that networks see."""
         return ((np.asarray(data, dtype=np.float64) - self.low) / self.range).astype(np.float32)
