@@ -65,6 +65,14 @@ def test_scores_agree_with_scikit_image(axis: int) -> None:
     assert found.denoised.ssim == pytest.approx(np.mean(each), abs=1e-9)
 
 
+def test_large_slices_score_as_in_one_piece() -> None:
+    """Their SSIM is computed in bands of rows: whole, the convolution takes 5 kB a pixel."""
+    truth, image = volume(shape=(700, 301, 2)), volume(1, (700, 301, 2), std=120)
+    found = evaluate(image, truth, axis=2)
+    maps = [oracle_ssim(image[..., i], truth[..., i], found.data_range)[5:-5, 5:-5] for i in range(2)]
+    assert found.denoised.ssim == pytest.approx(np.mean(maps), abs=1e-9)
+
+
 def test_a_mask_limits_all_scores() -> None:
     truth, image = volume(), volume(1, std=100)
     mask = np.zeros(truth.shape, np.uint8)

@@ -22,8 +22,8 @@ SSIM_WINDOW = 11
 SSIM_STD = 1.5
 #: Percentiles of the reference between which its intensity range lies.
 RANGE_PERCENTILES = (0.5, 99.5)
-# Slices whose SSIM is computed at a time: 5 filtered float64 copies of each are alive at once.
-_SLICES_AT_ONCE = 16
+#: Pixels whose SSIM is computed at a time: the float64 convolution takes 5 kB for each.
+_PIXELS_AT_ONCE = 1 << 16
 
 _Stack = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
@@ -265,19 +265,22 @@ def _ssim_maps(image: _Stack, truth: _Stack) -> _Stack:
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     border = SSIM_WINDOW // 2
-    maps = []
-    for start in range(0, len(truth), _SLICES_AT_ONCE):
-        part = slice(start, start + _SLICES_AT_ONCE)
-        _, full = structural_similarity_index_measure(
-            torch.from_numpy(image[part, None]),
-            torch.from_numpy(truth[part, None]),
-            sigma=SSIM_STD,
-            data_range=1.0,
-            return_full_image=True,
-        )
-        # Wang et al. leave out the border, where the window would need invented pixels.
-        maps.append(full[:, 0, border:-border, border:-border].numpy())
-    return np.concatenate(maps)
+    slices, height, width = truth.shape
+    found = np.empty((slices, height - 2 * border, width - 2 * border))
+    rows = max(1, _PIXELS_AT_ONCE // width - 2 * border)
+    for number in range(slices):
+        for top in range(0, height - 2 * border, rows):
+            band = (number, slice(top, top + rows + 2 * border))
+            _, full = structural_similarity_index_measure(
+                torch.from_numpy(image[band][None, None]),
+                torch.from_numpy(truth[band][None, None]),
+                sigma=SSIM_STD,
+                data_range=1.0,
+                return_full_image=True,
+            )
+            # Wang et al. leave out the border, where the window would need invented pixels.
+            found[number, top : top + rows] = full[0, 0, border:-border, border:-border].numpy()
+    return found
 
 
 def _by(shape: tuple[int, ...]) -> str:
