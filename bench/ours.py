@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.cases import Data
 from diffdenoise.config import Settings, round_name
 from diffdenoise.model import student_network
-from diffdenoise.noise.rician import signal_of_rician_mean
+from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.pipeline import run_all_stages
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.run import Run
@@ -128,13 +128,13 @@ def ours(
 
 
 def _unbiased(image: Stack, std: float, data: Data, maps: Sequence[IntensityMap]) -> Stack:
-    """Undo the Rician bias of the scored slices, each in its stack's own range, as the model does."""
-    return np.stack(
-        [
-            signal_of_rician_mean(one.astype(np.float64), std * maps[s].range).astype(np.float32)
-            for one, (s, _) in zip(image, data.scored, strict=True)
-        ]
-    )
+    """Undo the Rician bias of the scored slices, scan by scan, as the model does."""
+    result = np.empty_like(image)
+    scans = np.array([s for s, _ in data.scored])
+    for s in np.unique(scans):
+        own = scans == s
+        (result[own],) = signal_of_denoised([image[own]], std * maps[s].range)
+    return result
 
 
 def _with(**groups: dict[str, Any]) -> Callable[[Settings], Settings]:

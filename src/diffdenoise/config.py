@@ -118,7 +118,7 @@ class Stage3(_Frozen):
     refine: bool = True
     """After distillation, minimise an unbiased risk on the noisy scan itself, which undoes the
     teacher's bias. False: as in the paper."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW."""
 
 

@@ -17,7 +17,7 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError
 from diffdenoise.networks.unet import UNet
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.noise.rician import signal_of_rician_mean
+from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.nifti import from_nibabel, to_nibabel
@@ -151,11 +151,12 @@ class Model:
                 f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
             )
         denoised = self._denoise_stacks(noisy, neighbours, progress)
-        result = intensities.unscale(from_stacks(denoised, scan.data.shape, axis))
         rician_std = self.record.get("rician_std")
         if rician_std is not None and float(scan.data.min()) >= 0:
-            result = signal_of_rician_mean(result, rician_std * intensities.range)
-        return scan.with_data(result)
+            zero = intensities.zero
+            signal = signal_of_denoised([stack - zero for stack in denoised], rician_std)
+            denoised = [stack + zero for stack in signal]
+        return scan.with_data(intensities.unscale(from_stacks(denoised, scan.data.shape, axis)))
 
     @torch.no_grad()
     def _denoise_stacks(self, noisy: Sequence[Stack], neighbours: int, progress: Progress) -> list[Stack]:

@@ -151,9 +151,7 @@ class Run:
         if not self.settings.stage3.refine:
             return
         name = round_name("refine", turn)
-        loss = steps.refinement_loss(
-            self._data, self._student, self.noise_draws(), self.alpha, self.plan.noise.typical_std, name
-        )
+        loss = steps.refinement_loss(self._data, self._student, self.noise_draws(), self.alpha, name)
         self._train(name, self._title(3, "refinement", turn), self._student, loss, "stage3", turn)
 
     # What the stages hand on.

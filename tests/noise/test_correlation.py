@@ -40,6 +40,12 @@ def test_the_width_of_a_gaussian_is_found_again(width):
     assert Correlation.gaussian(width, 0).width_px == pytest.approx((width, 0), abs=0.03)
 
 
+def test_ripples_are_no_width():
+    assert Correlation((-0.07, -0.01, 0.3), (0.6, 0.1, -0.05, 0.55)).width_px == pytest.approx(
+        (0, 0.7), abs=0.03
+    )
+
+
 def test_differences_are_taken_where_little_correlation_is_left():
     assert Correlation().steps == (1, 1)
     assert Correlation().difference_gain == 1

@@ -10,6 +10,7 @@ import pytest
 from diffdenoise.noise.diagnosis import diagnose
 from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_level import smooth_stack
+from tests.noise.test_rician import object_in_air
 
 
 def diagnosis_of(stack):
@@ -90,3 +91,23 @@ def test_a_masked_background_does_not_hide_that_slices_were_interpolated():
     between = smooth_stack(8) + 0.05 * (noise[1:] + noise[:-1]) / np.sqrt(2)
     between[:, :100] = 0
     assert diagnosis_of(between).slice_correlation == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_background_of_a_magnitude_image_has_a_correlation_of_its_own():
+    rng = np.random.default_rng(0)
+    real, imaginary = (
+        gaussian(np.zeros((6, 200, 200)), 0.06, correlation_px=0.7, axis=0, rng=rng) for _ in range(2)
+    )
+    magnitude = np.hypot(object_in_air(6, 200) + real, imaginary)
+    noise = diagnosis_of(magnitude).noise
+    assert noise.background is not None
+    truth = float((real[:, 1:] * real[:, :-1]).mean() / real.var())
+    assert noise.correlation.down[0] == pytest.approx(truth, abs=0.05)
+    # Of Rayleigh noise, about the square of the complex noise's.
+    assert noise.background.down[0] == pytest.approx(truth**2, abs=0.06)
+
+
+def test_noise_that_is_white_everywhere_has_no_other_background():
+    rng = np.random.default_rng(0)
+    real, imaginary = (rng.normal(0, 0.06, (6, 200, 200)) for _ in range(2))
+    assert diagnosis_of(np.hypot(object_in_air(6, 200) + real, imaginary)).noise.background is None

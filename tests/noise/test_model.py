@@ -94,6 +94,8 @@ def test_dict_round_trip():
     model = NoiseModel((0.0, 0.4, 1.0), (0.02, 0.03, 0.05), Correlation((0.3, -0.1), ()))
     read = NoiseModel.from_dict(json.loads(json.dumps(model.as_dict())))
     assert read == model
+    other = NoiseModel((0.0, 1.0), (0.02, 0.05), Correlation((0.3,), ()), Correlation((0.1,), ()))
+    assert NoiseModel.from_dict(json.loads(json.dumps(other.as_dict()))) == other
 
 
 def test_typical_level_and_constancy():

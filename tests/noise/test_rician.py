@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffdenoise.noise.rician import find_rician_std, signal_of_rician_mean
+from diffdenoise.noise.rician import find_rician_std, signal_of_denoised, signal_of_rician_mean
 from diffdenoise.noise.simulate import gaussian, rician
 from tests.noise.test_level import smooth_stack
 
@@ -45,3 +45,46 @@ def test_other_noise_is_not_taken_for_rician():
     masked = (rician(clean, 0.05, rng=rng) * (clean > 0)).astype(np.float32)
     assert find_rician_std([masked], adjacent=True) is None
     assert find_rician_std([np.zeros((3, 64, 64), np.float32)], adjacent=True) is None
+
+
+def denoised_magnitude(std, left, seed=0):
+    """What a denoiser that leaves a little unevenness makes of an object in air."""
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(seed)
+    clean = object_in_air(4, 200)
+    draws = np.mean([rician(clean, std, rng=rng) for _ in range(40)], axis=0)
+    blotches = gaussian_filter(rng.standard_normal(clean.shape), (0, 1, 1))
+    return clean, draws + left * std * blotches / blotches.std()
+
+
+@pytest.mark.parametrize("std", [0.05, 0.1])
+def test_unevenness_of_air_does_not_come_out_amplified(std):
+    clean, denoised = denoised_magnitude(std, left=0.05)
+    (found,) = signal_of_denoised([denoised.astype(np.float32)], std)
+    plain = signal_of_rician_mean(denoised, std)
+    air, tissue = clean == 0, clean > 3 * std
+    assert np.abs(found[air]).mean() < 0.2 * np.abs(plain[air]).mean()
+    assert found[tissue] == pytest.approx(plain[tissue], abs=1e-4)
+    assert np.abs(found - clean)[tissue].mean() < 0.2 * std
+
+
+def test_weak_tissue_is_not_taken_for_air():
+    std = 0.1
+    denoised = denoised_magnitude(std, left=0.05)[1]
+    rng = np.random.default_rng(3)
+    # A patch at the noise level itself, of 20 x 20 pixels, in the air.
+    weak = np.mean([rician(np.full((4, 20, 20), std), std, rng=rng) for _ in range(40)], axis=0)
+    denoised[:, 4:24, 4:24] = weak
+    (found,) = signal_of_denoised([denoised.astype(np.float32)], std)
+    assert found[:, 8:20, 8:20].mean() == pytest.approx(std, rel=0.1)
+
+
+def test_without_air_the_mean_is_inverted_as_it_is():
+    image = np.linspace(0.5, 1, 3 * 40 * 40).reshape(3, 40, 40).astype(np.float32)
+    (found,) = signal_of_denoised([image], 0.05)
+    assert found == pytest.approx(signal_of_rician_mean(image, 0.05), abs=1e-5)
+    # A masked background is not air.
+    image[:, :20] = 0
+    (found,) = signal_of_denoised([image], 0.05)
+    assert found[:, 24:] == pytest.approx(signal_of_rician_mean(image[:, 24:], 0.05), abs=1e-5)

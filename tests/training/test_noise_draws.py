@@ -67,3 +67,29 @@ def test_the_level_is_local_and_not_fooled_by_noise():
     assert float(std[0, ..., :20].mean()) < 0.005
     assert float(std[0, ..., 40:].mean()) > 0.095
     assert float(std[1].max()) < 0.015
+
+
+def test_a_background_gets_noise_of_its_own_correlation():
+    model = NoiseModel((0.1, 0.3, 0.6), (0.03, 0.05, 0.08), Correlation.gaussian(0.8), Correlation())
+    centre = torch.full((600, 1, 24, 40), 0.1)
+    centre[..., 20:] = 0.6
+    noise = NoiseDraws(model, CPU).draw(centre, torch.Generator().manual_seed(0))
+
+    def std_and_lag(part):
+        return float(part.std()), float((part[..., 1:] * part[..., :-1]).mean() / part.square().mean())
+
+    assert std_and_lag(noise[..., :14]) == pytest.approx((0.03, 0.0), abs=0.002)
+    std, lag = std_and_lag(noise[..., 26:])
+    assert std == pytest.approx(0.08, rel=0.02)
+    assert lag == pytest.approx(lags_of(0.8)[4], abs=0.01)
+    # Half-way, a mixture of both with the level of that brightness.
+    middle = NoiseDraws(model, CPU).draw(torch.full((600, 1, 24, 24), 0.2), torch.Generator().manual_seed(0))
+    std, lag = std_and_lag(middle)
+    assert std == pytest.approx(0.04, rel=0.02)
+    assert lag == pytest.approx(lags_of(0.8)[4] / 2, abs=0.01)
+
+
+def test_without_a_background_the_noise_is_that_of_the_level():
+    draws = NoiseDraws(NoiseModel((0.0, 1.0), (0.1, 0.3)), CPU)
+    noise = draws.draw(torch.full((50, 1, 30, 30), 0.5), torch.Generator().manual_seed(0))
+    assert float(noise.std()) == pytest.approx(0.2, rel=0.02)

@@ -42,7 +42,7 @@ def data() -> StepData:
 def gradients(data: StepData, steps: range, weight: float) -> torch.Tensor:
     student = _Shrink(weight)
     draws = NoiseDraws(NoiseModel.constant(LEVEL), CPU)
-    loss_of = refinement_loss(data, student, draws, ALPHA, LEVEL, "refine")
+    loss_of = refinement_loss(data, student, draws, ALPHA, "refine")
     found = []
     for step in steps:
         student.weight.grad = None

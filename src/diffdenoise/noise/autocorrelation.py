@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import WHITE, Correlation
-from diffdenoise.noise.patches import Patches, calm_levels, find_patches, is_cut_off, surfaces
+from diffdenoise.noise.patches import CalmLevel, Patches, calm_levels, find_patches, is_cut_off, surfaces
+from diffdenoise.noise.spectrum import with_fine_half
 from diffdenoise.types import Stack
 
 #: Side of a patch, lags at which noise may be correlated in it, and lags measured: what is left at the
@@ -42,16 +44,45 @@ def estimate_correlation(stacks: Sequence[Stack], *, adjacent: bool) -> Correlat
     Correlation
         White where nothing else can be told.
     """
+    return _estimate(stacks, _least_anatomy, adjacent=adjacent)
+
+
+def estimate_background(stacks: Sequence[Stack], *, adjacent: bool) -> Correlation | None:
+    """Estimate the correlation of the noise where there is no signal, if that is noise of another kind.
+
+    The noise of a magnitude image is that of the complex one's real part where the signal is strong, and
+    is correlated less, by about the square, where there is none.
+
+    Parameters
+    ----------
+    stacks, adjacent
+        As in `estimate_correlation`.
+
+    Returns
+    -------
+    Correlation or None
+        None without such a background.
+    """
+    calm = _background(find_patches(stacks, NARROW[0], adjacent=adjacent), NARROW[2])
+    return _estimate(stacks, _background, adjacent=adjacent) if calm else None
+
+
+def _estimate(
+    stacks: Sequence[Stack], calm_of: Callable[[Patches, int], list[_Calm]], *, adjacent: bool
+) -> Correlation:
     found = WHITE
     for side, lags, measured_lags in (NARROW, WIDE):
-        measured = _measure(find_patches(stacks, side, adjacent=adjacent), measured_lags)
-        if measured is None:
+        calm = calm_of(find_patches(stacks, side, adjacent=adjacent), measured_lags)
+        if not calm:
             continue
+        measured = np.average([one.lagged for one in calm], axis=0, weights=[one.weight for one in calm])
         down, right = _separate(measured, side, lags, measured_lags)
         found = Correlation(_significant(down), _significant(right))
         if max(down[1], right[1]) <= _IS_WIDE:
             break
-    return found
+    side, _, lags = WIDE
+    calm = [] if found.is_white else calm_of(find_patches(stacks, side, adjacent=adjacent), lags)
+    return _with_fine_half(found, calm) if calm else found
 
 
 def lagged_products(residual: NDArray[np.float32], lags: int) -> NDArray[np.float64]:
@@ -72,21 +103,48 @@ def _lag_pairs(lags: int) -> list[tuple[int, int]]:
     return [(0, 0), *((step, 0) for step in steps), *((0, step) for step in steps)]
 
 
-def _measure(patches: Patches, lags: int) -> NDArray[np.float64] | None:
-    """Autocorrelation of the residuals along both axes, where there is least anatomy in them."""
+@dataclass(frozen=True)
+class _Calm:
+    """Calm patches of one brightness class: residuals, autocorrelation along both axes, weight."""
+
+    residual: NDArray[np.float32]
+    lagged: NDArray[np.float64]
+    weight: float
+
+
+def _least_anatomy(patches: Patches, lags: int) -> list[_Calm]:
+    """The classes of calm patches in which there is least anatomy."""
     levels = calm_levels(patches)
-    if not levels:
-        return None
-    if is_cut_off([one.std for one in levels], [len(one.chosen) for one in levels]):
-        # The noise of such a background is correlated differently.
-        levels = levels[1:]
-    products = [lagged_products(patches.residual[level.chosen], lags) for level in levels]
-    classes = [each / each[0] for each in products]
-    order = np.argsort([float(lagged[1:].sum()) for lagged in classes])
-    weights = np.array([len(levels[k].chosen) for k in order], dtype=float)
-    before = np.cumsum(weights) - weights
-    used = before < _LEAST_ANATOMY * weights.sum()
-    return np.asarray(np.average([classes[k] for k in order], axis=0, weights=weights * used))
+    classes = [_calm(patches, level, lags) for level in levels[_has_background(levels) :]]
+    classes.sort(key=lambda one: float(one.lagged[1:].sum()))
+    before = np.cumsum([0.0, *(one.weight for one in classes)])
+    return [one for one, passed in zip(classes, before, strict=False) if passed < _LEAST_ANATOMY * before[-1]]
+
+
+def _background(patches: Patches, lags: int) -> list[_Calm]:
+    """The darkest class, if it is a background cut off at zero."""
+    levels = calm_levels(patches)
+    return [_calm(patches, levels[0], lags)] if _has_background(levels) else []
+
+
+def _has_background(levels: Sequence[CalmLevel]) -> bool:
+    return is_cut_off([one.std for one in levels], [len(one.chosen) for one in levels])
+
+
+def _calm(patches: Patches, level: CalmLevel, lags: int) -> _Calm:
+    residual = patches.residual[level.chosen]
+    products = lagged_products(residual, lags)
+    return _Calm(residual, products / products[0], float(len(level.chosen)))
+
+
+def _with_fine_half(found: Correlation, calm: Sequence[_Calm]) -> Correlation:
+    """Take the upper half of a correlated noise's spectrum from the scan."""
+    residuals, weights = [one.residual for one in calm], [one.weight for one in calm]
+    axes = [
+        _rounded(with_fine_half(np.array(axis), residuals, weights, number)) if axis else ()
+        for number, axis in ((1, found.down), (2, found.right))
+    ]
+    return Correlation(*axes)
 
 
 def _separate(
@@ -152,4 +210,8 @@ def _significant(lags: NDArray[np.float64]) -> tuple[float, ...]:
         return ()
     kept = np.where(np.abs(lags) < _NOTHING, 0.0, lags)
     last = int(np.flatnonzero(kept)[-1]) + 1
-    return tuple(round(float(lag), 4) for lag in kept[:last])
+    return _rounded(kept[:last])
+
+
+def _rounded(lags: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(round(float(lag), 5) for lag in lags)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffdenoise.noise.spectrum import spectrum_of
+
 #: Least power at any frequency, as a share of the mean: the measured numbers may allow less than none.
-_LEAST_POWER = 0.02
-#: Points of the discrete spectrum that kernels are made with, and reach of a kernel in pixels.
-_SPECTRUM, _REACH = 64, 10
+_LEAST_POWER = 1e-4
+#: Reach of a kernel in pixels.
+_REACH = 10
 #: Differences between pixels are taken over the first step at which noise is correlated less than this.
 _NEARLY_INDEPENDENT = 0.5
 
@@ -91,9 +94,11 @@ def _gaussian_lags(width_px: float, count: int = _REACH) -> tuple[float, ...]:
 
 def _width(lags: tuple[float, ...]) -> float:
     """Width whose correlation is the measured one over the step at which that is nearest to a half."""
-    if not lags:
+    # Lobes beyond the first zero are ripples, not width.
+    lobe = list(takewhile(lambda lag: lag > 0, lags))
+    if not lobe:
         return 0.0
-    step = 1 + int(np.argmin([abs(lag - 0.5) for lag in lags]))
+    step = 1 + int(np.argmin([abs(lag - 0.5) for lag in lobe]))
     widths = np.arange(0.25, 4.01, 0.05)
     values = [_at(_gaussian_lags(float(width), max(step, 2)), step) for width in widths]
     return round(float(np.interp(_at(lags, step), values, widths)), 2)
@@ -103,8 +108,6 @@ def _kernel(lags: tuple[float, ...]) -> NDArray[np.float64]:
     """Symmetric square root of an autocorrelation: its spectrum is the root of the noise's."""
     if not lags:
         return np.ones(1)
-    frequencies = 2 * np.pi * np.arange(_SPECTRUM // 2 + 1) / _SPECTRUM
-    power = 1 + 2 * sum(lag * np.cos((k + 1) * frequencies) for k, lag in enumerate(lags))
-    full = np.fft.irfft(np.sqrt(np.maximum(power, _LEAST_POWER)), _SPECTRUM)
+    full = np.fft.irfft(np.sqrt(spectrum_of(lags, _LEAST_POWER)))
     kernel = np.concatenate([full[-_REACH:], full[: _REACH + 1]])
     return np.asarray(kernel / np.linalg.norm(kernel))

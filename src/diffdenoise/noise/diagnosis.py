@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from diffdenoise.noise.autocorrelation import estimate_background
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
@@ -93,8 +94,11 @@ def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float =
     adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
     curve = noise_curve(stacks, rough.correlation, adjacent=adjacent)
     shifted = [stack - zero for stack, zero in zip(stacks, zeros, strict=True)]
+    background = estimate_background(stacks, adjacent=adjacent)
+    if background == rough.correlation:
+        background = None
     return Diagnosis(
-        noise=model_of_curve(curve, rough.correlation, least_std)
+        noise=model_of_curve(curve, rough.correlation, least_std, background)
         or NoiseModel.constant(max(rough.std, least_std), rough.correlation),
         slice_correlation=between,
         curve=tuple(curve),

@@ -29,11 +29,15 @@ class NoiseModel:
         Noise std at each of them, scaled intensities.
     correlation : Correlation
         Of the noise inside slices.
+    background : Correlation or None
+        Of the noise at the lowest brightness, where that is a background without signal whose noise is
+        correlated otherwise; between the two lowest brightnesses, of a mixture.
     """
 
     brightness: tuple[float, ...]
     stds: tuple[float, ...]
     correlation: Correlation = WHITE
+    background: Correlation | None = None
 
     @classmethod
     def constant(cls, std: float, correlation: Correlation = WHITE) -> NoiseModel:
@@ -52,11 +56,12 @@ class NoiseModel:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the model as plain lists and numbers."""
-        return {
+        tree = {
             "brightness": list(self.brightness),
             "stds": list(self.stds),
-            "correlation": {"down": list(self.correlation.down), "right": list(self.correlation.right)},
+            "correlation": _as_lists(self.correlation),
         }
+        return tree if self.background is None else {**tree, "background": _as_lists(self.background)}
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> NoiseModel:
@@ -65,13 +70,24 @@ class NoiseModel:
             # As written before the correlation was measured lag by lag.
             correlation = Correlation.gaussian(*tree["correlation_px"])
             return cls(tuple(tree["brightness"]), tuple(tree["stds"]), correlation)
-        lags = tree["correlation"]
-        correlation = Correlation(tuple(lags["down"]), tuple(lags["right"]))
-        return cls(tuple(tree["brightness"]), tuple(tree["stds"]), correlation)
+        correlation = _from_lists(tree["correlation"])
+        background = _from_lists(tree["background"]) if "background" in tree else None
+        return cls(tuple(tree["brightness"]), tuple(tree["stds"]), correlation, background)
+
+
+def _as_lists(correlation: Correlation) -> dict[str, list[float]]:
+    return {"down": list(correlation.down), "right": list(correlation.right)}
+
+
+def _from_lists(lags: dict[str, list[float]]) -> Correlation:
+    return Correlation(tuple(lags["down"]), tuple(lags["right"]))
 
 
 def model_of_curve(
-    curve: Sequence[LevelPoint], correlation: Correlation, least_std: float = 0.0
+    curve: Sequence[LevelPoint],
+    correlation: Correlation,
+    least_std: float = 0.0,
+    background: Correlation | None = None,
 ) -> NoiseModel | None:
     """Return the noise model that a curve of levels says, of one level if most of it agrees on that.
 
@@ -83,6 +99,8 @@ def model_of_curve(
         Of the noise.
     least_std : float
         Levels below this are raised to it.
+    background : Correlation, optional
+        Of the noise of a background without signal; for levels that vary.
 
     Returns
     -------
@@ -98,8 +116,8 @@ def model_of_curve(
     enough = weights[agreeing].sum() >= _AGREEING * weights.sum()
     rest = weights[1:][agreeing[1:]].sum() >= _AGREEING_REST * weights[1:].sum()
     if enough and rest and not is_cut_off(list(stds), list(weights)):
-        level = float(np.average(stds[agreeing], weights=weights[agreeing]))
+        level = weighted_median(list(stds[agreeing]), list(weights[agreeing]))
         return NoiseModel.constant(level, correlation)
     return NoiseModel(
-        tuple(point.brightness for point in curve), tuple(float(std) for std in stds), correlation
+        tuple(point.brightness for point in curve), tuple(float(std) for std in stds), correlation, background
     )

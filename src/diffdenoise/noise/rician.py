@@ -3,13 +3,16 @@
 The magnitude of a complex signal with noise of std s in both parts is larger than the signal on
 average: by 1.25 s where there is no signal (Rayleigh noise), by about s^2 / 2A where the signal A is
 strong (Gudbjartsson and Patz 1995). A denoiser gives this mean; the signal is found from it by
-inverting the mean's formula (Koay and Basser 2006).
+inverting the mean's formula (Koay and Basser 2006). Near the floor that inverse is steep as a root is,
+so that a denoiser's remaining unevenness in air would come out several times as strong: what can't be
+told from air, by the local false discovery rate (Efron 2004), is therefore taken for air.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,13 @@ _TISSUE_RATIO = (1.2, 2.0)
 _RAYLEIGH_STD, _RAYLEIGH_MEAN = np.sqrt(2 - np.pi / 2), np.sqrt(np.pi / 2)
 #: Side of the patches looked at in pixels.
 _SIDE = 8
+#: Depth below the floor, in noise stds, within which values are air's; lower ones are of another kind,
+#: such as a mask's zeros. Fewest values that tell how air scatters.
+_DEPTH, _FEWEST = 0.6, 500
+#: Std in pixels of the Gaussian over which a place's surroundings tell whether it is air.
+_AROUND_PX = 1.5
+#: Bins a scatter for the density of values.
+_BINS = 20
 #: Signal over noise up to which the mean is tabulated; beyond, the bias is below 0.1 % of the signal.
 _HIGHEST = 30.0
 
@@ -80,3 +90,49 @@ def signal_of_rician_mean(mean: NDArray[np.float64], std: float) -> NDArray[np.f
     relative = mean / std
     beyond = relative - 0.5 / np.maximum(relative, 1)
     return np.asarray(std * np.where(relative < means[-1], np.interp(relative, means, signals), beyond))
+
+
+def signal_of_denoised(denoised: Sequence[Stack], std: float) -> list[Stack]:
+    """Undo the Rician bias of a denoised scan.
+
+    Parameters
+    ----------
+    denoised : sequence of arrays (slices, height, width)
+        Mean magnitudes as a denoiser estimates them, air included, with their true zero.
+    std : float
+        Std of the complex noise's parts, in the same units.
+
+    Returns
+    -------
+    list of float32 arrays, same shapes
+        Signal; 0 where nothing but air is to be seen.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    # Looked at together with their surroundings, weak tissue and air are told apart far better.
+    around = [gaussian_filter(stack / std, (0, _AROUND_PX, _AROUND_PX)) for stack in denoised]
+    share_of = _air_share(np.concatenate([stack.ravel() for stack in around]))
+    return [
+        ((1 - share_of(near)) * signal_of_rician_mean(stack.astype(np.float64), std)).astype(np.float32)
+        for stack, near in zip(denoised, around, strict=True)
+    ]
+
+
+def _air_share(relative: NDArray[np.floating[Any]]) -> Callable[[NDArray[np.floating[Any]]], Any]:
+    """Local false discovery rate: which share of the places with a value is air, as a function of it.
+
+    Values of air scatter evenly about the floor, and only air's are below it: their lower half tells how
+    many they are and how far they scatter.
+    """
+    floor = float(_RAYLEIGH_MEAN)
+    below = relative[(relative < floor) & (relative > floor - _DEPTH)]
+    if below.size < _FEWEST:
+        return np.zeros_like
+    scatter = float(np.sqrt(((below - floor) ** 2).mean()))
+    edges = floor + scatter * np.linspace(0, 8, 8 * _BINS + 1)
+    counts, _ = np.histogram(relative, edges)
+    middles = (edges[1:] + edges[:-1]) / 2
+    expected = below.size * 2 * np.diff(edges) * np.exp(-0.5 * ((middles - floor) / scatter) ** 2)
+    expected /= scatter * np.sqrt(2 * np.pi)
+    share = np.minimum.accumulate(np.clip(expected / np.maximum(counts, 1), 0, 1))
+    return partial(np.interp, xp=middles, fp=share, left=1.0, right=0.0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.stages.filters import gaussian_kernel, smooth
 from diffdenoise.training.slices import turn_square
@@ -31,21 +32,35 @@ class NoiseDraws:
         self._knots = torch.tensor(model.brightness, device=device)
         self._stds = torch.tensor(model.stds, device=device)
         self._constant = model.is_constant
-        self._down, self._right = (
-            torch.from_numpy(kernel).float().to(device) for kernel in model.correlation.kernels()
-        )
-        self._isotropic = model.correlation.down == model.correlation.right
+        self._kernels = self._on_device(model.correlation)
+        self._background = None if model.background is None else self._on_device(model.background)
+        correlations = [model.correlation, model.background or model.correlation]
+        self._isotropic = all(one.down == one.right for one in correlations)
         self._blur = gaussian_kernel(_BRIGHTNESS_BLUR_PX, device)
 
     def std(self, centre: Tensor) -> Tensor:
         """Noise std at each pixel of noisy slices (batch, 1, height, width)."""
         if self._constant:
             return self._stds[:1].reshape(1, 1, 1, 1)
-        with torch.autocast(centre.device.type, enabled=False):
-            brightness = smooth(centre, self._blur, self._blur) / smooth(
-                torch.ones_like(centre[:1]), self._blur, self._blur
-            )
-        return _interpolate(brightness, self._knots, self._stds)
+        return _interpolate(self._brightness(centre), self._knots, self._stds)
+
+    def draw(self, centre: Tensor, generator: torch.Generator, turns: Sequence[int] | None = None) -> Tensor:
+        """Draw noise like that of noisy slices.
+
+        Parameters
+        ----------
+        centre : Tensor (batch, 1, height, width)
+            Noisy slices, which tell the level at each pixel.
+        generator, turns
+            See `unit`.
+        """
+        noise = self.unit(centre.shape, generator, turns)
+        if self._background is not None:
+            other = self._turned(self._coloured(centre.shape, generator, self._background), turns)
+            low, high = self._knots[:2]
+            signal = ((self._brightness(centre) - low) / (high - low)).clamp(0, 1)
+            noise = signal.sqrt() * noise + (1 - signal).sqrt() * other
+        return self.std(centre) * noise
 
     def unit(
         self,
@@ -65,14 +80,33 @@ class NoiseDraws:
             How each (square) patch of the batch was turned: its noise is correlated along the axes of the
             scan, not of the patch.
         """
-        noise = self._unturned(shape, generator)
+        return self._turned(self._coloured(shape, generator, self._kernels), turns)
+
+    def _turned(self, noise: Tensor, turns: Sequence[int] | None) -> Tensor:
         if turns is None or self._isotropic:
             return noise
         return torch.stack([turn_square(one, turn) for one, turn in zip(noise, turns, strict=True)])
 
-    def _unturned(self, shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
+    def _on_device(self, correlation: Correlation) -> tuple[Tensor, Tensor]:
+        down, right = (torch.from_numpy(kernel).float() for kernel in correlation.kernels())
+        return down.to(self._device), right.to(self._device)
+
+    def _brightness(self, centre: Tensor) -> Tensor:
+        """Local brightness of noisy slices, same shape."""
+        with torch.autocast(centre.device.type, enabled=False):
+            return smooth(centre, self._blur, self._blur) / smooth(
+                torch.ones_like(centre[:1]), self._blur, self._blur
+            )
+
+    def _coloured(
+        self,
+        shape: tuple[int, ...] | torch.Size,
+        generator: torch.Generator,
+        kernels: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        down, right = kernels
         batch, channels, height, width = shape
-        reach_down, reach_right = len(self._down) // 2, len(self._right) // 2
+        reach_down, reach_right = len(down) // 2, len(right) // 2
         white = torch.randn(
             batch, channels, height + 2 * reach_down, width + 2 * reach_right, generator=generator
         ).to(self._device)
@@ -80,7 +114,7 @@ class NoiseDraws:
             return white
         with torch.autocast(self._device.type, enabled=False):
             # Drawn wider by the kernels' reach and cropped, so that the variance is 1 up to the edge.
-            coloured = smooth(white, self._down, self._right)
+            coloured = smooth(white, down, right)
         return coloured[..., reach_down : reach_down + height, reach_right : reach_right + width]
 
 

@@ -132,7 +132,6 @@ def refinement_loss(
     student: nn.Module,
     noise: NoiseDraws,
     alpha: float,
-    noise_std: float,
     purpose: str,
 ) -> LossOf:
     """Stage 3, after distillation: an unbiased risk on the noisy scan itself.
@@ -140,6 +139,10 @@ def refinement_loss(
     Each patch is recorrupted twice, with a noise and its negative: in the gradient, most of what the
     added noise brings cancels, and what is left is that of Stein's risk estimate by symmetric
     differences, over a step as large as the noise.
+
+    Errors count in units of the level at each place, so that where the noise is strong it doesn't drown
+    what is to be learned where it is weak. That level is told by the source alone: the risk stays
+    unbiased as long as the weight is independent of the target's noise.
     """
     settings = data.settings
 
@@ -148,9 +151,9 @@ def refinement_loss(
         half, _, turns = data.patches(draws, count=max(1, settings.data.batch // 2))
         noisy = torch.cat([half, half])
         centre = noisy[:, :1]
-        added = noise.std(half[:, :1]) * noise.unit(half[:, :1].shape, draws, turns)
+        added = noise.draw(half[:, :1], draws, turns)
         source, target = distil.recorrupt(centre, torch.cat([added, -added]), 1.0, alpha)
         output = distil.denoise(student, with_centre(noisy, source))
-        return distil.squared_distance(output, target) / noise_std**2
+        return ((output - target) / noise.std(source)).square().mean()
 
     return loss_of
