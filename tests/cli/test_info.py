@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffdenoise.noise.simulate import rician
+from tests.noise.test_interpolation import zero_filled
+from tests.noise.test_level import smooth_stack
 
 from .conftest import Outcome, save_nifti
 
@@ -60,6 +62,15 @@ def test_info_says_what_kind_of_noise_it_is(run: Run, tmp_path: Path, phantom: N
     span = found["intensities"]["percentile_99.5"] - found["intensities"]["percentile_0.5"]
     assert found["noise"]["rician_std"] * span == pytest.approx(60, rel=0.1)
     assert "Rician" in run("info", tmp_path / "rician.nii.gz").out
+
+
+def test_info_says_along_which_axis_a_scan_was_zero_filled(run: Run, tmp_path: Path) -> None:
+    stack = smooth_stack(6, 160, 160)
+    stack = stack + 0.06 * zero_filled(stack.shape, (1.6, 1), np.random.default_rng(0))
+    save_nifti(tmp_path / "finer.nii.gz", np.moveaxis(1000 * stack, 0, 2).astype(np.float32))
+    assert "1.6 times along axis 0" in run("info", tmp_path / "finer.nii.gz").out
+    found = run("info", tmp_path / "finer.nii.gz", "--json").json["noise"]["interpolation"]
+    assert found == [pytest.approx(1.6, abs=0.1), None]
 
 
 def test_info_says_of_a_clean_scan_that_it_is(run: Run, tmp_path: Path) -> None:

@@ -193,6 +193,14 @@ def _noise_kind(scan: dict[str, Any]) -> list[tuple[str, str]]:
         )
     else:
         rows.append(("noise kind", "of the same level at every brightness"))
+    in_plane = [axis for axis in range(min(len(scan["shape"]), 3)) if axis != scan["slice_axis"]]
+    finer = [
+        f"about {factor:.2g} times along axis {axis}"
+        for factor, axis in zip(noise["interpolation"], in_plane, strict=True)
+        if factor is not None
+    ]
+    if finer:
+        rows.append(("zero-filled", f"to a finer grid than acquired: {', '.join(finer)}"))
     if scan["slices"] > 2:
         between = noise["slice_correlation"]
         rows.append(

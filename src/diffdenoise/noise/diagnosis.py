@@ -9,6 +9,7 @@ from typing import Any
 from diffdenoise.noise.autocorrelation import estimate_background
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
+from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
 from diffdenoise.noise.model import NoiseModel, model_of_curve
 from diffdenoise.noise.patches import is_cut_off
@@ -48,6 +49,11 @@ class Diagnosis:
         return self.noise.correlation
 
     @property
+    def interpolation(self) -> tuple[float | None, float | None]:
+        """How many times finer than acquired the grid is, down and right; None: not by its noise."""
+        return interpolation_factor(self.correlation.down), interpolation_factor(self.correlation.right)
+
+    @property
     def floor(self) -> float | None:
         """Lowest level outside background and saturation: noise alone, where anything else may be anatomy."""
         stds, weights = [one.std for one in self.curve], [float(one.patches) for one in self.curve]
@@ -71,6 +77,7 @@ class Diagnosis:
         return {
             **self.noise.as_dict(),
             "correlation_px": list(self.correlation.width_px),
+            "interpolation": list(self.interpolation),
             "slice_correlation": self.slice_correlation,
             "floor": self.floor,
             "rician_std": self.rician_std,
