@@ -168,11 +168,11 @@ def _scaled(data: NDArray[np.generic]) -> Stack:
     return np.ascontiguousarray(IntensityMap.fit(data).scale(data), dtype=np.float32)
 
 
-def _nifti(path: Path) -> Stack:
-    """Slices (along the third array axis) of a NIfTI file."""
+def _nifti(path: Path, axis: int = 2) -> Stack:
+    """Slices along an array axis of a NIfTI file."""
     if not path.is_file():
         raise MissingDataError(f"{path} is missing")
-    return _scaled(np.moveaxis(read_scan(path).data, 2, 0))
+    return _scaled(np.moveaxis(read_scan(path).data, axis, 0))
 
 
 def _dicom(paths: Sequence[Path]) -> list[NDArray[np.float64]]:
@@ -246,6 +246,48 @@ def _load_m4raw(folder: Path, seed: int) -> Data:
     return Data(noisy, clean, noisy, None, Noise("real"), None, noise_std / 255)
 
 
+def _load_slabs(folder: Path, seed: int) -> Data:
+    """Coronal T1 slabs of three people: a data set of volumes."""
+    noise = Noise("gaussian", 0.10)
+    rng = np.random.default_rng(seed)
+    slabs = folder / "mri-brain-t1-slabs-antstutorial"
+    clean = [_nifti(slabs / f"ilist{number}.nii.gz", axis=1) for number in (1, 15, 20)]
+    noisy = [noise.add(one, rng) for one in clean]
+    return Data(noisy, clean, noisy, clean, noise)
+
+
+def _load_fmri(folder: Path, seed: int) -> Data:
+    """Volume 10 x seed of a BOLD run against the mean of all others: short against long averages."""
+    path = folder / "mri-fmri-repeats-studyforrest/bold_10slices_156vols_stored_values.nii.gz"
+    if not path.is_file():
+        raise MissingDataError(f"{path} is missing")
+    volumes = np.moveaxis(read_scan(path).data.astype(np.float64), (3, 2), (0, 1))
+    volumes /= np.percentile(volumes, 99.5)
+    number = 10 * seed % len(volumes)
+    others = np.delete(volumes, number, axis=0)
+    noise_std = float(others.std(axis=0).mean()) / np.sqrt(len(others))
+    noisy, clean = ([one.astype(np.float32)] for one in (volumes[number], others.mean(axis=0)))
+    return Data(noisy, clean, noisy, None, Noise("real"), None, noise_std)
+
+
+def _load_ulf(folder: Path, seed: int) -> Data:
+    """One of two averages of a 0.055 T brain against the other, which is as noisy."""
+    from scipy.io import loadmat
+
+    path = folder / "mri-ulf-0.055T/SupplementaryFigure3A/0.055T_FLAIR_RF cage installed_2D kspace.mat"
+    if not path.is_file():
+        raise MissingDataError(f"{path} is missing")
+    if seed > 1:
+        raise MissingDataError(f"there are two averages: seeds 0 and 1, not {seed}")
+    kspace = np.moveaxis(loadmat(path)["ksp"], (3, 2), (0, 1))
+    centred = np.fft.ifftshift(kspace, axes=(2, 3))
+    images = np.abs(np.fft.fftshift(np.fft.ifft2(centred, axes=(2, 3)), axes=(2, 3)))
+    images /= np.percentile(images, 99.5)
+    noise_std = float((images[0] - images[1]).std() / np.sqrt(2))
+    noisy, clean = ([images[number].astype(np.float32)] for number in (seed, 1 - seed))
+    return Data(noisy, clean, noisy, None, Noise("real"), None, noise_std)
+
+
 def _make_samples() -> Any:
     """The script that made the shipped samples; it aligns the repeats and fits their gains."""
     path = Path(__file__).parent.parent / "samples" / "make_samples.py"
@@ -309,9 +351,18 @@ CASES = {
         "MS T1W, white Gaussian 20 %",
         _one_scan(lambda folder: _nifti(folder / _MS / "study1_T1W.nii.gz"), Noise("gaussian", 0.20)),
     ),
+    "slabs-white": Case("T1 slabs of three people, white Gaussian 10 %, a data set", _load_slabs),
+    "spine-white": Case(
+        "spine T2, white Gaussian 10 %",
+        _one_scan(
+            lambda folder: _nifti(folder / "mri-spine-sct/testing/t2/t2.nii.gz"), Noise("gaussian", 0.10)
+        ),
+    ),
+    "fmri-real": Case("real BOLD volume against the mean of 155 others", _load_fmri),
+    "ulf-real": Case("real 0.055 T FLAIR, one average against the other", _load_ulf),
 }
 #: Cases whose noise came with the scan.
-REAL = ("m4raw-real",)
+REAL = ("m4raw-real", "fmri-real", "ulf-real")
 #: Cases of the main table; the rest are secondary.
 MAIN = (
     "t1w-white",

@@ -309,13 +309,15 @@ def ap_bsn(job: Job) -> Result:
     count = max(1, job.settings.data.batch * job.settings.data.patch**2 // side**2)
 
     def mean_of(y: Tensor, stride: int) -> Tensor:
-        return _join(blind_spot.predict(network, _split(y, stride), 1)[0], stride)
+        return _join(blind_spot.predict(network, _split(y, stride), 1, job.data.told_std)[0], stride)
 
     def loss_of(step: int) -> Tensor:
         draws = generator(job.settings.seed, "ap-bsn", step)
         noisy = slices.patches(draws, count, side).noisy.to(job.hardware.device)
         parts = _split(noisy, _TRAIN_STRIDE)
-        return (blind_spot.predict(network, parts, 1)[0] - parts).abs().mean() / job.data.told_std
+        return (
+            blind_spot.predict(network, parts, 1, job.data.told_std)[0] - parts
+        ).abs().mean() / job.data.told_std
 
     steps = job.fit(network, loss_of, job.settings.stage1.learning_rate)
 
@@ -329,7 +331,7 @@ def ap_bsn(job: Job) -> Result:
         total = torch.zeros_like(first)
         for _ in range(_MASKS):
             back = (torch.rand(y.shape, generator=draws) < _REPLACED).to(y.device)
-            total += blind_spot.predict(network, torch.where(back, y, first), 1)[0]
+            total += blind_spot.predict(network, torch.where(back, y, first), 1, job.data.told_std)[0]
         return (total / _MASKS)[..., :height, :width]
 
     return {"result": job.estimates(refined)}, steps.model_dump()

@@ -91,7 +91,11 @@ class Run:
     def blind_spot(self) -> None:
         """Stage 1."""
         loss = steps.blind_spot_loss(
-            self._data, self._blind, self.plan.blind_spot, self.plan.noise.typical_std
+            self._data,
+            self._blind,
+            self.plan.blind_spot,
+            self.plan.noise.typical_std,
+            self.plan.noise.least_std,
         )
         self._train("blind-spot", "stage 1 of 3: blind-spot network", self._blind, loss, "stage1", 0)
 
@@ -159,7 +163,7 @@ class Run:
     def condition_of(self, turn: int) -> Callable[[Tensor], Tensor]:
         """Condition of a round: the blind-spot network first, then the student of the round before."""
         if turn == 1:
-            return lambda noisy: blind_spot.predict(self._blind, noisy, self.plan.blind_spot)[0]
+            return lambda noisy: self._predict(noisy)[0]
         # A copy: the student itself goes on learning in this round.
         previous = self.hardware.place(student_network(self.settings, self.plan.neighbours))
         self.workspace.load(self._last_student(turn - 1), previous)
@@ -177,7 +181,7 @@ class Run:
         return Teacher(
             self._diffusion,
             self.condition_of(turn),
-            lambda noisy: blind_spot.predict(self._blind, noisy, self.plan.blind_spot)[1],
+            lambda noisy: self._predict(noisy)[1],
             residual_std=self.residual_std,
             sampling=self.settings.sampling,
             noise=self.noise_draws(),
@@ -202,6 +206,10 @@ class Run:
     def noise_draws(self) -> NoiseDraws:
         """The scan's noise on the device."""
         return NoiseDraws(self.plan.noise, self.hardware.device)
+
+    def _predict(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        """Stage 1's mean and variance of each pixel given its surroundings."""
+        return blind_spot.predict(self._blind, noisy, self.plan.blind_spot, self.plan.noise.least_std)
 
     def _last_student(self, turn: int) -> str:
         return round_name("refine" if self.settings.stage3.refine else "student", turn)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffdenoise.noise.simulate import rician
+from tests.noise.test_evenness import fine_anatomy
 from tests.noise.test_interpolation import zero_filled
 from tests.noise.test_level import smooth_stack
 
@@ -79,6 +80,12 @@ def test_info_says_of_a_clean_scan_that_it_is(run: Run, tmp_path: Path) -> None:
     save_nifti(tmp_path / "clean.nii.gz", np.rint(np.moveaxis(smooth, 0, 2)).astype(np.int16))
     assert run("info", tmp_path / "clean.nii.gz", "--json").json["already_clean"]
     assert "already clean" in run("info", tmp_path / "clean.nii.gz").out
+
+
+def test_info_says_where_noise_cannot_be_told_from_anatomy(run: Run, tmp_path: Path) -> None:
+    save_nifti(tmp_path / "coarse.nii.gz", np.moveaxis(1000 * fine_anatomy(), 0, 2).astype(np.float32))
+    assert run("info", tmp_path / "coarse.nii.gz", "--json").json["noise"]["is_upper_bound"]
+    assert "taken for clean" in run("info", tmp_path / "coarse.nii.gz").out
 
 
 def test_info_of_a_folder_lists_scans_and_says_which_cannot_be_used(

@@ -175,6 +175,10 @@ def _noise_kind(scan: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     levels = [100 * std for std in noise["stds"]]
     rows = []
+    if noise["is_upper_bound"]:
+        rows.append(
+            ("", "at most: even the calmest places are full of anatomy, and noise can't be told apart")
+        )
     if noise["rician_std"] is not None:
         rows.append(
             (
@@ -220,7 +224,10 @@ def _noise(scan: dict[str, Any]) -> str:
     if scan["noise_std"] is None:
         return "unknown: too few flat regions to tell"
     if scan["already_clean"]:
-        return f"{100 * scan['noise']['floor']:.2g} % of the range in the calmest places: already clean"
+        level = f"{100 * scan['noise']['floor']:.2g} % of the range"
+        if scan["noise"]["is_upper_bound"]:
+            return f"at most {level}, less than fine anatomy lets one tell: taken for clean"
+        return f"{level} in the calmest places: already clean"
     down, right = scan["noise_correlation_px"]
     kind = f"correlated over {down:.2g} x {right:.2g} px" if max(down, right) > 0 else "white"
     return f"{number(scan['noise_std'], 3)} ({scan['noise_percent_of_range']:.2g} % of the range), {kind}"

@@ -183,10 +183,13 @@ def expected_of(correlation: Correlation, side: int, lags: int) -> NDArray[np.fl
     return _expected(down, right, side, lags)
 
 
-def _expected(
-    down: NDArray[np.float64], right: NDArray[np.float64], side: int, lags: int
-) -> NDArray[np.float64]:
-    """Mean lagged products of patches of unit noise less their surfaces."""
+def covariance_of(correlation: Correlation, side: int) -> NDArray[np.float64]:
+    """Covariance (side^2, side^2) of patches of noise of std 1, less their surfaces."""
+    down, right = (np.array([1.0, *axis])[:side] for axis in (correlation.down, correlation.right))
+    return _covariance(down, right, side)
+
+
+def _covariance(down: NDArray[np.float64], right: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     apart = np.abs(np.subtract.outer(np.arange(side), np.arange(side)))
     along, across = (
         np.concatenate([lagged, np.zeros(side - len(lagged))])[apart] for lagged in (down, right)
@@ -194,7 +197,14 @@ def _expected(
     shapes = surfaces(side)
     full = np.kron(along, across)
     taken = shapes.T @ (shapes @ full)
-    left = (full - taken - taken.T + shapes.T @ (shapes @ full @ shapes.T) @ shapes).reshape((side,) * 4)
+    return np.asarray(full - taken - taken.T + shapes.T @ (shapes @ full @ shapes.T) @ shapes)
+
+
+def _expected(
+    down: NDArray[np.float64], right: NDArray[np.float64], side: int, lags: int
+) -> NDArray[np.float64]:
+    """Mean lagged products of patches of unit noise less their surfaces."""
+    left = _covariance(down, right, side).reshape((side,) * 4)
     rows, columns = np.arange(side)[:, None], np.arange(side)[None]
     return np.array(
         [

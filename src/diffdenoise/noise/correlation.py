@@ -12,6 +12,8 @@ from diffdenoise.noise.spectrum import spectrum_of
 
 #: Least power at any frequency, as a share of the mean: the measured numbers may allow less than none.
 _LEAST_POWER = 1e-4
+#: Kernel width in pixels from which on noise counts as wide.
+_WIDE_FROM_PX = 0.75
 #: Reach of a kernel in pixels.
 _REACH = 10
 #: Differences between pixels are taken over the first step at which noise is correlated less than this.
@@ -52,6 +54,11 @@ class Correlation:
     def width_px(self) -> tuple[float, float]:
         """Std in pixels of the Gaussian kernels that come nearest, down and right; 0: independent."""
         return _width(self.down), _width(self.right)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether levels are to be read from large patches."""
+        return max(self.width_px) > _WIDE_FROM_PX
 
     @property
     def steps(self) -> tuple[int, int]:

@@ -12,8 +12,6 @@ from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.patches import CALM, calm_levels, find_patches
 from diffdenoise.types import Stack
 
-#: Kernel width in pixels from which on levels are read from the wide patches.
-_WIDE_FROM_PX = 0.75
 #: Shares of a class's patches that its level is read from, the largest in which anatomy is no more than
 #: this part of the variance.
 _SHARES, _MOST_ANATOMY = (CALM, 0.25, 0.5, 0.8), 0.06
@@ -58,7 +56,7 @@ def noise_curve(stacks: Sequence[Stack], correlation: Correlation, *, adjacent: 
     """
     from scipy.optimize import nnls
 
-    side, lags, _ = WIDE if max(correlation.width_px) > _WIDE_FROM_PX else NARROW
+    side, lags, _ = WIDE if correlation.is_wide else NARROW
     patches = find_patches(stacks, side, adjacent=adjacent)
     if not len(patches.mean):
         side, lags, _ = NARROW

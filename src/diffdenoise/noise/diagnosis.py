@@ -9,6 +9,7 @@ from typing import Any
 from diffdenoise.noise.autocorrelation import estimate_background
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
+from diffdenoise.noise.evenness import is_noise, least_level
 from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
 from diffdenoise.noise.model import NoiseModel, model_of_curve
@@ -31,12 +32,16 @@ class Diagnosis:
         Levels that were read from calm patches, from dark to bright; empty where there are none.
     rician_std : float or None
         Std of the complex noise's parts, where the background shows Rician noise.
+    is_upper_bound : bool
+        Whether even calm places are full of anatomy, so that the noise is no more than this and may be
+        less.
     """
 
     noise: NoiseModel
     slice_correlation: float
     curve: tuple[LevelPoint, ...]
     rician_std: float | None
+    is_upper_bound: bool = False
 
     @property
     def std(self) -> float:
@@ -69,8 +74,13 @@ class Diagnosis:
         return self.slice_correlation < SLICES_DEPEND
 
     def is_clean(self, threshold: float) -> bool:
-        """Whether the noise is known to be below a share of the range."""
-        return self.floor is not None and self.floor < threshold
+        """Whether the noise is known to be below a share of the range, or at most twice it.
+
+        An upper bound that anatomy sets is up to twice the noise; to take off that much would take off
+        anatomy.
+        """
+        limit = 2 * threshold if self.is_upper_bound else threshold
+        return self.floor is not None and self.floor < limit
 
     def as_dict(self) -> dict[str, Any]:
         """Return the diagnosis for JSON."""
@@ -81,6 +91,7 @@ class Diagnosis:
             "slice_correlation": self.slice_correlation,
             "floor": self.floor,
             "rician_std": self.rician_std,
+            "is_upper_bound": self.is_upper_bound,
         }
 
 
@@ -101,6 +112,12 @@ def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float =
     adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
     curve = noise_curve(stacks, rough.correlation, adjacent=adjacent)
     shifted = [stack - zero for stack, zero in zip(stacks, zeros, strict=True)]
+    rician_std = find_rician_std(shifted, adjacent=adjacent)
+    if not is_noise(stacks, rough.correlation, adjacent=adjacent):
+        least = least_level(stacks, adjacent=adjacent)
+        if least is not None and least.std < rough.std:
+            model = NoiseModel.constant(max(least.std, least_std))
+            return Diagnosis(model, between, (least,), rician_std, is_upper_bound=True)
     background = estimate_background(stacks, adjacent=adjacent)
     if background == rough.correlation:
         background = None
@@ -109,5 +126,5 @@ def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float =
         or NoiseModel.constant(max(rough.std, least_std), rough.correlation),
         slice_correlation=between,
         curve=tuple(curve),
-        rician_std=find_rician_std(shifted, adjacent=adjacent),
+        rician_std=rician_std,
     )

@@ -54,6 +54,11 @@ class NoiseModel:
         """Median level over the brightness classes, scaled intensities."""
         return float(np.median(self.stds))
 
+    @property
+    def least_std(self) -> float:
+        """Lowest level, scaled intensities."""
+        return min(self.stds)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the model as plain lists and numbers."""
         tree = {

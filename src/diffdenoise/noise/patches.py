@@ -171,7 +171,7 @@ class CalmLevel:
     chosen: NDArray[np.intp]
 
 
-def calm_levels(patches: Patches, share: float = CALM) -> list[CalmLevel]:
+def calm_levels(patches: Patches, share: float = CALM, *, trim: bool = True) -> list[CalmLevel]:
     """Noise level of each brightness class with enough calm patches, from dark to bright.
 
     Where no class has enough, as in a small image, all brightnesses are one class.
@@ -182,14 +182,16 @@ def calm_levels(patches: Patches, share: float = CALM) -> list[CalmLevel]:
         All of a scan.
     share : float
         Of each class's patches, those in the calmest surroundings to use.
+    trim : bool
+        Whether to leave out those that vary far more than the rest after all.
     """
     if not len(patches.mean):
         return []
     # The classes are those of the smallest share, whatever the share.
-    calm = _levels(patches, _CLASSES, CALM)
+    calm = _levels(patches, _CLASSES, CALM, trim=trim)
     if not calm:
-        return _levels(patches, 1, share)
-    return calm if share == CALM else _levels(patches, _CLASSES, share)
+        return _levels(patches, 1, share, trim=trim)
+    return calm if share == CALM else _levels(patches, _CLASSES, share, trim=trim)
 
 
 def is_cut_off(stds: Sequence[float], weights: Sequence[float]) -> bool:
@@ -210,7 +212,7 @@ def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
     return float(np.asarray(values)[order][int(np.searchsorted(passed, 0.5 * passed[-1]))])
 
 
-def _levels(patches: Patches, classes: int, least_share: float) -> list[CalmLevel]:
+def _levels(patches: Patches, classes: int, least_share: float, *, trim: bool) -> list[CalmLevel]:
     area = patches.residual.shape[1] ** 2
     low, high = np.quantile(patches.mean, [0.005, 0.995])
     number = np.clip((patches.mean - low) / max(high - low, 1e-9) * classes, 0, classes - 1).astype(int)
@@ -224,7 +226,8 @@ def _levels(patches: Patches, classes: int, least_share: float) -> list[CalmLeve
         chosen = inside[patches.surroundings[inside] <= limit]
         variance = patches.variance[chosen]
         varied = _TOO_VARIED if least_share == CALM else _TOO_VARIED**2
-        chosen = chosen[variance <= varied * np.median(variance)]
+        if trim:
+            chosen = chosen[variance <= varied * np.median(variance)]
         std = float(np.sqrt(patches.variance[chosen].mean()))
         if std > 0:
             found.append(CalmLevel(each, float(patches.mean[chosen].mean()), std, chosen))

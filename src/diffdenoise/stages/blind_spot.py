@@ -9,11 +9,10 @@ from torch.nn import functional
 from diffdenoise.stages.filters import gaussian_kernel, smooth
 from diffdenoise.stages.intensities import signed, unsigned
 
-#: Lowest variance the loss accepts, (0.2 % of the intensity range) squared: below the rounding of
-#: 8-bit images, so only a flat background gets there.
-_VARIANCE_FLOOR = 4e-6
-#: Logarithm of the variance that an untrained network predicts: a std of 13 % of the range.
-_LOG_VARIANCE_START = -4.0
+#: Lowest variance that can be predicted, as a multiple of the noise's. A noisy pixel can't vary less than
+#: its noise; without such a floor, one step too far makes the likelihood of a pixel next to nothing, and
+#: training starts with gradients a thousand times too large, or never recovers.
+_VARIANCE_FLOOR = 0.5
 
 
 def random_mask(like: Tensor, share: Tensor | float, width: int, generator: torch.Generator) -> Tensor:
@@ -78,7 +77,7 @@ def _fill(centre: Tensor, mask: Tensor, width: int) -> Tensor:
     return torch.where(hidden > 0, interpolated, centre)
 
 
-def predict(network: nn.Module, noisy: Tensor, blind_spot: int) -> tuple[Tensor, Tensor]:
+def predict(network: nn.Module, noisy: Tensor, blind_spot: int, least_std: float) -> tuple[Tensor, Tensor]:
     """Predict each pixel's mean and variance from its surroundings.
 
     Parameters
@@ -89,6 +88,8 @@ def predict(network: nn.Module, noisy: Tensor, blind_spot: int) -> tuple[Tensor,
         Slice and neighbours, scaled intensities.
     blind_spot : int
         Odd side in pixels of the unseen square.
+    least_std : float
+        Lowest std of the noise, scaled intensities: the unit that variances are predicted in.
 
     Returns
     -------
@@ -96,8 +97,8 @@ def predict(network: nn.Module, noisy: Tensor, blind_spot: int) -> tuple[Tensor,
         Of the noisy pixel given its surroundings, scaled intensities (squared).
     """
     mean, log_variance = network(signed(noisy), blind_spot)
-    logarithm = (log_variance.float() + _LOG_VARIANCE_START).clamp(-12.0, 3.0)
-    return unsigned(mean.float()), logarithm.exp() + _VARIANCE_FLOOR
+    relative = log_variance.float().clamp(-8.0, 8.0).exp() + _VARIANCE_FLOOR
+    return unsigned(mean.float()), least_std**2 * relative
 
 
 def loss(mean: Tensor, variance: Tensor, noisy: Tensor, weight: Tensor) -> Tensor:

@@ -48,8 +48,12 @@ def with_centre(noisy: Tensor, centre: Tensor) -> Tensor:
     return torch.cat([centre, noisy[:, 1:]], dim=1)
 
 
-def blind_spot_loss(data: StepData, network: nn.Module, blind: int, noise_std: float) -> LossOf:
+def blind_spot_loss(
+    data: StepData, network: nn.Module, blind: int, noise_std: float, least_std: float
+) -> LossOf:
     """Stage 1: likelihood of the noisy pixels; in filled patches, of the hidden ones alone.
+
+    `noise_std` is the noise's typical level, `least_std` its lowest.
 
     A filled value is a mean of visible pixels, so it would tell the network about those.
     """
@@ -65,7 +69,7 @@ def blind_spot_loss(data: StepData, network: nn.Module, blind: int, noise_std: f
         mask = blind_spot.random_mask(centre, share, blind, draws)
         seen = with_centre(noisy, blind_spot.fill(centre, mask, blind))
         weight = torch.where(filled.to(mask.device), mask, True).float()
-        mean, variance = blind_spot.predict(network, seen, blind)
+        mean, variance = blind_spot.predict(network, seen, blind, least_std)
         return blind_spot.loss(mean, variance, centre, weight) / noise_std
 
     return loss_of
