@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bench.cases import CASES
 from bench.ours import plan_of
+from bench.quality import clock_of
 from diffdenoise.config import Settings
 from diffdenoise.model import student_network
 from diffdenoise.pipeline import run_all_stages
@@ -67,7 +68,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(folder) / "work", settings, plan.fingerprint(), resume=False)
-        run = Run(plan, workspace, hardware, Quiet(), 3600.0, keep_time=False)
+        run = Run(plan, workspace, hardware, Quiet(), 3600.0, keep_time=False, now=clock_of(hardware))
         run_all_stages(run)
         teacher = run.teacher(1)
         item = run.slices.whole(number, Window(top, left, _SIDE, _SIDE)).to(hardware.device)

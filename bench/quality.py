@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     hardware = choose_hardware(given.device, given.threads)
     seconds = _QUICK_S if given.quick else 60 * given.minutes
-    now = _clock(hardware)
+    now = clock_of(hardware)
     code = fingerprint()
     for name in given.cases:
         for seed in given.seeds:
@@ -158,7 +158,7 @@ def store(cell: Path, record: dict[str, Any], data: Data, results: dict[str, Sta
     cell.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
-def _clock(hardware: Hardware) -> Callable[[], float]:
+def clock_of(hardware: Hardware) -> Callable[[], float]:
     """Seconds that training may take: on a CPU the processor's, so that a busy machine costs nobody steps."""
     if hardware.device.type == "cuda":
         return time.monotonic

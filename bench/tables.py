@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.cases import CASES, REAL
+from bench.inferences import CELL as INFERENCES_CELL
 from bench.noise_estimates import CELL as NOISE_CELL
 from bench.noise_estimates import NOISES
 from bench.quality import CELLS
@@ -82,16 +83,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--cells", type=Path, default=CELLS)
     parser.add_argument("--noise", type=Path, default=NOISE_CELL)
+    parser.add_argument("--inferences", type=Path, default=INFERENCES_CELL)
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--pictures", type=Path, default=PICTURES)
     given = parser.parse_args()
     for name in CASES:
         draw(name, given.cells, given.pictures / f"bench-{name}.png")
-    write(given.cells, given.noise, given.page, _ROOT / "README.md")
+    write(given.cells, given.noise, given.inferences, given.page, _ROOT / "README.md")
 
 
-def write(folder: Path, noise: Path, page: Path, readme: Path) -> None:
-    """Fill the page's tables, and the README's, from a folder of cells and the cell of noise estimates."""
+def write(folder: Path, noise: Path, inferences: Path, page: Path, readme: Path) -> None:
+    """Fill the page's tables, and the README's, from a folder of cells, and those of noise and inferences."""
     cells = read_cells(folder)
     drawn = [name for name in CASES if can_draw(name, folder)]
     text = page.read_text(encoding="utf-8")
@@ -99,12 +101,22 @@ def write(folder: Path, noise: Path, page: Path, readme: Path) -> None:
         "summary": summary(cells),
         "cases": per_case(cells, drawn),
         "stages": stages(cells),
+        "inferences": inferences_table(json.loads(inferences.read_text(encoding="utf-8"))),
         "noise": noise_table(json.loads(noise.read_text(encoding="utf-8"))),
     }.items():
         text = fill(text, name, table)
     page.write_text(text, encoding="utf-8")
     front = fill(readme.read_text(encoding="utf-8"), "summary", summary(cells))
     readme.write_text(front, encoding="utf-8")
+
+
+def inferences_table(record: dict[str, Any]) -> str:
+    """Mean and spread of each kind of inference."""
+    lines = ["| kind | inferences | mean PSNR | standard deviation |", "|---|---|---|---|"]
+    for kind, values in record["psnr"].items():
+        spread = f"{np.std(values):.4f}" if len(values) > 1 else "none"
+        lines.append(f"| {kind} | {len(values)} | {mean(values):.2f} | {spread} |")
+    return "\n".join(lines)
 
 
 def read_cells(folder: Path) -> Cells:

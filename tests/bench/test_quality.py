@@ -174,7 +174,8 @@ def test_the_page_holds_what_the_cells_say(tmp_path: Path) -> None:
     shutil.copy(_ROOT / "docs" / "benchmarks.md", page)
     shutil.copy(_ROOT / "README.md", readme)
     cells, noise = _ROOT / "bench/cells/quality", _ROOT / "bench/cells/noise-estimates.json"
-    tables.write(cells, noise, page, readme)
+    inferences = _ROOT / "bench/cells/inferences.json"
+    tables.write(cells, noise, inferences, page, readme)
     assert page.read_text() == (_ROOT / "docs" / "benchmarks.md").read_text()
     assert readme.read_text() == (_ROOT / "README.md").read_text()
     assert {case for case, _ in tables.read_cells(cells)} <= CASES.keys()
