@@ -310,7 +310,8 @@ def draw(case: str, cells: Path, target: Path) -> bool:
     ):
         top, bottom = axes[:, column]
         top.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        top.set_title(NAMES.get(name, name).strip("*").split(":")[0], fontsize=9)
+        title = _name(name, case) if name in NAMES else name
+        top.set_title(title.strip("*").split(":")[0], fontsize=9)
         if column:
             bottom.imshow(
                 image - truth, cmap="gray", vmin=-_DIFFERENCE, vmax=_DIFFERENCE, interpolation="nearest"
