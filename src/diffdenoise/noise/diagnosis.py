@@ -6,16 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from diffdenoise.noise.autocorrelation import estimate_background
-from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.evenness import is_noise, least_level
 from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
 from diffdenoise.noise.model import NoiseModel, model_of_curve
 from diffdenoise.noise.patches import is_cut_off
+from diffdenoise.noise.repeats import levels_of_repeats
 from diffdenoise.noise.rician import find_rician_std
 from diffdenoise.types import Stack
+
+#: Differences of consecutive volumes below this share of the level tell that the rest of it is anatomy.
+_MUCH_LESS = 0.7
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,12 @@ class Diagnosis:
         }
 
 
+def _in_tissue(curve: Sequence[LevelPoint]) -> float:
+    """Median level of a curve without a background that is cut off at zero."""
+    cut_off = is_cut_off([one.std for one in curve], [one.patches for one in curve])
+    return float(np.median([one.std for one in curve[cut_off:]]))
+
+
 def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float = 0.0) -> Diagnosis:
     """Look at a scan's noise.
 
@@ -113,6 +125,12 @@ def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float =
     curve = noise_curve(stacks, rough.correlation, adjacent=adjacent)
     shifted = [stack - zero for stack, zero in zip(stacks, zeros, strict=True)]
     rician_std = find_rician_std(shifted, adjacent=adjacent)
+    repeats = levels_of_repeats(stacks)
+    if repeats and _in_tissue(repeats) < _MUCH_LESS * (_in_tissue(curve) if curve else rough.std):
+        # What calm places hold is the same in the next volume: anatomy.
+        model = model_of_curve(repeats, WHITE, least_std)
+        if model is not None:
+            return Diagnosis(model, between, tuple(repeats), rician_std)
     if not is_noise(stacks, rough.correlation, adjacent=adjacent):
         least = least_level(stacks, adjacent=adjacent)
         if least is not None and least.std < rough.std:

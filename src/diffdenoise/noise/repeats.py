@@ -1,0 +1,53 @@
+"""The noise of a series of volumes, from how each differs from the next.
+
+Where a scan repeats, as in fMRI, anatomy cancels in the difference of consecutive volumes, however fine
+it is. What also changes between them (motion, contrast) only adds, so that this is an upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from diffdenoise.noise.curve import LevelPoint
+from diffdenoise.types import Stack
+
+#: Pairs of volumes looked at, brightness classes, and fewest pixels in one.
+_MOST_PAIRS, _CLASSES, _FEWEST = 8, 8, 500
+#: Median of the absolute value of a standard normal variable.
+_MEDIAN_OF_NORMAL = 0.6745
+
+
+def levels_of_repeats(stacks: Sequence[Stack]) -> list[LevelPoint]:
+    """Noise level at each brightness, from dark to bright, by the differences of consecutive volumes.
+
+    Parameters
+    ----------
+    stacks : sequence of arrays (slices, height, width)
+        Volumes of one scan in their order, scaled intensities.
+
+    Returns
+    -------
+    list of LevelPoint
+        Empty without volumes of one size. `patches` counts pixels here.
+    """
+    if len(stacks) < 2 or len({stack.shape for stack in stacks}) > 1:
+        return []
+    places = np.linspace(0, len(stacks) - 2, min(len(stacks) - 1, _MOST_PAIRS)).round().astype(int)
+    pairs = [(stacks[place], stacks[place + 1]) for place in np.unique(places)]
+    brightness = np.concatenate([((one + other) / 2).ravel() for one, other in pairs])
+    differences = np.concatenate([((other - one) / np.sqrt(2)).ravel() for one, other in pairs])
+    low, high = np.quantile(brightness, [0.005, 0.995])
+    if not low < high:
+        return []
+    number = np.clip((brightness - low) / (high - low) * _CLASSES, 0, _CLASSES - 1).astype(int)
+    points = []
+    for each in range(_CLASSES):
+        inside = differences[number == each]
+        if len(inside) < _FEWEST:
+            continue
+        std = float(np.median(np.abs(inside))) / _MEDIAN_OF_NORMAL
+        if std > 0:
+            points.append(LevelPoint(float(brightness[number == each].mean()), std, len(inside)))
+    return points
