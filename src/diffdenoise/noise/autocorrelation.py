@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import WHITE, Correlation
-from diffdenoise.noise.patches import CalmLevel, Patches, calm_levels, find_patches, is_cut_off, surfaces
+from diffdenoise.noise.patches import CalmLevel, Patches, calm_levels, find_patches, surfaces, tissue_levels
 from diffdenoise.noise.spectrum import with_fine_half
 from diffdenoise.types import Stack
 
@@ -114,8 +114,7 @@ class _Calm:
 
 def _least_anatomy(patches: Patches, lags: int) -> list[_Calm]:
     """The classes of calm patches in which there is least anatomy."""
-    levels = calm_levels(patches)
-    classes = [_calm(patches, level, lags) for level in levels[_has_background(levels) :]]
+    classes = [_calm(patches, level, lags) for level in tissue_levels(calm_levels(patches))]
     classes.sort(key=lambda one: float(one.lagged[1:].sum()))
     before = np.cumsum([0.0, *(one.weight for one in classes)])
     return [one for one, passed in zip(classes, before, strict=False) if passed < _LEAST_ANATOMY * before[-1]]
@@ -124,11 +123,8 @@ def _least_anatomy(patches: Patches, lags: int) -> list[_Calm]:
 def _background(patches: Patches, lags: int) -> list[_Calm]:
     """The darkest class, if it is a background cut off at zero."""
     levels = calm_levels(patches)
-    return [_calm(patches, levels[0], lags)] if _has_background(levels) else []
-
-
-def _has_background(levels: Sequence[CalmLevel]) -> bool:
-    return is_cut_off([one.std for one in levels], [len(one.chosen) for one in levels])
+    darkest = levels[: len(levels) - len(tissue_levels(levels))]
+    return [_calm(patches, level, lags) for level in darkest]
 
 
 def _calm(patches: Patches, level: CalmLevel, lags: int) -> _Calm:

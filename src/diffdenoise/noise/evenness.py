@@ -14,16 +14,15 @@ import numpy as np
 from diffdenoise.noise.autocorrelation import NARROW, WIDE, covariance_of
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint
-from diffdenoise.noise.patches import CalmLevel, Patches, calm_levels, find_patches, is_cut_off
+from diffdenoise.noise.level import MEDIAN_OF_NORMAL
+from diffdenoise.noise.patches import Patches, calm_levels, find_patches, tissue_levels
 from diffdenoise.types import Stack
 
-#: Times the scatter of pure noise from which on patches are taken for anatomy. Noise that varies from
-#: place to place reaches 1.8 (real low-field MR, CT), anatomy without noise 2.1 to 3.2.
+#: Times the scatter of pure noise from which on patches are taken for anatomy: more than noise that varies
+#: from place to place has.
 _UNEVEN = 2.0
 #: Side of the patches that the least level is read from, and share of the calm ones that it is told by.
 _SMALL, _LOWEST = 4, 0.1
-#: Half the distance between a normal variable's quartiles, in stds.
-_QUARTILE = 0.6745
 
 
 def is_noise(stacks: Sequence[Stack], correlation: Correlation, *, adjacent: bool) -> bool:
@@ -47,13 +46,13 @@ def is_noise(stacks: Sequence[Stack], correlation: Correlation, *, adjacent: boo
 
 def _unevenness(patches: Patches, side: int, correlation: Correlation) -> float:
     """Scatter of the calm patches' variances about each class's median, as a multiple of pure noise's."""
-    levels = _in_tissue(calm_levels(patches, trim=False))
+    levels = tissue_levels(calm_levels(patches, trim=False))
     if not levels:
         return 1.0
     scatter = []
     for level in levels:
         low, middle, high = np.quantile(patches.variance[level.chosen], [0.25, 0.5, 0.75])
-        scatter.append((high - low) / (2 * _QUARTILE * middle))
+        scatter.append((high - low) / (2 * MEDIAN_OF_NORMAL * middle))
     covariance = covariance_of(correlation, side)
     # Of a quadratic form of Gaussian variables: mean tr(C), variance 2 tr(C C).
     expected = np.sqrt(2 * np.square(covariance).sum()) / np.trace(covariance)
@@ -82,13 +81,7 @@ def least_level(stacks: Sequence[Stack], *, adjacent: bool) -> LevelPoint | None
     free = _SMALL**2 - 6
     expected = float(chi2.ppf(_LOWEST, free)) / free
     points = []
-    for level in _in_tissue(calm_levels(patches, trim=False)):
+    for level in tissue_levels(calm_levels(patches, trim=False)):
         variance = float(np.quantile(patches.variance[level.chosen], _LOWEST)) / expected
         points.append(LevelPoint(level.mean, float(np.sqrt(variance)), len(level.chosen)))
     return min(points, key=lambda point: point.std, default=None)
-
-
-def _in_tissue(levels: list[CalmLevel]) -> list[CalmLevel]:
-    """Without a background that is cut off at zero."""
-    cut_off = is_cut_off([one.std for one in levels], [len(one.chosen) for one in levels])
-    return levels[1:] if cut_off else levels

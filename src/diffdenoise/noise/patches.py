@@ -205,6 +205,12 @@ def is_cut_off(stds: Sequence[float], weights: Sequence[float]) -> bool:
     return len(stds) >= 3 and stds[0] < _CUT_OFF * weighted_median(stds[1:], weights[1:])
 
 
+def tissue_levels(levels: list[CalmLevel]) -> list[CalmLevel]:
+    """Levels without that of a background cut off at zero."""
+    cut_off = is_cut_off([one.std for one in levels], [len(one.chosen) for one in levels])
+    return levels[1:] if cut_off else levels
+
+
 def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
     """Value below which half of the weight lies."""
     order = np.argsort(values)

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from diffdenoise.noise.curve import LevelPoint
+from diffdenoise.noise.level import MEDIAN_OF_NORMAL
 from diffdenoise.types import Stack
 
 #: Pairs of volumes looked at, brightness classes, and fewest pixels in one.
 _MOST_PAIRS, _CLASSES, _FEWEST = 8, 8, 500
-#: Median of the absolute value of a standard normal variable.
-_MEDIAN_OF_NORMAL = 0.6745
 
 
 def levels_of_repeats(stacks: Sequence[Stack]) -> list[LevelPoint]:
@@ -47,7 +46,7 @@ def levels_of_repeats(stacks: Sequence[Stack]) -> list[LevelPoint]:
         inside = differences[number == each]
         if len(inside) < _FEWEST:
             continue
-        std = float(np.median(np.abs(inside))) / _MEDIAN_OF_NORMAL
+        std = float(np.median(np.abs(inside))) / MEDIAN_OF_NORMAL
         if std > 0:
             points.append(LevelPoint(float(brightness[number == each].mean()), std, len(inside)))
     return points
