@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.cases import Data
 from diffdenoise.config import Settings, round_name
 from diffdenoise.model import student_network
+from diffdenoise.networks.start import load_start
 from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.pipeline import run_all_stages
 from diffdenoise.plan import Plan, make_plan
@@ -81,18 +82,25 @@ def ours(
                 found.append(maps[s].unscale(output).astype(np.float32))
             results[name] = np.stack(found)
 
-        def add_student(name: str, stage: str, orientations: int = 1) -> None:
+        def add_student(name: str, stage: str | None, orientations: int = 1) -> None:
             student = hardware.place(student_network(settings, plan.neighbours))
-            workspace.load(stage, student)
+            if stage is None:
+                load_start(student, "student")
+            else:
+                workspace.load(stage, student)
             add(name, lambda item, _: distil.denoise_turned(student, item, orientations))
 
         last = "refine" if settings.stage3.refine else "student"
         turns = settings.iterations
         add_student("result", round_name(last, turns), settings.stage3.orientations or 8)
         add_student("one-pass", round_name(last, turns))
+        unbiased = ["result", "one-pass"]
+        if settings.starts_synthetic("stage3"):
+            add_student("start", None, settings.stage3.orientations or 8)
+            unbiased.append("start")
         if plan.rician_std is not None:
             results["biased"] = results["result"]
-            for name in ("result", "one-pass"):
+            for name in unbiased:
                 results[name] = _unbiased(results[name], plan.rician_std, data, maps)
         if turns == 1:
             teacher = run.teacher(1)
@@ -110,7 +118,8 @@ def ours(
                 add("two-random", lambda item, k: teacher.random_samples(item, k, 2))
                 add("one-step", lambda item, _: teacher.one_step(item))
                 add("corrected", lambda item, k: teacher.corrected(item, k))
-            if settings.stage3.refine:
+            distilled = workspace.stages["student"]["steps"]["steps"]
+            if settings.stage3.refine and distilled:
                 add_student("distilled", "student")
         else:
             for turn in range(1, turns):
@@ -120,6 +129,7 @@ def ours(
                 name: {key: record[key] for key in ("steps", "seconds")}
                 for name, record in workspace.stages.items()
             },
+            "risks": workspace.figure("risks"),
             "training_seconds": round(seconds, 1),
             "noise": plan.noise.as_dict(),
             "plan": {
@@ -152,6 +162,7 @@ def _with(**groups: dict[str, Any]) -> Callable[[Settings], Settings]:
 #: Ablations: each changes the settings in one place.
 VARIANTS: dict[str, Callable[[Settings], Settings]] = {
     "ours": lambda settings: settings,
+    "ours-random-start": lambda settings: settings.model_copy(update={"start": "random"}),
     "ours-literal": _with(stage2={"jointly_blind": False}, stage3={"target": "srds", "refine": False}),
     "ours-paper": _with(stage3={"target": "srds", "refine": False}),
     "ours-distilled": _with(stage3={"refine": False}),

@@ -43,8 +43,10 @@ NAMES = {
     "unsure": "UNSURE",
     "sure": "SURE, true level",
     "r2r": "R2R, true level",
+    "r2r-start": "R2R, true level, synthetic start",
     "r2r-spectrum": "R2R, true spectrum",
     "ours": "**DiffDenoise**",
+    "ours-random-start": "ours, random start",
     "ours-literal": "ours, literal stage 2, distilled",
     "ours-paper": "ours, as in the paper (jointly blind)",
     "ours-distilled": "ours, fusion, distilled only",
@@ -53,9 +55,11 @@ NAMES = {
     "ours-corrected": "ours, corrected targets",
     "ours-iterations": "ours, three iterations",
     "ceiling": "ceiling: same network, clean pairs",
+    "ceiling-start": "ceiling, synthetic start",
 }
 #: Rows of one of our runs, in order.
 STAGES = {
+    "start": "synthetic start, nothing learned from the scan",
     "condition": "stage 1: blind-spot network",
     "single": "stage 2: single sample",
     "two-random": "stage 2: two random samples",
@@ -69,8 +73,12 @@ STAGES = {
     "result": "**stage 3: student**",
 }
 #: Methods that know what no user knows.
-_TOLD = ("r2r-spectrum", "bm3d-spectrum", "bm4d-spectrum", "ceiling")
+_TOLD = ("r2r-spectrum", "bm3d-spectrum", "bm4d-spectrum", "ceiling", "ceiling-start")
+#: Methods that are ours in part: they begin with our weights.
+_HALF_OURS = ("r2r-start",)
 _SHOWN = ("noisy", "bm3d", "r2r", "ours", "ceiling")
+#: The case whose iterations are drawn.
+ITERATED = "t1w-white"
 #: Difference maps show this share of the range, either way, as black and white.
 _DIFFERENCE = 0.1
 
@@ -89,6 +97,7 @@ def main() -> None:
     given = parser.parse_args()
     for name in CASES:
         draw(name, given.cells, given.pictures / f"bench-{name}.png")
+    draw_iterations(given.cells, given.pictures / "iterations.png")
     write(given.cells, given.noise, given.inferences, given.page, _ROOT / "README.md")
 
 
@@ -101,6 +110,7 @@ def write(folder: Path, noise: Path, inferences: Path, page: Path, readme: Path)
         "summary": summary(cells),
         "cases": per_case(cells, drawn),
         "stages": stages(cells),
+        "iterations": iterations(cells),
         "inferences": inferences_table(json.loads(inferences.read_text(encoding="utf-8"))),
         "noise": noise_table(json.loads(noise.read_text(encoding="utf-8"))),
     }.items():
@@ -161,7 +171,7 @@ def summary(cells: Cells) -> str:
         peers = {
             method: _score(cells, case, method)
             for method in NAMES
-            if not method.startswith("ours") and method not in (*_TOLD, "noisy")
+            if not method.startswith("ours") and method not in (*_TOLD, *_HALF_OURS, "noisy")
         }
         known = {method: value for method, value in peers.items() if value is not None}
         best = max(known, key=lambda method: known[method], default=None)
@@ -264,6 +274,25 @@ def stages(cells: Cells) -> str:
     return "\n".join(lines)
 
 
+def iterations(cells: Cells) -> str:
+    """Each of three rounds in the time of one run, beside one round in all of it."""
+    cases = [case for case in CASES if (case, "ours-iterations") in cells]
+    lines = [f"| row | {' | '.join(CASES[case].title for case in cases)} |", "|---" * (len(cases) + 1) + "|"]
+    for name, method, row in (
+        ("iteration 1 of 3", "ours-iterations", "iteration-1"),
+        ("iteration 2 of 3", "ours-iterations", "iteration-2"),
+        ("iteration 3 of 3", "ours-iterations", "result"),
+        ("one iteration in all of the time", "ours", "result"),
+    ):
+        values = [
+            f"{_number(_score(cells, case, method, row=row), 2)} / "
+            f"{_number(_score(cells, case, method, 'ssim', row), 3)}"
+            for case in cases
+        ]
+        lines.append(f"| {name} | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
 def noise_table(found: dict[str, dict[str, Any]]) -> str:
     """What the diagnosis reads of known noise, a reference a column."""
     lines = [f"| noise added | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
@@ -293,43 +322,44 @@ def draw(case: str, cells: Path, target: Path) -> bool:
     """Crops of a case above their differences from the reference; False if there is nothing to draw."""
     if not can_draw(case, cells):
         return False
-    reference = cells / f"{case}-noisy-seed0-reference.png"
-    crops = {
-        method: cells / f"{case}-{method}-seed0.png"
-        for method in _SHOWN
-        if (cells / f"{case}-{method}-seed0.png").is_file()
-    }
+    crops = {_name(method, case): cells / f"{case}-{method}-seed0.png" for method in _SHOWN}
+    _draw_crops(cells / f"{case}-noisy-seed0-reference.png", crops, target)
+    return True
+
+
+def draw_iterations(cells: Path, target: Path) -> bool:
+    """Crops of each iteration (figure 3e of Demir et al. 2025); False if there are none."""
+    stem = f"{ITERATED}-ours-iterations-seed0"
+    crops = {f"iteration {turn}": cells / f"{stem}-iteration-{turn}.png" for turn in (1, 2)}
+    crops["iteration 3"] = cells / f"{stem}.png"
+    if not all(path.is_file() for path in crops.values()):
+        return False
+    _draw_crops(cells / f"{ITERATED}-noisy-seed0-reference.png", crops, target)
+    return True
+
+
+def _draw_crops(reference: Path, crops: dict[str, Path], target: Path) -> None:
+    """Draw the crops that are there, in columns, above their differences from the reference."""
     from matplotlib.figure import Figure
 
     truth = _grey(reference)
-    figure = Figure(figsize=(2.2 * (len(crops) + 1), 4.7), layout="constrained")
-    axes = figure.subplots(2, len(crops) + 1)
+    images = {"reference": truth, **{name: _grey(path) for name, path in crops.items() if path.is_file()}}
+    figure = Figure(figsize=(2.2 * len(images), 4.7), layout="constrained")
+    axes = figure.subplots(2, len(images))
     low, high = float(truth.min()), float(np.quantile(truth, 0.998))
-    for column, (name, image) in enumerate(
-        [("reference", truth), *((method, _grey(path)) for method, path in crops.items())]
-    ):
-        top, bottom = axes[:, column]
+    for (top, bottom), (name, image) in zip(axes.T, images.items(), strict=True):
         top.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        title = _name(name, case) if name in NAMES else name
-        top.set_title(title.strip("*").split(":")[0], fontsize=9)
-        if column:
-            bottom.imshow(
-                image - truth, cmap="gray", vmin=-_DIFFERENCE, vmax=_DIFFERENCE, interpolation="nearest"
-            )
+        top.set_title(name.strip("*").split(":")[0], fontsize=9)
+        if image is truth:
+            label = f"difference,\n±{_DIFFERENCE:.0%} of the range"
+            bottom.text(0.5, 0.5, label, ha="center", va="center", fontsize=8)
         else:
-            bottom.text(
-                0.5,
-                0.5,
-                f"difference,\n±{_DIFFERENCE:.0%} of the range",
-                ha="center",
-                va="center",
-                fontsize=8,
-            )
+            limits = {"vmin": -_DIFFERENCE, "vmax": _DIFFERENCE}
+            bottom.imshow(image - truth, cmap="gray", interpolation="nearest", **limits)
         for axis in (top, bottom):
             axis.set_axis_off()
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=80, pil_kwargs={"optimize": True})
-    return True
 
 
 def _grey(path: Path) -> NDArray[np.float64]:

@@ -67,6 +67,44 @@ def test_a_time_budget_becomes_steps_that_repeat_it(tmp_path: Path) -> None:
     assert all(np.array_equal(one[key], two[key]) for key in one)
 
 
+#: Networks of the default widths, whose synthetic weights fit, trained for a moment.
+_SHORT = {"blind-spot": {"steps": 2}, "diffusion": {"steps": 2}, "refine": {"steps": 2}}
+
+
+def test_a_student_that_knows_more_than_its_teacher_is_not_distilled(tmp_path: Path) -> None:
+    scan = from_array(make_volume())
+    settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2})
+    model = pipeline.train([scan], settings, tmp_path / "first")
+    taught, own = model.record["risks"]["risks"]
+    assert own < taught
+    assert model.record["stages"]["targets"]["steps"]["steps"] == 0
+    assert model.record["stages"]["student"]["steps"]["steps"] == 0
+    assert model.record["synthetic_start"] == ["stage1", "stage2", "stage3"]
+    # The settings that were written leave it out again, and give the same weights.
+    pipeline.train([scan], Settings.build(tmp_path / "first" / "settings.yaml"), tmp_path / "second")
+    one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("first", "second"))
+    assert all(np.array_equal(one[key], two[key]) for key in one)
+
+
+def test_a_student_that_knows_nothing_is_distilled(tmp_path: Path) -> None:
+    schedule = {**_SHORT, "blind-spot": {"steps": 20}, "diffusion": {"steps": 20}}
+    settings = tiny_settings(minutes=0.1, schedule=schedule)
+    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    taught, own = model.record["risks"]["risks"]
+    assert taught < own
+    assert model.record["stages"]["student"]["steps"]["steps"] >= 1
+    assert model.record["synthetic_start"] == []
+
+
+def test_a_student_is_always_distilled_where_nothing_comes_after(tmp_path: Path) -> None:
+    schedule = {name: _SHORT[name] for name in ("blind-spot", "diffusion")}
+    settings = Settings.build(
+        minutes=0.2, schedule=schedule, data={"patch": 32, "batch": 2}, stage3={"refine": False}
+    )
+    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    assert model.record["stages"]["student"]["steps"]["steps"] >= 1
+
+
 @pytest.mark.parametrize("shape", [(33, 47), (21, 30, 1), (25, 19, 4), (24, 22, 3, 2)])
 def test_any_size_comes_back_in_kind(shape: tuple[int, ...]) -> None:
     volume = make_volume(shape)

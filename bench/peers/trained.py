@@ -22,9 +22,11 @@ from bench.peers.deepinv_package import deepinv
 from diffdenoise.config import Settings, Steps
 from diffdenoise.model import student_network
 from diffdenoise.networks.blind_spot import BlindSpotNet
+from diffdenoise.networks.start import load_start
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.plan import Plan
+from diffdenoise.run import RATE_RANDOM, RATE_SYNTHETIC
 from diffdenoise.stages import blind_spot, distil
 from diffdenoise.training.clock import StagePlan
 from diffdenoise.training.fit import LossOf, fit
@@ -54,6 +56,8 @@ class Job:
         Device and precision.
     now : callable
         Source of seconds.
+    synthetic_start : bool
+        Whether the network begins with our synthetic weights instead of random ones.
     """
 
     data: Data
@@ -62,12 +66,16 @@ class Job:
     seconds: float
     hardware: Hardware
     now: Callable[[], float]
+    synthetic_start: bool = False
 
     def student(self) -> nn.Module:
         """Our student's network, untrained, the same start for every method of a seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
-            return self.hardware.place(student_network(self.settings, self.plan.neighbours))
+            network = student_network(self.settings, self.plan.neighbours)
+        if self.synthetic_start:
+            load_start(network, "student")
+        return self.hardware.place(network)
 
     def patches(self, slices: Slices, purpose: str, step: int) -> tuple[Tensor, torch.Generator]:
         """One batch of patches, and the generator for what else the step draws."""
@@ -78,12 +86,13 @@ class Job:
     def fit(self, network: nn.Module, loss_of: LossOf, rate: float | None = None) -> Steps:
         """Train for the job's time, and return the steps done."""
         plan = StagePlan(None, self.seconds, self.now)
+        usual = RATE_SYNTHETIC if self.synthetic_start else RATE_RANDOM
         with tempfile.TemporaryDirectory() as folder:
             fit(
                 network,
                 loss_of,
                 plan,
-                learning_rate=rate or self.settings.stage3.learning_rate,
+                learning_rate=rate or self.settings.stage3.learning_rate or usual,
                 hardware=self.hardware,
                 folder=Path(folder),
                 progress=Quiet(),
@@ -348,10 +357,16 @@ def _join(parts: Tensor, stride: int) -> Tensor:
     return nn.functional.pixel_shuffle(parts.reshape(-1, stride**2, *parts.shape[2:]), stride)
 
 
+def _from_our_start(method: Callable[[Job], Result]) -> Callable[[Job], Result]:
+    return lambda job: method(dataclasses.replace(job, synthetic_start=True))
+
+
 #: Methods by name.
 TRAINED: dict[str, Callable[[Job], Result]] = {
     "ceiling": ceiling,
+    "ceiling-start": _from_our_start(ceiling),
     "r2r": r2r,
+    "r2r-start": _from_our_start(r2r),
     "r2r-spectrum": r2r_spectrum,
     "sure": sure,
     "unsure": unsure,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -17,6 +17,13 @@ from diffdenoise.errors import SettingsError
 
 #: Names of stages in a schedule.
 _STAGE_NAME = re.compile("blind-spot|(diffusion|targets|student|refine)(-[2-9])?")
+
+
+#: The stages that train a network each, as their settings are called.
+StageName: TypeAlias = Literal["stage1", "stage2", "stage3"]
+STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
+#: Widths of the networks whose starting weights come with the package.
+_START_WIDTHS: dict[StageName, int] = {"stage1": 16, "stage2": 32, "stage3": 32}
 
 
 class _Frozen(BaseModel):
@@ -30,8 +37,9 @@ class Steps(_Frozen):
     measures its own speed, and writes here what it did; given back, these numbers repeat it.
     """
 
-    steps: int = Field(ge=1)
-    """Optimiser steps in all. For "targets": slices whose target is computed."""
+    steps: int = Field(ge=0)
+    """Optimiser steps in all. For "targets": slices whose target is computed. 0 leaves "targets" and
+    "student" out."""
     decay_start: int | None = Field(default=None, ge=0)
     """Step at which the learning rate begins to fall; None: after 60 % of the steps."""
     decay_steps: int | None = Field(default=None, ge=1)
@@ -118,8 +126,9 @@ class Stage3(_Frozen):
     refine: bool = True
     """After distillation, minimise an unbiased risk on the noisy scan itself, which undoes the
     teacher's bias. False: as in the paper."""
-    learning_rate: float = Field(default=2e-3, gt=0)
-    """Peak learning rate of AdamW."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate of AdamW. None: 1e-3 from synthetic weights, but 2e-3 from random ones, and under
+    wide noise, of which those weights know less."""
 
 
 class Settings(_Frozen):
@@ -129,6 +138,9 @@ class Settings(_Frozen):
     """Seed of every random draw."""
     minutes: float | None = Field(default=10.0, gt=0)
     """Wall-clock budget in minutes for the stages whose steps `schedule` does not give."""
+    start: Literal["synthetic", "random"] | None = None
+    """What the networks' weights are at first: learned on synthetic pictures, which hold no anatomy, or
+    random. None: synthetic for networks of the default widths."""
     iterations: int = Field(default=1, ge=1, le=9)
     """Rounds of stages 2 and 3; the student's output is the next round's condition. The paper: 3."""
     noise_std: float | None = Field(default=None, gt=0)
@@ -152,6 +164,34 @@ class Settings(_Frozen):
     """Steps by stage: "blind-spot", "diffusion", "targets" (slices), "student", "refine"; a later
     round's have its number behind: "diffusion-2". An absent stage gets its share of `minutes`."""
 
+    @model_validator(mode="after")
+    def _targets_have_learners(self) -> Settings:
+        for turn in range(1, self.iterations + 1):
+            targets, student = (self.schedule.get(round_name(name, turn)) for name in ("targets", "student"))
+            if targets is not None and student is not None and bool(targets.steps) != bool(student.steps):
+                raise ValueError("the schedule has steps for one of targets and student, and 0 for the other")
+            if not self.stage3.refine and any(one and not one.steps for one in (targets, student)):
+                raise ValueError("targets and student cannot be left out where stage3.refine is false")
+        return self
+
+    @model_validator(mode="after")
+    def _start_fits(self) -> Settings:
+        unknown = [stage for stage in STAGES if not self._has_start_width(stage)]
+        if self.start == "synthetic" and unknown:
+            stage = unknown[0]
+            raise ValueError(
+                f"start is synthetic, but {stage}.width is {getattr(self, stage).width}; synthetic weights"
+                f" have {_START_WIDTHS[stage]}"
+            )
+        return self
+
+    def _has_start_width(self, stage: StageName) -> bool:
+        return bool(getattr(self, stage).width == _START_WIDTHS[stage])
+
+    def starts_synthetic(self, stage: StageName) -> bool:
+        """Whether the network of a stage begins with the weights that come with the package."""
+        return self.start != "random" and self._has_start_width(stage)
+
     @field_validator("schedule")
     @classmethod
     def _known_stages(cls, value: dict[str, Steps]) -> dict[str, Steps]:
@@ -161,6 +201,8 @@ class Settings(_Frozen):
                     f"'{key}' is not a stage; stages are blind-spot, diffusion, targets, student and"
                     " refine, the last four with -2 to -9 behind for later rounds"
                 )
+            if not value[key].steps and key.partition("-")[0] not in ("targets", "student"):
+                raise ValueError(f"{key} has 0 steps; only targets and student can be left out")
         return value
 
     @classmethod

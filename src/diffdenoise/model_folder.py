@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffdenoise._version import __version__
-from diffdenoise.config import round_name, stage_names
+from diffdenoise.config import STAGES, round_name, stage_names
 from diffdenoise.model import CARD, RECORD, SETTINGS, STUDENT
 from diffdenoise.plan import Plan
 from diffdenoise.training.checkpoint_io import save_json
@@ -86,9 +86,14 @@ def write_model(
         "noise": plan.noise.as_dict(),
         "orientations": orientations,
         "rician_std": plan.rician_std,
+        "synthetic_start": [stage for stage in STAGES if settings.starts_synthetic(stage)],
         "residual_std": {
             name: workspace.figure(name)
             for name in (round_name("residual_std", turn) for turn in range(1, last + 1))
+        },
+        "risks": {
+            name: workspace.figure(name)
+            for name in (round_name("risks", turn) for turn in range(1, last + 1))
         },
         "stages": stages,
         "seconds": round(workspace.spent_s, 1),

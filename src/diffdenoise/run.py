@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from diffdenoise.config import Steps, round_name
 from diffdenoise.model import student_network
 from diffdenoise.networks.blind_spot import BlindSpotNet
+from diffdenoise.networks.start import load_start
 from diffdenoise.networks.unet import UNet
 from diffdenoise.plan import Plan
 from diffdenoise.stages import blind_spot, distil
 from diffdenoise.training import steps
 from diffdenoise.training.clock import Clock, StagePlan
+from diffdenoise.training.compare import risks
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.noise_draws import NoiseDraws
@@ -28,12 +30,14 @@ from diffdenoise.training.teacher import Teacher
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Progress
 
-#: Parts of the time budget, for noise that a blind spot of 3 pixels hides and for wider noise, through
-#: which the early stages see little. Each round of stages 2 and 3 takes an equal share of what stage 1
-#: leaves.
+#: Parts of the time budget; the second where the early stages can add less: under noise that is wider than
+#: a blind spot of 3 pixels hides, and where the student begins with weights that know noise already. Each
+#: round of stages 2 and 3 takes an equal share of what stage 1 leaves.
 PARTS = {"blind-spot": 0.12, "diffusion": 0.08, "targets": 0.03, "student": 0.07, "refine": 0.70}
-PARTS_WIDE = {"blind-spot": 0.06, "diffusion": 0.04, "targets": 0.02, "student": 0.03, "refine": 0.85}
+PARTS_SHORT = {"blind-spot": 0.06, "diffusion": 0.04, "targets": 0.02, "student": 0.03, "refine": 0.85}
 _WIDE_FROM = 5
+#: Peak learning rates of a student that knows the kind of noise from synthetic pictures, and of others.
+RATE_SYNTHETIC, RATE_RANDOM = 1e-3, 2e-3
 #: Part of the budget kept for denoising and writing.
 _RESERVE = 0.04
 #: Part of the budget that averaging over orientations may take.
@@ -42,6 +46,8 @@ _INFERENCE_SHARE = 1 / 7
 _TARGET_SIDE = 512
 #: Recorruption strengths where the noise has one level, and where it varies with brightness.
 _ALPHA_SURE, _ALPHA_UNSURE = 0.5, 1.0
+#: Slices, and their side in pixels, on which teacher and student are compared.
+_COMPARED, _COMPARED_SIDE = 2, 256
 #: Slices, evenly spaced, that figures about the data are read from.
 _SAMPLE = 16
 
@@ -87,6 +93,12 @@ class Run:
                 UNet(channels + 1, 1, self.settings.stage2.width, level_input=True)
             )
             self._student = hardware.place(student_network(self.settings, plan.neighbours))
+        if self.settings.starts_synthetic("stage1"):
+            load_start(self._blind, "blind-spot")
+        if self.settings.starts_synthetic("stage2"):
+            load_start(self._diffusion, "diffusion")
+        if self.settings.starts_synthetic("stage3"):
+            load_start(self._student, "student")
 
     def blind_spot(self) -> None:
         """Stage 1."""
@@ -97,7 +109,8 @@ class Run:
             self.plan.noise.typical_std,
             self.plan.noise.least_std,
         )
-        self._train("blind-spot", "stage 1 of 3: blind-spot network", self._blind, loss, "stage1", 0)
+        rate = self.settings.stage1.learning_rate
+        self._train("blind-spot", "stage 1 of 3: blind-spot network", self._blind, loss, rate, 0)
 
     def diffusion(self, turn: int) -> None:
         """Stage 2; a later round starts from the weights of the one before."""
@@ -111,7 +124,8 @@ class Run:
             self.residual_std,
             name,
         )
-        self._train(name, self._title(2, "diffusion model", turn), self._diffusion, loss, "stage2", turn)
+        rate = self.settings.stage2.learning_rate
+        self._train(name, self._title(2, "diffusion model", turn), self._diffusion, loss, rate, turn)
 
     def targets(self, turn: int) -> None:
         """Stage 2's estimates of as many slices as the time allows, computed once and cached."""
@@ -119,11 +133,14 @@ class Run:
         if self.workspace.is_done(name):
             return
         wanted = self.settings.schedule.get(name)
+        began = self._clock.spent_s
+        if (wanted is not None and not wanted.steps) or not self._teacher_knows_more(turn):
+            self._skip(name, began)
+            return
         seconds = 0.0 if wanted else self._seconds("targets", turn)
         plan = StagePlan(wanted, seconds, self._now)
         self._progress.start(self._title(3, "targets by symmetric sampling", turn))
         teacher = self.teacher(turn)
-        began = self._clock.spent_s
         done = 0
         order = self._target_order()
         for number in order:
@@ -143,12 +160,17 @@ class Run:
         self.workspace.finish(name, None, Steps(steps=done), self._clock.spent_s, seconds=seconds)
 
     def student(self, turn: int) -> None:
-        """Stage 3: distillation."""
+        """Stage 3: distillation, unless there are no targets because the student knows more."""
         name = round_name("student", turn)
+        if not self._targets_made(turn):
+            if not self.workspace.is_done(name):
+                self._skip(name, self._clock.spent_s)
+            return
         loss = steps.distillation_loss(
             self._data, self._student, self._read_targets(turn), self.plan.noise.typical_std, name
         )
-        self._train(name, self._title(3, "distillation", turn), self._student, loss, "stage3", turn)
+        title = self._title(3, "distillation", turn)
+        self._train(name, title, self._student, loss, self.student_rate, turn)
 
     def refine(self, turn: int) -> None:
         """Stage 3, second part: the student minimises an unbiased risk on the noisy scan."""
@@ -156,7 +178,50 @@ class Run:
             return
         name = round_name("refine", turn)
         loss = steps.refinement_loss(self._data, self._student, self.noise_draws(), self.alpha, name)
-        self._train(name, self._title(3, "refinement", turn), self._student, loss, "stage3", turn)
+        title = self._title(3, "refinement", turn)
+        self._train(name, title, self._student, loss, self.student_rate, turn)
+
+    def _skip(self, name: str, began: float) -> None:
+        """Note that a stage was left out, and what finding that out took."""
+        spent = self._clock.spent_s
+        self.workspace.finish(name, None, Steps(steps=0), spent, seconds=round(spent - began, 1))
+
+    def _targets_made(self, turn: int) -> int:
+        return int(self.workspace.stages[round_name("targets", turn)]["steps"]["steps"])
+
+    def _teacher_knows_more(self, turn: int) -> bool:
+        """Whether the student would learn from stage 2, by an unbiased risk on the noisy scan.
+
+        A student that begins with synthetic weights, or with those of the round before, may be better than a
+        teacher of a few minutes; distillation would undo that.
+        """
+        told = {round_name("targets", turn), round_name("student", turn)} & self.settings.schedule.keys()
+        if told or not self.settings.stage3.refine:
+            return True
+        name = round_name("risks", turn)
+        kept = self.workspace.figure(name)
+        if kept is None:
+            self._progress.start(self._title(3, "teacher and student compared", turn))
+            teacher = self.teacher(turn)
+
+            def taught(noisy: Tensor, number: int) -> Tensor:
+                return teacher.target(noisy, number, self.target_kind(turn))
+
+            def own(noisy: Tensor, _: int) -> Tensor:
+                with self.hardware.autocast():
+                    return distil.denoise(self._student, noisy)
+
+            order = self._target_order()[:_COMPARED]
+            slices = (
+                (number, self.slices.whole(number, self._target_window(number, _COMPARED_SIDE)))
+                for number in order
+            )
+            placed = ((number, noisy.to(self.hardware.device)) for number, noisy in slices)
+            kept = risks(placed, (taught, own), self.noise_draws(), self.settings.seed)
+            self.workspace.keep(name, kept)
+            self._progress.finish()
+        taught_risk, own_risk = kept
+        return bool(taught_risk < own_risk)
 
     # What the stages hand on.
 
@@ -203,6 +268,14 @@ class Run:
             return self.settings.stage3.alpha
         return _ALPHA_SURE if self.plan.noise.is_constant else _ALPHA_UNSURE
 
+    @property
+    def student_rate(self) -> float:
+        """Peak learning rate of the student."""
+        if self.settings.stage3.learning_rate is not None:
+            return self.settings.stage3.learning_rate
+        knows = self.settings.starts_synthetic("stage3") and self.plan.blind_spot < _WIDE_FROM
+        return RATE_SYNTHETIC if knows else RATE_RANDOM
+
     def noise_draws(self) -> NoiseDraws:
         """The scan's noise on the device."""
         return NoiseDraws(self.plan.noise, self.hardware.device)
@@ -219,11 +292,11 @@ class Run:
         order = torch.randperm(len(numbers), generator=generator(self.settings.seed, "target order", 0))
         return [numbers[int(place)] for place in order]
 
-    def _target_window(self, number: int) -> Window:
+    def _target_window(self, number: int, side: int = _TARGET_SIDE) -> Window:
         """The part of a slice whose target is computed: all of it, but for large images."""
         draws = torch.rand(2, generator=generator(self.settings.seed, "target window", number)).tolist()
         height, width = self.slices.size(number)
-        tall, wide = min(height, _TARGET_SIDE), min(width, _TARGET_SIDE)
+        tall, wide = min(height, side), min(width, side)
         top, left = int(draws[0] * (height - tall + 1)), int(draws[1] * (width - wide + 1))
         return Window(top, left, tall, wide)
 
@@ -258,7 +331,8 @@ class Run:
 
     def _seconds(self, stage: str, turn: int) -> float:
         """Seconds for a stage: its part of what is left for it and all after it."""
-        parts = PARTS_WIDE if self.plan.blind_spot >= _WIDE_FROM else PARTS
+        short = self.plan.blind_spot >= _WIDE_FROM or self.settings.starts_synthetic("stage3")
+        parts = PARTS_SHORT if short else PARTS
         names = list(parts)
         if not self.settings.stage3.refine:
             names.remove("refine")
@@ -271,8 +345,7 @@ class Run:
             later = sum(parts[name] for name in names[names.index(stage) :]) + rounds * a_round
         seconds = self._clock.share(parts[stage], later)
         if stage == names[-1] and turn == self.settings.iterations and self._keeps_time:
-            # Of the last stage's own speed nothing is known yet where that is the student's first.
-            inference_s = self._inference_s() * self.orientations if stage == "refine" else seconds / 8
+            inference_s = self._inference_s() * self.orientations
             seconds = max(1.0, seconds - max(0.0, inference_s - _RESERVE * self._budget_s))
         return seconds
 
@@ -296,19 +369,23 @@ class Run:
             self.workspace.keep(name, kept)
         return int(kept)
 
+    @torch.no_grad()
     def _inference_s(self) -> float:
-        """Seconds to denoise all slices once, told by the student's training: a step is three passes."""
-        name = round_name("student", self.settings.iterations)
-        record = self.workspace.stages[name]
+        """Seconds to denoise all slices once, told by the second of two passes over a batch of patches."""
         side, _ = self.slices.fitting(self.settings.data.patch)
-        passes = 3 * self.settings.data.batch * side**2 * int(record["steps"]["steps"])
+        count = self.settings.data.batch
+        batch = torch.zeros(count, self.slices.channels, side, side, device=self.hardware.device)
+        batch = batch.to(memory_format=torch.channels_last)
+        began = self._now()
+        for _ in range(2):
+            began = self._now()
+            with self.hardware.autocast():
+                # Read back, as a GPU goes on computing after the call.
+                float(distil.denoise(self._student, batch).sum())
         pixels = sum(math.prod(self.slices.size(number)) for number in range(len(self.slices)))
-        seconds = float(record["seconds"])
-        return seconds * pixels / passes
+        return (self._now() - began) * pixels / (count * side**2)
 
-    def _train(
-        self, name: str, title: str, network: nn.Module, loss: LossOf, settings_of: str, turn: int
-    ) -> None:
+    def _train(self, name: str, title: str, network: nn.Module, loss: LossOf, rate: float, turn: int) -> None:
         """Train one stage, or load it if it is done."""
         if self.workspace.is_done(name):
             self.workspace.load(name, network)
@@ -322,7 +399,7 @@ class Run:
             network,
             loss,
             plan,
-            learning_rate=getattr(self.settings, settings_of).learning_rate,
+            learning_rate=rate,
             hardware=self.hardware,
             folder=self.workspace.stage_folder(name),
             progress=self._progress,

@@ -12,7 +12,7 @@ from diffdenoise.stages.intensities import signed, unsigned
 #: Lowest variance that can be predicted, as a multiple of the noise's. A noisy pixel can't vary less than
 #: its noise; without such a floor, one step too far makes the likelihood of a pixel next to nothing, and
 #: training starts with gradients a thousand times too large, or never recovers.
-_VARIANCE_FLOOR = 0.5
+VARIANCE_FLOOR = 0.5
 
 
 def random_mask(like: Tensor, share: Tensor | float, width: int, generator: torch.Generator) -> Tensor:
@@ -97,7 +97,7 @@ def predict(network: nn.Module, noisy: Tensor, blind_spot: int, least_std: float
         Of the noisy pixel given its surroundings, scaled intensities (squared).
     """
     mean, log_variance = network(signed(noisy), blind_spot)
-    relative = log_variance.float().clamp(-8.0, 8.0).exp() + _VARIANCE_FLOOR
+    relative = log_variance.float().clamp(-8.0, 8.0).exp() + VARIANCE_FLOOR
     return unsigned(mean.float()), least_std**2 * relative
 
 

@@ -19,7 +19,7 @@ RawNetwork: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 #: Spread of ln(sigma) around ln(sd) in training; EDM table 1 has 1.2 for images. Wider here,
 #: because the symmetric pair starts at 20 sd and the recorruption estimate works at 0.3 sd.
-_LOG_SIGMA_STD = 1.6
+LOG_SIGMA_STD = 1.6
 
 
 def context_of(condition: Tensor, noisy: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def draw_sigmas(count: int, residual_std: float, generator: torch.Generator) -> 
     Tensor (count,)
         Log-normal around `residual_std` (EDM, table 1, with the data's own scale).
     """
-    return residual_std * torch.exp(_LOG_SIGMA_STD * torch.randn(count, generator=generator))
+    return residual_std * torch.exp(LOG_SIGMA_STD * torch.randn(count, generator=generator))
 
 
 def denoise(network: RawNetwork, z: Tensor, sigma: Tensor, context: Tensor, residual_std: float) -> Tensor:

@@ -58,7 +58,7 @@ def save_noise_picture(
     limit = _DETAIL_STDS * max(diagnosis.std * intensities.range, 1e-9)
     finest = view_of(_finest(middle, across, diagnosis.correlation), across, None)
     detail.imshow(finest.pixels, cmap="gray", vmin=-limit, vmax=limit, aspect=finest.aspect)
-    detail.set_title("its finest detail, mostly noise")
+    detail.set_title(f"its finest detail, black to white: ±{_DETAIL_STDS:g} times the noise")
     for axes in (whole, detail):
         axes.set_axis_off()
 

@@ -1,0 +1,1 @@
+"""Starting weights, learned on synthetic pictures: no scan of anyone is in them."""

@@ -1,0 +1,53 @@
+"""Starting weights that come with the package, learned on synthetic pictures (see `pretraining/`)."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from typing import Literal
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+#: The networks that have starting weights.
+Start = Literal["blind-spot", "diffusion", "student"]
+#: Inputs that no weights were learned for begin with none.
+_ENTRY = "entry.weight"
+
+
+def load_start(network: nn.Module, name: Start) -> None:
+    """Put the starting weights into a network, whatever the number of its neighbour slices.
+
+    Parameters
+    ----------
+    network : BlindSpotNet or UNet
+        Of the default width.
+    name : {"blind-spot", "diffusion", "student"}
+        Which of the three it is.
+
+    Raises
+    ------
+    ValueError
+        If the network is of another width.
+    """
+    with as_file(files("diffdenoise") / "weights" / f"{name}.safetensors") as path:
+        stored = load_file(path)
+    own = network.state_dict()
+    fitted = {
+        key: _fit_inputs(value, own[key].shape[1]) if key.endswith(_ENTRY) else value
+        for key, value in stored.items()
+    }
+    wrong = [key for key, value in fitted.items() if value.shape != own[key].shape]
+    if wrong:
+        raise ValueError(f"load_start: the starting weights of {name} are of another width ({wrong[0]})")
+    network.load_state_dict(fitted)
+
+
+def _fit_inputs(weight: Tensor, channels: int) -> Tensor:
+    """Leave out, or fill up with zeros, the last input channels of a convolution (out, in, h, w).
+
+    The channels are ordered by their distance from the slice, so that those left out are the farthest.
+    """
+    known = weight[:, :channels]
+    missing = channels - known.shape[1]
+    return torch.cat([known, known.new_zeros(len(known), missing, *known.shape[2:])], dim=1)

@@ -1,0 +1,64 @@
+"""Which of several estimators comes nearest to the clean image, told by noisy slices alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from diffdenoise.stages import distil
+from diffdenoise.training.noise_draws import NoiseDraws
+from diffdenoise.training.randomness import generator
+from diffdenoise.training.steps import with_centre
+
+#: estimate(noisy, number of the slice) -> clean slice (1, 1, height, width).
+Estimator = Callable[[Tensor, int], Tensor]
+
+#: Recorruption strength: with so little noise added, estimators see what they were trained on.
+_ALPHA = 0.25
+
+
+@torch.no_grad()
+def risks(
+    slices: Iterable[tuple[int, Tensor]],
+    estimators: Sequence[Estimator],
+    noise: NoiseDraws,
+    seed: int,
+) -> list[float]:
+    """Mean squared errors of estimators against the clean slices, all but for the same constant.
+
+    Parameters
+    ----------
+    slices : iterable of (number, Tensor (1, channels, height, width))
+        Noisy slices with their neighbours.
+    estimators : sequence of callable
+        What is to be compared.
+    noise : NoiseDraws
+        The scan's noise.
+    seed : int
+        Seed of the recorruption.
+
+    Returns
+    -------
+    list of float
+        One an estimator, in units of the noise's variance at each place. Only their differences say anything.
+
+    References
+    ----------
+    Pang et al. 2021, "Recorrupted-to-Recorrupted", theorem 1: see `stages.distil.recorrupt`.
+    """
+    totals = [0.0] * len(estimators)
+    count = 0
+    for number, noisy in slices:
+        centre = noisy[:, :1]
+        added = noise.draw(centre, generator(seed, "compare", number))
+        source, target = distil.recorrupt(centre, added, 1.0, _ALPHA)
+        seen, level = with_centre(noisy, source), noise.std(source)
+        for place, estimate in enumerate(estimators):
+            error = (estimate(seen, number).float() - target) / level
+            totals[place] += float(error.square().mean())
+        count += 1
+    if not count:
+        raise ValueError("risks: no slice was given; expected at least one")
+    return [total / count for total in totals]

@@ -1,0 +1,58 @@
+"""Estimators are ranked as by the clean image, which is never shown."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.model import NoiseModel
+from diffdenoise.stages.filters import gaussian_kernel, smooth
+from diffdenoise.training.compare import risks
+from diffdenoise.training.noise_draws import NoiseDraws
+
+
+def blurred(std_px: float):
+    def estimate(noisy: Tensor, _: int) -> Tensor:
+        kernel = gaussian_kernel(std_px, noisy.device)
+        return smooth(noisy[:, :1], kernel, kernel)
+
+    return estimate
+
+
+@pytest.mark.parametrize("kernel_px", [0.0, 0.8])
+def test_differences_of_risks_are_those_against_the_clean_image(kernel_px):
+    level = 0.1
+    draws = NoiseDraws(NoiseModel.constant(level, Correlation.gaussian(kernel_px)), torch.device("cpu"))
+    line = torch.linspace(0, 12, 192)
+    clean = (0.5 + 0.3 * torch.sin(line)[:, None] * torch.cos(line)[None, :])[None, None]
+    noise = draws.draw(clean, torch.Generator().manual_seed(3))
+    noisy = clean + noise
+    estimators = [blurred(width) for width in (0.0, 1.0, 3.0)]
+    found = risks([(0, noisy), (1, noisy)], estimators, draws, seed=0)
+    true = [float((one(noisy, 0) - clean).square().mean()) / level**2 for one in estimators]
+    assert found[0] - found[1] == pytest.approx(true[0] - true[1], rel=0.15)
+    assert found[2] - found[1] == pytest.approx(true[2] - true[1], rel=0.15)
+
+
+def test_neighbour_slices_are_handed_on_as_they_are():
+    seen = []
+
+    def estimate(noisy: Tensor, number: int) -> Tensor:
+        seen.append((number, noisy))
+        return noisy[:, :1]
+
+    noisy = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    draws = NoiseDraws(NoiseModel.constant(0.1, Correlation.gaussian(0.0)), torch.device("cpu"))
+    risks([(4, noisy)], [estimate], draws, seed=0)
+    number, given = seen[0]
+    assert number == 4
+    assert torch.equal(given[:, 1:], noisy[:, 1:])
+    assert not torch.equal(given[:, :1], noisy[:, :1])
+
+
+def test_no_slice_is_refused():
+    draws = NoiseDraws(NoiseModel.constant(0.1, Correlation.gaussian(0.0)), torch.device("cpu"))
+    with pytest.raises(ValueError, match="no slice"):
+        risks([], [blurred(1.0)], draws, seed=0)
