@@ -10,11 +10,14 @@ import pytest
 from safetensors.numpy import load_file
 
 import diffdenoise as dd
-from diffdenoise import pipeline
+from diffdenoise import pipeline, run
 from diffdenoise.config import Settings
 from diffdenoise.errors import IntensityError, ModelError, OutputError, SettingsError, ShapeError
+from diffdenoise.model import student_network
+from diffdenoise.networks.start import load_start
 from diffdenoise.noise.simulate import rician
 from diffdenoise.pipeline import train
+from diffdenoise.plan import make_plan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
 from tests.conftest import make_volume, tiny_settings
@@ -84,6 +87,26 @@ def test_a_student_that_knows_more_than_its_teacher_is_not_distilled(tmp_path: P
     pipeline.train([scan], Settings.build(tmp_path / "first" / "settings.yaml"), tmp_path / "second")
     one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("first", "second"))
     assert all(np.array_equal(one[key], two[key]) for key in one)
+
+
+def test_where_the_level_varies_only_a_share_of_the_refinement_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean = np.clip(make_volume((96, 96, 6), std=0), 0, None)
+    draws = np.random.default_rng(1)
+    scan = from_array((clean + (20 + 0.1 * clean) * draws.normal(size=clean.shape)).astype(np.float32))
+    settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2})
+    assert not make_plan([scan], settings).noise.is_constant
+    pipeline.train([scan], settings, tmp_path / "share")
+    monkeypatch.setattr(run, "_UNSURE_SHARE", 1.0)
+    pipeline.train([scan], settings, tmp_path / "whole")
+    share, whole = (load_file(tmp_path / name / "student.safetensors") for name in ("share", "whole"))
+    start = student_network(settings, make_plan([scan], settings).neighbours)
+    load_start(start, "student")
+    for name, parameter in start.state_dict().items():
+        expected = 0.25 * parameter.numpy() + 0.75 * whole[name]
+        np.testing.assert_allclose(share[name], expected, atol=1e-6)
+    assert any(not np.allclose(share[name], whole[name], atol=1e-6) for name in share)
 
 
 def test_a_student_that_knows_nothing_is_distilled(tmp_path: Path) -> None:

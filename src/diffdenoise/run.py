@@ -38,6 +38,10 @@ PARTS_SHORT = {"blind-spot": 0.06, "diffusion": 0.04, "targets": 0.02, "student"
 _WIDE_FROM = 5
 #: Peak learning rates of a student that knows the kind of noise from synthetic pictures, and of others.
 RATE_SYNTHETIC, RATE_RANDOM = 1e-3, 2e-3
+#: Share that is kept of what refinement changes in synthetic weights, where the noise's level varies and is
+#: less sure: the mean of the weights before and after fine-tuning forgives more (Wortsman et al. 2022,
+#: "Robust fine-tuning of zero-shot models").
+_UNSURE_SHARE = 0.75
 #: Part of the budget kept for denoising and writing.
 _RESERVE = 0.04
 #: Part of the budget that averaging over orientations may take.
@@ -179,7 +183,9 @@ class Run:
         name = round_name("refine", turn)
         loss = steps.refinement_loss(self._data, self._student, self.noise_draws(), self.alpha, name)
         title = self._title(3, "refinement", turn)
-        self._train(name, title, self._student, loss, self.student_rate, turn)
+        unsure = self.settings.starts_synthetic("stage3") and not self.plan.noise.is_constant
+        share = _UNSURE_SHARE if unsure else 1.0
+        self._train(name, title, self._student, loss, self.student_rate, turn, share)
 
     def _skip(self, name: str, began: float) -> None:
         """Note that a stage was left out, and what finding that out took."""
@@ -385,8 +391,17 @@ class Run:
         pixels = sum(math.prod(self.slices.size(number)) for number in range(len(self.slices)))
         return (self._now() - began) * pixels / (count * side**2)
 
-    def _train(self, name: str, title: str, network: nn.Module, loss: LossOf, rate: float, turn: int) -> None:
-        """Train one stage, or load it if it is done."""
+    def _train(
+        self,
+        name: str,
+        title: str,
+        network: nn.Module,
+        loss: LossOf,
+        rate: float,
+        turn: int,
+        share: float = 1.0,
+    ) -> None:
+        """Train one stage, or load it if it is done; keep a share of what that changes in the weights."""
         if self.workspace.is_done(name):
             self.workspace.load(name, network)
             return
@@ -394,6 +409,8 @@ class Run:
         base = name.rpartition("-")[0] if turn > 1 else name
         plan = StagePlan(wanted, 0.0 if wanted else self._seconds(base, turn), self._now)
         began = self._clock.spent_s
+        # A resumed stage's weights come from its checkpoint, in `fit`; these are what it began with.
+        before = [parameter.detach().clone() for parameter in network.parameters()]
         self._progress.start(title)
         curve = fit(
             network,
@@ -405,6 +422,10 @@ class Run:
             progress=self._progress,
             checkpoint_s=self._checkpoint_s,
         )
+        if share < 1:
+            with torch.no_grad():
+                for parameter, old in zip(network.parameters(), before, strict=True):
+                    parameter.lerp_(old.to(parameter.device), 1 - share)
         self._progress.finish()
         # A resumed stage's time includes what it took before it was stopped.
         self._clock.set_spent(began + plan.spent_s)
