@@ -277,6 +277,8 @@ def stages(cells: Cells) -> str:
 def iterations(cells: Cells) -> str:
     """Each of three rounds in the time of one run, beside one round in all of it."""
     cases = [case for case in CASES if (case, "ours-iterations") in cells]
+    if not cases:
+        return "Not run yet."
     lines = [f"| row | {' | '.join(CASES[case].title for case in cases)} |", "|---" * (len(cases) + 1) + "|"]
     for name, method, row in (
         ("iteration 1 of 3", "ours-iterations", "iteration-1"),
