@@ -192,8 +192,8 @@ def _name(method: str, case: str) -> str:
     return NAMES[method].replace("true level", "wavelet level") if case in REAL else NAMES[method]
 
 
-def _pair(cells: Cells, case: str, method: str) -> str:
-    psnr, ssim = (_score(cells, case, method, key) for key in ("psnr", "ssim"))
+def _pair(cells: Cells, case: str, method: str, row: str = "result") -> str:
+    psnr, ssim = (_score(cells, case, method, key, row) for key in ("psnr", "ssim"))
     return "-" if psnr is None else f"{psnr:.2f} / {_number(ssim, 3)}"
 
 
@@ -261,36 +261,31 @@ def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
 def stages(cells: Cells) -> str:
     """What each stage of our runs gives."""
     cases = [case for case in CASES if (case, "ours") in cells]
-    lines = [f"| row | {' | '.join(CASES[case].title for case in cases)} |", "|---" * (len(cases) + 1) + "|"]
-    for row, name in STAGES.items():
-        if not any(_score(cells, case, "ours", row=row) for case in cases):
-            continue
-        values = [
-            f"{_number(_score(cells, case, 'ours', row=row), 2)} / "
-            f"{_number(_score(cells, case, 'ours', 'ssim', row), 3)}"
-            for case in cases
-        ]
-        lines.append(f"| {name} | {' | '.join(values)} |")
-    return "\n".join(lines)
+    rows = [
+        (name, "ours", row)
+        for row, name in STAGES.items()
+        if any(_score(cells, case, "ours", row=row) for case in cases)
+    ]
+    return _rows_by_case(cells, cases, rows)
 
 
 def iterations(cells: Cells) -> str:
     """Each of three rounds in the time of one run, beside one round in all of it."""
     cases = [case for case in CASES if (case, "ours-iterations") in cells]
-    if not cases:
-        return "Not run yet."
-    lines = [f"| row | {' | '.join(CASES[case].title for case in cases)} |", "|---" * (len(cases) + 1) + "|"]
-    for name, method, row in (
+    rows = [
         ("iteration 1 of 3", "ours-iterations", "iteration-1"),
         ("iteration 2 of 3", "ours-iterations", "iteration-2"),
         ("iteration 3 of 3", "ours-iterations", "result"),
         ("one iteration in all of the time", "ours", "result"),
-    ):
-        values = [
-            f"{_number(_score(cells, case, method, row=row), 2)} / "
-            f"{_number(_score(cells, case, method, 'ssim', row), 3)}"
-            for case in cases
-        ]
+    ]
+    return _rows_by_case(cells, cases, rows) if cases else "Not run yet."
+
+
+def _rows_by_case(cells: Cells, cases: Sequence[str], rows: Sequence[tuple[str, str, str]]) -> str:
+    """A line for each (name, method, row of its cell), a case a column."""
+    lines = [f"| row | {' | '.join(CASES[case].title for case in cases)} |", "|---" * (len(cases) + 1) + "|"]
+    for name, method, row in rows:
+        values = [_pair(cells, case, method, row) for case in cases]
         lines.append(f"| {name} | {' | '.join(values)} |")
     return "\n".join(lines)
 

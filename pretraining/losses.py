@@ -5,14 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from diffdenoise.config import Settings
+from diffdenoise.plan import BLIND_SPOTS
 from diffdenoise.stages import blind_spot, diffusion, distil
 from diffdenoise.stages.intensities import signed, unsigned
+from diffdenoise.training.steps import FILLED_SHARE, with_centre
 from pretraining.source import Source
 
-#: Widths in pixels of the noise's correlation for each side of the blind spot, as in `plan.py`.
-_WIDTHS_PX = {1: (0.0, 0.5), 3: (0.5, 0.75), 5: (0.75, 1.1), 7: (1.1, 2.0)}
+#: Largest width in pixels of the noise's correlation.
+_WIDEST_PX = 2.0
 #: Widths that the student meets.
-_ALL_WIDTHS_PX = (0.0, 2.0)
+_ALL_WIDTHS_PX = (0.0, _WIDEST_PX)
 #: Power of the noise's std that its errors are divided by: strong noise counts for more, but not by its
 #: whole variance.
 _POWER = 1.5
@@ -28,29 +31,26 @@ def student_loss(source: Source, student: nn.Module, batch: int) -> Tensor:
 def blind_spot_loss(source: Source, network: nn.Module, batch: int) -> Tensor:
     """Stage 1's own loss, on noisy pictures alone."""
     side = source.blind()
-    drawn = source.noisy(batch, _WIDTHS_PX[side])
-    centre = drawn.noisy[:, :1]
-    device = centre.device
-    filled = torch.rand((batch, 1, 1, 1), generator=source.generator, device=device) < 0.5
-    share = (0.05 + 0.35 * torch.rand((batch, 1, 1, 1), generator=source.generator, device=device)) * filled
-    mask = _mask(source, centre, share, side)
-    seen = torch.cat([blind_spot.fill(centre, mask, side), drawn.noisy[:, 1:]], dim=1)
-    weight = torch.where(filled, mask, True).float()
-    mean, log_variance = network(signed(seen), side)
-    relative = log_variance.float().clamp(-8.0, 8.0).exp() + blind_spot.VARIANCE_FLOOR
-    mean = unsigned(mean.float())
-    return blind_spot.loss(
-        mean / drawn.std, relative * (drawn.least_std / drawn.std) ** 2, centre / drawn.std, weight
-    )
+    drawn = source.noisy(batch, _widths_px(side))
+    centre, random = drawn.noisy[:, :1], source.generator
+    filled = torch.rand((batch, 1, 1, 1), generator=random, device=centre.device)
+    low, high = FILLED_SHARE
+    share = low + (high - low) * torch.rand((batch, 1, 1, 1), generator=random, device=centre.device)
+    chosen = filled < Settings().stage1.filled_patches
+    mask = blind_spot.random_mask(centre, share * chosen, side, random)
+    seen = with_centre(drawn.noisy, blind_spot.fill(centre, mask, side))
+    weight = torch.where(chosen, mask, True).float()
+    mean, variance = blind_spot.predict(network, seen, side, drawn.least_std)
+    return blind_spot.loss(mean / drawn.std, variance / drawn.std**2, centre / drawn.std, weight)
 
 
 def diffusion_loss(source: Source, network: nn.Module, stage1: nn.Module, batch: int) -> Tensor:
     """Stage 2's own loss, on noisy pictures alone; each picture's residual in units of its own std."""
     side = source.blind()
-    drawn = source.noisy(batch, _WIDTHS_PX[side])
+    drawn = source.noisy(batch, _widths_px(side))
     centre = drawn.noisy[:, :1]
-    mask = _mask(source, centre, torch.full((batch, 1, 1, 1), 0.25, device=centre.device), side)
-    seen = torch.cat([blind_spot.fill(centre, mask, side), drawn.noisy[:, 1:]], dim=1)
+    mask = blind_spot.random_mask(centre, Settings().stage2.hidden_share, side, source.generator)
+    seen = with_centre(drawn.noisy, blind_spot.fill(centre, mask, side))
     with torch.no_grad():
         condition = unsigned(stage1(signed(seen), side)[0].float())
     residual = centre - condition
@@ -63,6 +63,8 @@ def diffusion_loss(source: Source, network: nn.Module, stage1: nn.Module, batch:
     return diffusion.loss(network, residual / unit, noise, sigma, context, mask.float(), 1.0)
 
 
-def _mask(source: Source, like: Tensor, share: Tensor, width: int) -> Tensor:
-    uniform = torch.rand(like.shape, generator=source.generator, device=like.device)
-    return uniform < 1 - (1 - share) ** (1 / width**2)
+def _widths_px(side: int) -> tuple[float, float]:
+    """Widths of the noise's correlation that a blind spot of a side is chosen for."""
+    sides = [own for _, own in BLIND_SPOTS]
+    limits = [0.0, *(min(width, _WIDEST_PX) for width, _ in BLIND_SPOTS)]
+    return limits[sides.index(side)], limits[sides.index(side) + 1]

@@ -3,8 +3,7 @@
     python -m pretraining.train --minutes 10 --out src/diffdenoise/weights
 
 Stages 1 and 2 learn what they learn on a scan, from noisy pictures alone; the student learns to give the
-clean picture. On a GPU ten minutes a network are plenty (`--stacks 8192 --batch 128`); two processes with
-`--only` train side by side.
+clean picture. Two processes with `--only` train side by side.
 """
 
 from __future__ import annotations

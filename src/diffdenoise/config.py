@@ -168,8 +168,9 @@ class Settings(_Frozen):
     def _targets_have_learners(self) -> Settings:
         for turn in range(1, self.iterations + 1):
             targets, student = (self.schedule.get(round_name(name, turn)) for name in ("targets", "student"))
-            if targets is not None and student is not None and bool(targets.steps) != bool(student.steps):
-                raise ValueError("the schedule has steps for one of targets and student, and 0 for the other")
+            without_targets = targets is not None and not targets.steps
+            if student is not None and bool(student.steps) == without_targets:
+                raise ValueError("targets and student can only be left out together, with 0 steps for both")
             if not self.stage3.refine and any(one and not one.steps for one in (targets, student)):
                 raise ValueError("targets and student cannot be left out where stage3.refine is false")
         return self

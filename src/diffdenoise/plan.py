@@ -21,7 +21,7 @@ from diffdenoise.types import Stack
 
 #: Kernel widths in pixels up to which a blind spot of 1, 3, 5 and 7 pixels is best: a wider one hides
 #: more of the correlated noise, and more of the anatomy.
-_BLIND_SPOTS = ((0.5, 1), (0.75, 3), (1.1, 5), (np.inf, 7))
+BLIND_SPOTS = ((0.5, 1), (0.75, 3), (1.1, 5), (np.inf, 7))
 #: Scans of a data set whose noise is looked at.
 _MOST_DIAGNOSED = 9
 #: Levels under this share of the range are treated as this: nothing can be learned below rounding.
@@ -159,7 +159,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
 
 def blind_spot_for(width_px: tuple[float, float]) -> int:
     """Return the side in pixels of the blind spot that hides noise of that correlation."""
-    return next(side for width, side in _BLIND_SPOTS if max(width_px) <= width)
+    return next(side for width, side in BLIND_SPOTS if max(width_px) <= width)
 
 
 def _diagnose(groups: Sequence[tuple[list[Stack], list[float]]]) -> Diagnosis:

@@ -12,7 +12,7 @@ from diffdenoise.stages.intensities import signed, unsigned
 #: Lowest variance that can be predicted, as a multiple of the noise's. A noisy pixel can't vary less than
 #: its noise; without such a floor, one step too far makes the likelihood of a pixel next to nothing, and
 #: training starts with gradients a thousand times too large, or never recovers.
-VARIANCE_FLOOR = 0.5
+_VARIANCE_FLOOR = 0.5
 
 
 def random_mask(like: Tensor, share: Tensor | float, width: int, generator: torch.Generator) -> Tensor:
@@ -27,13 +27,13 @@ def random_mask(like: Tensor, share: Tensor | float, width: int, generator: torc
     width : int
         Odd side of the neighbourhood hidden with each pixel.
     generator : torch.Generator
-        On the CPU, so that every device draws the same pixels.
+        On the CPU, so that every device draws the same pixels, or on the images' device.
 
     Returns
     -------
     Tensor of bool (batch, 1, height, width)
     """
-    uniform = torch.rand(like.shape, generator=generator)
+    uniform = torch.rand(like.shape, generator=generator, device=generator.device)
     chance = torch.as_tensor(share)
     if width > 1:
         # Neighbourhoods overlap: a pixel stays visible if none of width^2 pixels is drawn.
@@ -77,7 +77,9 @@ def _fill(centre: Tensor, mask: Tensor, width: int) -> Tensor:
     return torch.where(hidden > 0, interpolated, centre)
 
 
-def predict(network: nn.Module, noisy: Tensor, blind_spot: int, least_std: float) -> tuple[Tensor, Tensor]:
+def predict(
+    network: nn.Module, noisy: Tensor, blind_spot: int, least_std: float | Tensor
+) -> tuple[Tensor, Tensor]:
     """Predict each pixel's mean and variance from its surroundings.
 
     Parameters
@@ -88,7 +90,7 @@ def predict(network: nn.Module, noisy: Tensor, blind_spot: int, least_std: float
         Slice and neighbours, scaled intensities.
     blind_spot : int
         Odd side in pixels of the unseen square.
-    least_std : float
+    least_std : float or Tensor (batch, 1, 1, 1)
         Lowest std of the noise, scaled intensities: the unit that variances are predicted in.
 
     Returns
@@ -97,7 +99,7 @@ def predict(network: nn.Module, noisy: Tensor, blind_spot: int, least_std: float
         Of the noisy pixel given its surroundings, scaled intensities (squared).
     """
     mean, log_variance = network(signed(noisy), blind_spot)
-    relative = log_variance.float().clamp(-8.0, 8.0).exp() + VARIANCE_FLOOR
+    relative = log_variance.float().clamp(-8.0, 8.0).exp() + _VARIANCE_FLOOR
     return unsigned(mean.float()), least_std**2 * relative
 
 

@@ -19,7 +19,7 @@ from diffdenoise.training.slices import Batch, Slices, Target
 ConditionOf = Callable[[Tensor], Tensor]
 
 #: Smallest and largest share of pixels replaced in a filled patch of stage 1.
-_FILLED_SHARE = (0.05, 0.40)
+FILLED_SHARE = (0.05, 0.40)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def blind_spot_loss(
         noisy = data.patches(draws).noisy
         centre = noisy[:, :1]
         filled = torch.rand(len(noisy), 1, 1, 1, generator=draws) < settings.stage1.filled_patches
-        low, high = _FILLED_SHARE
+        low, high = FILLED_SHARE
         share = (low + (high - low) * torch.rand(len(noisy), 1, 1, 1, generator=draws)) * filled
         mask = blind_spot.random_mask(centre, share, blind, draws)
         seen = with_centre(noisy, blind_spot.fill(centre, mask, blind))
