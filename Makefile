@@ -13,12 +13,16 @@ STAMP := $(VENV)/installed.stamp
 NOISY := samples/brain-t2-0.3T-repeat1.nii.gz
 REFERENCE := samples/brain-t2-0.3T-reference.nii.gz
 
-.PHONY: help demo test lint bench which-python
+READERS := dicom dicom-zip nifti nifti-gz png tiff npy npz
+SECONDS ?= 60
+
+.PHONY: help demo test lint fuzz bench which-python
 
 help:
 	@echo "make demo   denoise a real 0.3T brain scan (about 6 minutes on 2 cores, after the set-up)"
 	@echo "make test   run the test suite"
 	@echo "make lint   check style and types"
+	@echo "make fuzz   feed damaged files to every reader, SECONDS=60 each (Linux)"
 	@echo "make bench DATA=DIR   ours beside its peers (hours; see docs/benchmarks.md)"
 
 demo: $(STAMP)
@@ -44,6 +48,16 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# atheris has wheels for Linux only, so it is no part of what the tests need.
+fuzz: $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm,fuzz]'
+	@for reader in $(READERS); do \
+	  echo "fuzzing $$reader"; \
+	  $(BIN)/python -m fuzz.readers $$reader --seconds $(SECONDS) >fuzz/log 2>&1 \
+	    || { tail -n 40 fuzz/log; echo "the input that did it is in fuzz/found"; exit 1; }; \
+	  grep -h number_of_executed_units fuzz/log; \
+	done
+
 # Cells that are there are not run again, so that it can be stopped and goes on.
 bench: $(STAMP)
 	@if [ -z "$(DATA)" ]; then echo "make bench: name the data folder: make bench DATA=DIR (docs/benchmarks.md)" >&2; exit 1; fi
@@ -51,7 +65,8 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.quality --data $(DATA) --threads 1
 	$(BIN)/python -m bench.quality --data $(DATA) --threads 1 --cases t1w-white flair-wide m4raw-real \
 	  --methods bm3d-estimated bm4d-estimated bm3d-spectrum bm4d-spectrum dipy-nlm noise2void neighbor2neighbor \
-	  ap-bsn sure unsure r2r-spectrum ours-literal ours-paper ours-distilled ours-no-neighbours ours-iterations
+	  ap-bsn sure unsure r2r-spectrum ours-random-start ours-literal ours-paper ours-distilled \
+	  ours-no-neighbours ours-iterations
 	$(BIN)/python -m bench.tables
 
 which-python:
@@ -73,5 +88,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -c '$(IS_RECENT)' && $(BIN)/python -m pip --version >/dev/null || { echo "make: $(VENV) holds a Python that is older than 3.11, or is broken;" \
 	  "delete the folder $(VENV) and run make again" >&2; exit 1; }
 	@echo "installing into $(VENV): a few minutes the first time"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm]'
 	@touch $@

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.cases import Data
-from diffdenoise.config import Settings, round_name
+from diffdenoise.config import Settings, round_name, stage_names
 from diffdenoise.model import student_network
 from diffdenoise.networks.start import load_start
 from diffdenoise.noise.rician import signal_of_denoised
@@ -90,10 +90,10 @@ def ours(
                 workspace.load(stage, student)
             add(name, lambda item, _: distil.denoise_turned(student, item, orientations))
 
-        last = "refine" if settings.stage3.refine else "student"
         turns = settings.iterations
-        add_student("result", round_name(last, turns), settings.stage3.orientations or 8)
-        add_student("one-pass", round_name(last, turns))
+        last = stage_names(settings, plan.self_trains)[-1]
+        add_student("result", last, settings.stage3.orientations or 8)
+        add_student("one-pass", last)
         unbiased = ["result", "one-pass"]
         if settings.starts_synthetic("stage3"):
             add_student("start", None, settings.stage3.orientations or 8)
@@ -116,14 +116,17 @@ def ours(
             if every_row:
                 add("single", lambda item, k: teacher.random_samples(item, k, 1))
                 add("two-random", lambda item, k: teacher.random_samples(item, k, 2))
+                add("four-pairs", lambda item, k: teacher.srds(item, k, pairs=4))
                 add("one-step", lambda item, _: teacher.one_step(item))
                 add("corrected", lambda item, k: teacher.corrected(item, k))
             distilled = workspace.stages["student"]["steps"]["steps"]
             if settings.stage3.refine and distilled:
                 add_student("distilled", "student")
+            if plan.self_trains:
+                add_student("refined", "refine", settings.stage3.orientations or 8)
         else:
             for turn in range(1, turns):
-                add_student(f"iteration-{turn}", round_name(last, turn))
+                add_student(f"iteration-{turn}", round_name(last.removesuffix(f"-{turns}"), turn))
         details = {
             "stages": {
                 name: {key: record[key] for key in ("steps", "seconds")}
@@ -151,23 +154,27 @@ def _unbiased(image: Stack, std: float, data: Data, maps: Sequence[IntensityMap]
     return result
 
 
-def _with(**groups: dict[str, Any]) -> Callable[[Settings], Settings]:
+def _with(**changes: Any) -> Callable[[Settings], Settings]:
     def change(settings: Settings) -> Settings:
-        updates = {name: getattr(settings, name).model_copy(update=fields) for name, fields in groups.items()}
+        updates = {
+            name: getattr(settings, name).model_copy(update=value) if isinstance(value, dict) else value
+            for name, value in changes.items()
+        }
         return settings.model_copy(update=updates)
 
     return change
 
 
-#: Ablations: each changes the settings in one place.
+#: Ablations, in few settings each. Without refinement the early stages have most of the time; those begin
+#: with random weights, as in the paper.
 VARIANTS: dict[str, Callable[[Settings], Settings]] = {
-    "ours": lambda settings: settings,
-    "ours-random-start": lambda settings: settings.model_copy(update={"start": "random"}),
-    "ours-literal": _with(stage2={"jointly_blind": False}, stage3={"target": "srds", "refine": False}),
-    "ours-paper": _with(stage3={"target": "srds", "refine": False}),
-    "ours-distilled": _with(stage3={"refine": False}),
-    "ours-four-pairs": _with(sampling={"pairs": 4}),
+    "ours": _with(),
+    "ours-random-start": _with(start="random"),
+    "ours-literal": _with(
+        start="random", stage2={"jointly_blind": False}, stage3={"target": "srds", "refine": False}
+    ),
+    "ours-paper": _with(start="random", stage3={"target": "srds", "refine": False}),
+    "ours-distilled": _with(start="random", stage3={"refine": False}),
     "ours-no-neighbours": _with(data={"neighbours": 0}),
-    "ours-corrected": _with(stage3={"target": "corrected"}),
-    "ours-iterations": lambda settings: settings.model_copy(update={"iterations": 3}),
+    "ours-iterations": _with(iterations=3),
 }

@@ -34,8 +34,11 @@ from diffdenoise.trust.metrics import evaluate
 from diffdenoise.types import Stack
 
 METHODS = ("noisy", *FILTERS, *TRAINED, *VARIANTS)
-#: Cases on which every kind of sample of stage 2 is scored, which takes as long as the training.
-ABLATED = ("t1w-white",)
+#: Cases of the ablations.
+ABLATED = ("t1w-white", "flair-wide", "m4raw-real")
+#: Where every kind of sample of stage 2 is scored, which takes as long as the training: where stages 1 and
+#: 2 have most of the time.
+_EVERY_ROW = "ours-distilled"
 #: Methods that every case of the main table gets.
 DEFAULT_METHODS = ("noisy", "bm3d", "bm4d", "nlm", "r2r", "ceiling", "ours")
 CELLS = Path(__file__).parent / "cells" / "quality"
@@ -82,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     continue
                 settings = Settings.build(None, given.assignments, minutes=seconds / 60, seed=seed)
                 began = time.monotonic()
-                results, details = run(method, data, settings, seconds, hardware, now, name in ABLATED)
+                results, details = run(method, data, settings, seconds, hardware, now)
                 record = {
                     "case": name,
                     "method": method,
@@ -108,7 +111,6 @@ def run(
     seconds: float,
     hardware: Hardware,
     now: Callable[[], float],
-    every_row: bool = True,
 ) -> tuple[dict[str, Stack], dict[str, Any]]:
     """Run one method: its results by row (scored slices), and what it says of its run."""
     if method == "noisy":
@@ -119,7 +121,7 @@ def run(
     plan = plan_of(data.train, settings)
     if method in TRAINED:
         return TRAINED[method](Job(data, plan, settings, seconds, hardware, now))
-    return ours(data, VARIANTS[method](settings), hardware, now, every_row=every_row)
+    return ours(data, VARIANTS[method](settings), hardware, now, every_row=method == _EVERY_ROW)
 
 
 def scores(data: Data, image: Stack) -> dict[str, float | None]:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.cases import CASES, REAL
+from bench.end_to_end import CELL as VERSIONS_CELL
 from bench.inferences import CELL as INFERENCES_CELL
 from bench.noise_estimates import CELL as NOISE_CELL
 from bench.noise_estimates import NOISES
-from bench.quality import CELLS
+from bench.quality import ABLATED, CELLS
 
 _ROOT = Path(__file__).parent.parent
 PAGE = _ROOT / "docs" / "benchmarks.md"
@@ -47,12 +48,10 @@ NAMES = {
     "r2r-spectrum": "R2R, true spectrum",
     "ours": "**DiffDenoise**",
     "ours-random-start": "ours, random start",
-    "ours-literal": "ours, literal stage 2, distilled",
-    "ours-paper": "ours, as in the paper (jointly blind)",
-    "ours-distilled": "ours, fusion, distilled only",
-    "ours-four-pairs": "ours, four pairs",
+    "ours-literal": "ours, random start, literal stage 2, distilled from the pair",
+    "ours-paper": "ours, random start, jointly blind stage 2, distilled from the pair",
+    "ours-distilled": "ours, random start, distilled from pair + fusion",
     "ours-no-neighbours": "ours, no neighbour slices",
-    "ours-corrected": "ours, corrected targets",
     "ours-iterations": "ours, three iterations",
     "ceiling": "ceiling: same network, clean pairs",
     "ceiling-start": "ceiling, synthetic start",
@@ -64,10 +63,12 @@ STAGES = {
     "single": "stage 2: single sample",
     "two-random": "stage 2: two random samples",
     "srds": "stage 2: symmetric pair",
+    "four-pairs": "stage 2: four symmetric pairs",
     "one-step": "stage 2: one step",
     "fusion": "stage 2: pair + fusion",
     "corrected": "stage 2: recorruption-corrected",
     "distilled": "stage 3: distilled only",
+    "refined": "stage 3: student before self-training",
     "biased": "stage 3: before the Rician bias is undone",
     "one-pass": "stage 3: student, one pass",
     "result": "**stage 3: student**",
@@ -101,8 +102,10 @@ def main() -> None:
     write(given.cells, given.noise, given.inferences, given.page, _ROOT / "README.md")
 
 
-def write(folder: Path, noise: Path, inferences: Path, page: Path, readme: Path) -> None:
-    """Fill the page's tables, and the README's, from a folder of cells, and those of noise and inferences."""
+def write(
+    folder: Path, noise: Path, inferences: Path, page: Path, readme: Path, versions_cell: Path = VERSIONS_CELL
+) -> None:
+    """Fill the page's tables, and the README's, from a folder of cells, and the other scripts' cells."""
     cells = read_cells(folder)
     drawn = [name for name in CASES if can_draw(name, folder)]
     text = page.read_text(encoding="utf-8")
@@ -110,7 +113,11 @@ def write(folder: Path, noise: Path, inferences: Path, page: Path, readme: Path)
         "summary": summary(cells),
         "cases": per_case(cells, drawn),
         "stages": stages(cells),
+        "ablations": ablations(cells),
         "iterations": iterations(cells),
+        "end-to-end": versions(
+            json.loads(versions_cell.read_text(encoding="utf-8")) if versions_cell.is_file() else {}
+        ),
         "inferences": inferences_table(json.loads(inferences.read_text(encoding="utf-8"))),
         "noise": noise_table(json.loads(noise.read_text(encoding="utf-8"))),
     }.items():
@@ -260,13 +267,26 @@ def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
 
 def stages(cells: Cells) -> str:
     """What each stage of our runs gives."""
-    cases = [case for case in CASES if (case, "ours") in cells]
+    return _stages_of(cells, "ours", [case for case in CASES if (case, "ours") in cells])
+
+
+def _stages_of(cells: Cells, method: str, cases: Sequence[str]) -> str:
     rows = [
-        (name, "ours", row)
+        (name, method, row)
         for row, name in STAGES.items()
-        if any(_score(cells, case, "ours", row=row) for case in cases)
+        if any(_score(cells, case, method, row=row) for case in cases)
     ]
     return _rows_by_case(cells, cases, rows)
+
+
+def ablations(cells: Cells) -> str:
+    """What is lost without a part of the method, and stages 1 and 2 where they have most of the time."""
+    variants = [method for method in NAMES if method.startswith("ours-") and method != "ours-iterations"]
+    cases = [case for case in ABLATED if any((case, method) in cells for method in variants)]
+    methods = [method for method in ("ours", *variants) if any((case, method) in cells for case in cases)]
+    found = _rows_by_case(cells, cases, [(NAMES[method], method, "result") for method in methods])
+    early = _stages_of(cells, "ours-distilled", [case for case in cases if (case, "ours-distilled") in cells])
+    return f'{found}\n\nInside of "{NAMES["ours-distilled"]}":\n\n{early}'
 
 
 def iterations(cells: Cells) -> str:
@@ -288,6 +308,17 @@ def _rows_by_case(cells: Cells, cases: Sequence[str], rows: Sequence[tuple[str, 
         values = [_pair(cells, case, method, row) for case in cases]
         lines.append(f"| {name} | {' | '.join(values)} |")
     return "\n".join(lines)
+
+
+def versions(record: dict[str, Any]) -> str:
+    """`denoise` before and after, a line a scan."""
+    lines = ["| scan | minutes | noisy | before | now |", "|---|---|---|---|---|"]
+    for name, found in record.items():
+        sides = (
+            f"{found[side]['psnr']:.2f} / {found[side]['ssim']:.3f}" for side in ("noisy", "before", "after")
+        )
+        lines.append(f"| {CASES[name].title} | {found['minutes']:g} | {' | '.join(sides)} |")
+    return "\n".join(lines) if record else "Not run yet."
 
 
 def noise_table(found: dict[str, dict[str, Any]]) -> str:

@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
         "targets": {"steps": 3},
         "student": {"steps": 6},
         "refine": {"steps": 6},
+        "self-training": {"steps": 3},
     },
 }
 

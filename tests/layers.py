@@ -20,6 +20,7 @@ LAYERS = {
     "training": 4,
     "trust": 4,
     "plan": 5,
+    "budget": 5,
     "pipeline": 5,
     "run": 5,
     "model": 5,

@@ -49,7 +49,7 @@ def test_an_unknown_command_or_option_would_be_found() -> None:
 
 def test_the_quick_start_shows_every_command() -> None:
     shown = {shlex.split(line)[1] for line in commands((DOCS / "quickstart.md").read_text(encoding="utf-8"))}
-    assert shown == {"denoise", "train", "info", "simulate", "evaluate"}
+    assert shown == {"denoise", "train", "info", "convert", "simulate", "evaluate"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -67,3 +67,13 @@ def test_the_page_of_settings_is_up_to_date() -> None:
     spec.loader.exec_module(script)
     fresh = script.page() == (DOCS / "settings.md").read_text(encoding="utf-8")
     assert fresh, "docs/settings.md is out of date: run python docs/make_settings.py"
+
+
+def test_the_table_of_formats_is_that_of_the_registry() -> None:
+    spec = importlib.util.spec_from_file_location("make_formats", DOCS / "make_formats.py")
+    assert spec is not None
+    assert spec.loader is not None
+    make_formats = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_formats)
+    text = make_formats.PAGE.read_text(encoding="utf-8")
+    assert make_formats.page(text) == text, "run: python docs/make_formats.py"

@@ -20,6 +20,7 @@ from diffdenoise.pipeline import train
 from diffdenoise.plan import make_plan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
+from diffdenoise.scan.scan import Scan
 from tests.conftest import make_volume, tiny_settings
 
 
@@ -89,13 +90,19 @@ def test_a_student_that_knows_more_than_its_teacher_is_not_distilled(tmp_path: P
     assert all(np.array_equal(one[key], two[key]) for key in one)
 
 
+def varying() -> Scan:
+    """A scan whose noise varies with brightness."""
+    clean = np.clip(make_volume((96, 96, 6), std=0), 0, None)
+    draws = np.random.default_rng(1)
+    return from_array((clean + (20 + 0.1 * clean) * draws.normal(size=clean.shape)).astype(np.float32))
+
+
 def test_where_the_level_varies_only_a_share_of_the_refinement_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clean = np.clip(make_volume((96, 96, 6), std=0), 0, None)
-    draws = np.random.default_rng(1)
-    scan = from_array((clean + (20 + 0.1 * clean) * draws.normal(size=clean.shape)).astype(np.float32))
-    settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2})
+    scan = varying()
+    alone = {"self_training": False}
+    settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2}, stage3=alone)
     assert not make_plan([scan], settings).noise.is_constant
     pipeline.train([scan], settings, tmp_path / "share")
     monkeypatch.setattr(run, "_UNSURE_SHARE", 1.0)
@@ -157,6 +164,20 @@ def test_iterations_train_every_round(tmp_path: Path) -> None:
     model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
     assert "refine-3" in model.record["stages"]
     assert len(set(model.record["residual_std"].values())) == 3
+
+
+def test_self_training_is_for_noise_whose_level_varies(tmp_path: Path) -> None:
+    scan = from_array(make_volume())
+    chosen = pipeline.train([scan], tiny_settings(), tmp_path / "chosen")
+    assert "self-training" not in chosen.record["stages"]
+    settings = tiny_settings(stage3={"width": 4, "draws": 1, "self_training": True})
+    asked = pipeline.train([scan], settings, tmp_path / "asked")
+    assert asked.record["stages"]["self-training"]["steps"]["steps"] == 3
+    one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("chosen", "asked"))
+    assert any(not np.array_equal(one[key], two[key]) for key in one)
+    model = pipeline.train([varying()], tiny_settings(), tmp_path / "varying")
+    assert len(set(model.noise.stds)) > 1
+    assert "self-training" in model.record["stages"]
 
 
 def test_the_paper_literally(tmp_path: Path) -> None:

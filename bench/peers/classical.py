@@ -30,6 +30,7 @@ def bm3d(data: Data, level: str) -> Stack:
     """BM3D (Dabov et al. 2007; Makinen et al. 2020 for a spectrum), package bm3d."""
     import bm3d as package
 
+    _restore_trapz()
     return _slices(data, lambda image: package.bm3d(image, _level(data, level, image.shape)))
 
 
@@ -37,9 +38,7 @@ def bm4d(data: Data, level: str) -> Stack:
     """BM4D (Maggioni et al. 2013), package bm4d; BM3D has to do where there is one slice."""
     import bm4d as package
 
-    if not hasattr(np, "trapz"):
-        # NumPy 2 renamed what bm4d calls.
-        setattr(np, "trapz", np.trapezoid)  # noqa: B010
+    _restore_trapz()
     # bm4d wants the third axis last; the slices go there.
     return _volumes(
         data,
@@ -47,6 +46,12 @@ def bm4d(data: Data, level: str) -> Stack:
             package.bm4d(np.moveaxis(stack, 0, 2), _level(data, level, stack.shape, slices_last=True)), 2, 0
         ),
     )
+
+
+def _restore_trapz() -> None:
+    """NumPy 2 renamed what both packages call where they are told a spectrum."""
+    if not hasattr(np, "trapz"):
+        setattr(np, "trapz", np.trapezoid)  # noqa: B010
 
 
 def _level(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from diffdenoise.errors import SettingsError
 
 #: Names of stages in a schedule.
-_STAGE_NAME = re.compile("blind-spot|(diffusion|targets|student|refine)(-[2-9])?")
+_STAGE_NAME = re.compile("blind-spot|(diffusion|targets|student|refine|self-training)(-[2-9])?")
 
 
 #: The stages that train a network each, as their settings are called.
@@ -126,6 +126,9 @@ class Stage3(_Frozen):
     refine: bool = True
     """After distillation, minimise an unbiased risk on the noisy scan itself, which undoes the
     teacher's bias. False: as in the paper."""
+    self_training: bool | None = None
+    """After refinement, learn from the student's own results with noise drawn anew. None: where the
+    noise's level varies and it isn't Rician, which is where that gains."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate of AdamW. None: 1e-3 from synthetic weights, but 2e-3 from random ones, and under
     wide noise, of which those weights know less."""
@@ -161,8 +164,9 @@ class Settings(_Frozen):
     stage3: Stage3 = Stage3()
     """Student."""
     schedule: dict[str, Steps] = Field(default_factory=dict)
-    """Steps by stage: "blind-spot", "diffusion", "targets" (slices), "student", "refine"; a later
-    round's have its number behind: "diffusion-2". An absent stage gets its share of `minutes`."""
+    """Steps by stage: "blind-spot", "diffusion", "targets" (slices), "student", "refine",
+    "self-training"; a later round's have its number behind: "diffusion-2". An absent stage gets its
+    share of `minutes`."""
 
     @model_validator(mode="after")
     def _targets_have_learners(self) -> Settings:
@@ -199,8 +203,8 @@ class Settings(_Frozen):
         for key in value:
             if not _STAGE_NAME.fullmatch(key):
                 raise ValueError(
-                    f"'{key}' is not a stage; stages are blind-spot, diffusion, targets, student and"
-                    " refine, the last four with -2 to -9 behind for later rounds"
+                    f"'{key}' is not a stage; stages are blind-spot, diffusion, targets, student, refine"
+                    " and self-training, all but the first with -2 to -9 behind for later rounds"
                 )
             if not value[key].steps and key.partition("-")[0] not in ("targets", "student"):
                 raise ValueError(f"{key} has 0 steps; only targets and student can be left out")
@@ -253,10 +257,11 @@ def round_name(stage: str, turn: int) -> str:
     return stage if turn == 1 else f"{stage}-{turn}"
 
 
-def stage_names(settings: Settings) -> list[str]:
+def stage_names(settings: Settings, self_trains: bool = False) -> list[str]:
     """Return the names of all stages that a run goes through, in order."""
-    a_round = ["diffusion", "targets", "student", *(["refine"] if settings.stage3.refine else [])]
+    last = ["refine", "self-training"][: settings.stage3.refine + self_trains]
     turns = range(1, settings.iterations + 1)
+    a_round = ["diffusion", "targets", "student", *last]
     return ["blind-spot", *(round_name(stage, turn) for turn in turns for stage in a_round)]
 
 

@@ -56,7 +56,7 @@ def write_model(
     stages = workspace.stages
     last = settings.iterations
     for stage, name in (
-        (stage_names(settings)[-1], STUDENT),
+        (stage_names(settings, plan.self_trains)[-1], STUDENT),
         (round_name("diffusion", last), "diffusion.safetensors"),
         ("blind-spot", "blind_spot.safetensors"),
     ):

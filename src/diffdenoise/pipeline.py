@@ -108,6 +108,7 @@ def run_all_stages(run: Run) -> None:
         run.targets(turn)
         run.student(turn)
         run.refine(turn)
+        run.self_training(turn)
 
 
 def _finished(model_dir: Path, plan: Plan, device: str, threads: int | None) -> Model:

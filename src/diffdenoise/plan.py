@@ -64,6 +64,18 @@ class Plan:
         return self.diagnosis.rician_std if self.settings.rician_bias else None
 
     @property
+    def self_trains(self) -> bool:
+        """Whether the student goes on to learn from its own results.
+
+        Recorruption only approximates noise whose level varies, while simulated noise on a known image is
+        exact. Of Rician noise even that didn't gain.
+        """
+        wanted = self.settings.stage3.self_training
+        if wanted is None:
+            wanted = not self.noise.is_constant and self.diagnosis.rician_std is None
+        return wanted and self.settings.stage3.refine
+
+    @property
     def is_clean(self) -> bool:
         """Whether there is too little noise to touch the scans."""
         given = self.settings.noise_std is not None
@@ -92,6 +104,7 @@ class Plan:
             "slice_axes": sorted({axis for axis in self.axes if axis is not None}),
             "neighbours": self.neighbours,
             "blind_spot": self.blind_spot,
+            "self_training": self.self_trains,
             "noise_std_of_range": round(self.noise.typical_std, 5),
             "rician_std_of_range": self.rician_std,
             "noise_correlation_px": list(self.noise.correlation.width_px),
@@ -116,9 +129,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     SettingsError
         If the settings contradict each other or the scans.
     """
-    missing = [name for name in stage_names(settings) if name not in settings.schedule]
-    if settings.minutes is None and missing:
-        raise SettingsError(f"minutes is null and schedule has no {', '.join(missing)}; give either")
+    _check_schedule(settings, self_trains=False)
     if not scans:
         raise InputError("no scan was given; expected at least one")
     groups: list[tuple[list[Stack], list[float]]] = []
@@ -146,7 +157,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     noise = diagnosis.noise
     if given:
         noise = NoiseModel.constant(max(float(np.median(given)), LEAST_STD), noise.correlation)
-    return Plan(
+    plan = Plan(
         settings,
         tuple(stacks),
         tuple(axes),
@@ -155,6 +166,15 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         noise,
         diagnosis,
     )
+    _check_schedule(settings, plan.self_trains)
+    return plan
+
+
+def _check_schedule(settings: Settings, self_trains: bool) -> None:
+    """Raise an error for a stage that has neither steps nor a time."""
+    missing = [name for name in stage_names(settings, self_trains) if name not in settings.schedule]
+    if settings.minutes is None and missing:
+        raise SettingsError(f"minutes is null and schedule has no {', '.join(missing)}; give either")
 
 
 def blind_spot_for(width_px: tuple[float, float]) -> int:

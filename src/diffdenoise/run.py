@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from diffdenoise.budget import RESERVE, WIDE_FROM, affordable_orientations, parts_of, seconds_for
 from diffdenoise.config import Steps, round_name
 from diffdenoise.model import student_network
 from diffdenoise.networks.blind_spot import BlindSpotNet
@@ -30,22 +31,12 @@ from diffdenoise.training.teacher import Teacher
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Progress
 
-#: Parts of the time budget; the second where the early stages can add less: under noise that is wider than
-#: a blind spot of 3 pixels hides, and where the student begins with weights that know noise already. Each
-#: round of stages 2 and 3 takes an equal share of what stage 1 leaves.
-PARTS = {"blind-spot": 0.12, "diffusion": 0.08, "targets": 0.03, "student": 0.07, "refine": 0.70}
-PARTS_SHORT = {"blind-spot": 0.06, "diffusion": 0.04, "targets": 0.02, "student": 0.03, "refine": 0.85}
-_WIDE_FROM = 5
 #: Peak learning rates of a student that knows the kind of noise from synthetic pictures, and of others.
 RATE_SYNTHETIC, RATE_RANDOM = 1e-3, 2e-3
-#: Share that is kept of what refinement changes in synthetic weights, where the noise's level varies and is
-#: less sure: the mean of the weights before and after fine-tuning forgives more (Wortsman et al. 2022,
-#: "Robust fine-tuning of zero-shot models").
+#: Share that is kept of what refinement changes in synthetic weights, where noise is Rician and recorruption
+#: only approximates it: the mean of the weights before and after fine-tuning forgives more (Wortsman et al.
+#: 2022, "Robust fine-tuning of zero-shot models").
 _UNSURE_SHARE = 0.75
-#: Part of the budget kept for denoising and writing.
-_RESERVE = 0.04
-#: Part of the budget that averaging over orientations may take.
-_INFERENCE_SHARE = 1 / 7
 #: Side in pixels of what is computed of a slice as a target: a large X-ray takes minutes as a whole.
 _TARGET_SIDE = 512
 #: Recorruption strengths where the noise has one level, and where it varies with brightness.
@@ -85,7 +76,7 @@ class Run:
         minutes = self.settings.minutes
         self._budget_s = 0.0 if minutes is None else 60 * minutes
         self._clock = Clock(
-            None if minutes is None else self._budget_s * (1 - _RESERVE * keep_time), workspace.spent_s, now
+            None if minutes is None else self._budget_s * (1 - RESERVE * keep_time), workspace.spent_s, now
         )
         self.residual_std = 0.0
         channels = self.slices.channels
@@ -184,8 +175,19 @@ class Run:
         loss = steps.refinement_loss(self._data, self._student, self.noise_draws(), self.alpha, name)
         title = self._title(3, "refinement", turn)
         unsure = self.settings.starts_synthetic("stage3") and not self.plan.noise.is_constant
-        share = _UNSURE_SHARE if unsure else 1.0
+        share = _UNSURE_SHARE if unsure and not self.plan.self_trains else 1.0
         self._train(name, title, self._student, loss, self.student_rate, turn, share)
+
+    def self_training(self, turn: int) -> None:
+        """Stage 3, last part: the student learns from its own results with noise drawn anew."""
+        if not self.plan.self_trains:
+            return
+        name = round_name("self-training", turn)
+        teacher = self.hardware.place(student_network(self.settings, self.plan.neighbours))
+        self.workspace.load(round_name("refine", turn), teacher)
+        loss = steps.self_training_loss(self._data, self._student, teacher, self.noise_draws(), name)
+        title = self._title(3, "self-training", turn)
+        self._train(name, title, self._student, loss, self.student_rate, turn)
 
     def _skip(self, name: str, began: float) -> None:
         """Note that a stage was left out, and what finding that out took."""
@@ -279,7 +281,7 @@ class Run:
         """Peak learning rate of the student."""
         if self.settings.stage3.learning_rate is not None:
             return self.settings.stage3.learning_rate
-        knows = self.settings.starts_synthetic("stage3") and self.plan.blind_spot < _WIDE_FROM
+        knows = self.settings.starts_synthetic("stage3") and self.plan.blind_spot < WIDE_FROM
         return RATE_SYNTHETIC if knows else RATE_RANDOM
 
     def noise_draws(self) -> NoiseDraws:
@@ -291,7 +293,7 @@ class Run:
         return blind_spot.predict(self._blind, noisy, self.plan.blind_spot, self.plan.noise.least_std)
 
     def _last_student(self, turn: int) -> str:
-        return round_name("refine" if self.settings.stage3.refine else "student", turn)
+        return round_name(list(parts_of(self.plan))[-1], turn)
 
     def _target_order(self) -> list[int]:
         _, numbers = self.slices.fitting(self.settings.data.patch)
@@ -336,23 +338,12 @@ class Run:
     # One way to train them all.
 
     def _seconds(self, stage: str, turn: int) -> float:
-        """Seconds for a stage: its part of what is left for it and all after it."""
-        short = self.plan.blind_spot >= _WIDE_FROM or self.settings.starts_synthetic("stage3")
-        parts = PARTS_SHORT if short else PARTS
-        names = list(parts)
-        if not self.settings.stage3.refine:
-            names.remove("refine")
-        if stage == "blind-spot":
-            rounds = 0
-            later = sum(parts[name] for name in names)
-        else:
-            rounds = self.settings.iterations - turn
-            a_round = sum(parts[name] for name in names[1:])
-            later = sum(parts[name] for name in names[names.index(stage) :]) + rounds * a_round
-        seconds = self._clock.share(parts[stage], later)
-        if stage == names[-1] and turn == self.settings.iterations and self._keeps_time:
+        """Seconds for a stage; the last leaves those that denoising takes."""
+        seconds = seconds_for(stage, turn, self.plan, self._clock)
+        is_last = stage == list(parts_of(self.plan))[-1] and turn == self.settings.iterations
+        if is_last and self._keeps_time:
             inference_s = self._inference_s() * self.orientations
-            seconds = max(1.0, seconds - max(0.0, inference_s - _RESERVE * self._budget_s))
+            seconds = max(1.0, seconds - max(0.0, inference_s - RESERVE * self._budget_s))
         return seconds
 
     @property
@@ -363,15 +354,7 @@ class Run:
         name = "orientations"
         kept = self.workspace.figure(name)
         if kept is None:
-            affordable = _INFERENCE_SHARE * self._budget_s
-            kept = next(
-                (
-                    count
-                    for count in (8, 4)
-                    if not self._budget_s or self._inference_s() * count <= affordable
-                ),
-                1,
-            )
+            kept = affordable_orientations(self._budget_s, self._inference_s())
             self.workspace.keep(name, kept)
         return int(kept)
 

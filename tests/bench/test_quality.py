@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import inferences, noise_estimates, quality, tables
+from bench import end_to_end, inferences, noise_estimates, quality, tables
 from bench.cases import CASES, Data, Noise
 from bench.peers.trained import _join, _mirror, _split
 from bench.sharpness import gradient_correlation
@@ -58,7 +58,9 @@ def cell_of(folder: Path, cells: Path, method: str, case: str = "t1w-white") -> 
     return found
 
 
-@pytest.mark.parametrize("method", ["noisy", "nlm", "ceiling", "noise2void", "ap-bsn", "ours"])
+@pytest.mark.parametrize(
+    "method", ["noisy", "nlm", "ceiling", "noise2void", "ap-bsn", "ours", "ours-distilled"]
+)
 def test_a_method_gives_scores_and_a_picture(folder: Path, tmp_path: Path, method: str) -> None:
     cell = cell_of(folder, tmp_path, method)
     scores = cell["rows"]["result"]
@@ -67,8 +69,11 @@ def test_a_method_gives_scores_and_a_picture(folder: Path, tmp_path: Path, metho
     assert (tmp_path / f"t1w-white-{method}-seed0.png").is_file()
     assert cell["code"] == quality.fingerprint()
     if method == "ours":
-        assert {"condition", "srds", "one-pass", "distilled", "single"} <= cell["rows"].keys()
+        assert {"condition", "srds", "one-pass", "distilled"} <= cell["rows"].keys()
         assert cell["details"]["stages"]["refine"]["steps"]["steps"] >= 1
+    if method == "ours-distilled":
+        assert {"single", "two-random", "four-pairs", "one-step", "corrected"} <= cell["rows"].keys()
+        assert "refine" not in cell["details"]["stages"]
 
 
 @pytest.mark.parametrize("method", ["r2r-spectrum", "ours"])
@@ -203,3 +208,11 @@ def test_the_scatter_of_inferences_is_drawn(tmp_path: Path) -> None:
     scores = {"single sample": rng.normal(16, 0.2, 50).tolist(), "student": [34.0]}
     inferences.draw_picture(scores, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 2000
+
+
+def test_two_versions_are_scored_on_the_same_scan(folder: Path, tmp_path: Path) -> None:
+    data = CASES["t1w-white"].load(folder, 0)
+    source = Path(quality.__file__).parent.parent / "src"
+    found = end_to_end.compare(data, {"before": source, "after": source}, 0.02, tmp_path)
+    assert set(found) == {"before", "after"}
+    assert all(one["psnr"] is not None and 5 < one["psnr"] < 60 for one in found.values())

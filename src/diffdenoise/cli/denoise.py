@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,8 @@ import numpy as np
 import typer
 
 from diffdenoise.cli import options
+from diffdenoise.cli.batch import Batch, Result, check_works
+from diffdenoise.cli.jobs import Job, batches_of, jobs_of
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.progress import watch
 from diffdenoise.cli.run import Interrupted
@@ -20,34 +22,24 @@ from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
 from diffdenoise.errors import OutputError, SettingsError
 from diffdenoise.noise.level import estimate_noise
-from diffdenoise.plan import already_clean
-from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.intensity import IntensityMap
-from diffdenoise.scan.read import find_files, read_scan
-from diffdenoise.scan.registry import format_of
-from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis, to_stacks
-from diffdenoise.scan.write import check_output, write_scan
+from diffdenoise.scan.slices import to_stacks
 from diffdenoise.trust.figure import check_picture, save_comparison
-from diffdenoise.types import Progress
 
 if TYPE_CHECKING:
-    from diffdenoise.config import Settings
     from diffdenoise.model import Model
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One file to denoise: where it is, what messages call it, where its result goes."""
-
-    source: Path
-    name: str
-    target: Path
+#: For a derived DICOM image that is like its source.
+_LEFT = "too little noise to touch, values left as they are"
 
 
 def denoise(
     context: typer.Context,
-    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="A noisy scan, or a folder of them.")],
+    input_: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A noisy scan, a DICOM series, or a folder of them.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write; a folder if INPUT is one.")],
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Trained model to use, instead of training on INPUT.")
@@ -70,6 +62,10 @@ def denoise(
     axis: options.Axis = None,
     device: options.DeviceOption = options.Device.auto,
     threads: options.Threads = None,
+    series: options.SeriesUid = None,
+    uid_root: options.UidRoot = None,
+    private: options.PrivateOption = options.Private.keep,
+    compress: options.CompressionOption = options.Compression.none,
     float32: options.Float = False,
     picture: Annotated[
         Path | None,
@@ -111,70 +107,78 @@ def denoise(
         seed=seed,
         noise_std=noise_std,
     )
-    jobs = _jobs(input_, output)
-    sources = [job.source for job in jobs]
-    for job in jobs:
-        check_output(job.target, format_of(job.source).name, overwrite, sources, float32=float32)
-    if picture is not None:
-        if any(picture == job.target for job in jobs):
-            raise OutputError(f"{picture}: is also the output; give the picture another name")
-        if picture.exists() and any(picture.samefile(source) for source in sources):
-            raise OutputError(f"{picture}: is also the input; give the picture another name")
-        check_picture(picture, overwrite)
-    work = save_model or Path(f"{output}.work")
+    jobs, skipped = jobs_of(input_, output, series)
+    learned_from = [jobs] if model is not None else batches_of(jobs)
+    several = len(learned_from) > 1
+    if save_model is not None and several:
+        raise SettingsError(
+            f"--save-model: {input_} holds {len(learned_from)} series, each with a model of its own; "
+            "name one with --series"
+        )
+    batches = [
+        Batch(batch, save_model or Path(f"{output}.work{f'-{number}' if several else ''}"))
+        for number, batch in enumerate(learned_from, 1)
+    ]
     if model is None and save_model is None:
-        _check_work(work, resume, overwrite)
-    scans = [read_scan(job.source, job.name) for job in jobs]
-    axes = [_axis(scan, settings.data.axis, alone=len(scans) == 1) for scan in scans]
-    clean = model is None and save_model is None and not resume and already_clean(scans, settings)
+        check_works(batches, resume=resume, overwrite=overwrite)
+    todo = [batch for batch in batches if not (resume and several and batch.is_done)]
+    for batch in todo:
+        for job in batch.jobs:
+            job.check(overwrite, float32)
+    if picture is not None:
+        _check_picture(picture, jobs, overwrite)
+    trained = _load(model, device.value, threads)
+    how = Derivation(
+        fingerprint=f"{settings.model_dump_json()}{'' if trained is None else trained.record['fingerprint']}",
+        method="network trained on noisy images alone",
+        uid_root=None if uid_root is None else checked_uid_root(uid_root),
+        private=private.value,
+        compression=compress.value,
+    )
 
-    written = 0
-    trained: Model | None = None
+    found: list[dict[str, Any]] = []
+    left = 0
     try:
         with watch(quiet, as_json) as progress:
-            if clean:
-                results = [scan.with_data(scan.data.astype(np.float64)) for scan in scans]
-            elif model is not None:
-                from diffdenoise.model import Model
-
-                trained = Model.load(model, device.value, threads)
-                if axis is None:
-                    axes = [_axis(scan, trained.settings.data.axis, alone=False) for scan in scans]
-            else:
-                if save_model is None and not resume and work.exists():
-                    shutil.rmtree(work)
-                trained = _train(scans, settings, work, resume, device.value, threads, progress, began)
-            if trained is not None:
-                results = [
-                    trained.denoise_scan(scan, axis=along, progress=progress)
-                    for scan, along in zip(scans, axes, strict=True)
-                ]
-        for job, result in zip(jobs, results, strict=True):
-            write_scan(result, job.target, float32=float32, overwrite=overwrite)
-            written += 1
+            for batch in todo:
+                if several:
+                    progress.say(f"{batch.title} ({batches.index(batch) + 1} of {len(batches)})")
+                if trained is not None:
+                    results = batch.apply(trained, axis, progress)
+                else:
+                    results = batch.learn(
+                        settings,
+                        resume=resume and (batch.work.is_dir() or save_model is not None),
+                        keep=save_model is not None,
+                        device=device.value,
+                        threads=threads,
+                        progress=progress,
+                        began=began if batch is todo[0] else time.monotonic(),
+                    )
+                for one in results:
+                    described = replace(how, method=_LEFT) if one.left else how
+                    one.job.write(one.denoised, described, float32=float32, overwrite=overwrite)
+                    if picture is not None and not found:
+                        save_comparison(picture, one.noisy, one.denoised, axis=one.axis, overwrite=overwrite)
+                    found.append(_measure(one, settings.noise_std))
+                    left += one.left
+                if model is None and save_model is None and batch.work.is_dir():
+                    shutil.rmtree(batch.work)
     except KeyboardInterrupt:
-        so_far = f"{written} of {len(jobs)} files were written" if written else "nothing was written"
-        how = f"; go on with: {resume_command(context.obj)}" if model is None and work.is_dir() else ""
-        raise Interrupted(f"stopped, {so_far}{how}") from None
-    if picture is not None:
-        save_comparison(picture, scans[0], results[0], axis=axes[0], overwrite=overwrite)
-    if trained is not None and model is None and save_model is None:
-        shutil.rmtree(work)
-
+        so_far = f"{len(found)} of {len(jobs)} scans were written" if found else "nothing was written"
+        unfinished = model is None and any(batch.work.is_dir() for batch in batches)
+        how_on = f"; go on with: {resume_command(context.obj)}" if unfinished else ""
+        raise Interrupted(f"stopped, {so_far}{how_on}") from None
     kept = model or save_model
     report = {
         "input": str(input_),
         "output": str(output),
         "model": None if kept is None else str(kept),
-        "already_clean": clean,
+        "already_clean": bool(found) and left == len(found),
         "seconds": time.monotonic() - began,
         **({"picture": str(picture)} if picture is not None else {}),
+        **({"passed_over": skipped} if skipped else {}),
     }
-    learned = None if model or trained is None else trained.noise.stds
-    found = [
-        _measure(job, scan, result, along, settings.noise_std, learned)
-        for job, scan, result, along in zip(jobs, scans, results, axes, strict=True)
-    ]
     if as_json:
         single = (
             {key: value for key, value in found[0].items() if key not in report} if len(jobs) == 1 else {}
@@ -195,88 +199,43 @@ def _refuse_training_options(**given: object) -> None:
         )
 
 
-def _jobs(source: Path, output: Path) -> list[_Job]:
-    """Return what to denoise; a folder's files keep their names below the output folder."""
-    if not source.is_dir():
-        return [_Job(source, source.name, output)]
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output}: is a file, expected a folder because {source} is one")
-    if output.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"{output}: lies inside the input folder {source}; choose a folder elsewhere")
-    names = [(path, path.relative_to(source)) for path in find_files([source])]
-    return [_Job(path, name.as_posix(), output / name) for path, name in names]
+def _check_picture(picture: Path, jobs: Sequence[Job], overwrite: bool) -> None:
+    """Raise an error if the picture can't be written, or would replace an input or an output."""
+    if any(picture in (job.target, *job.files.values()) for job in jobs):
+        raise OutputError(f"{picture}: is also the output; give the picture another name")
+    if picture.exists() and any(picture.samefile(path) for job in jobs for path in job.found.paths):
+        raise OutputError(f"{picture}: is also the input; give the picture another name")
+    check_picture(picture, overwrite)
 
 
-def _axis(scan: Scan, axis: int | None, alone: bool) -> int | None:
-    """Check a scan and return its slice axis; among volumes a single image needs none."""
-    check_scan(scan)
-    return choose_axis(scan, axis if alone or scan.data.ndim > 2 else None)
+def _load(model: Path | None, device: str, threads: int | None) -> Model | None:
+    """Read a trained model."""
+    if model is None:
+        return None
+    # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
+    from diffdenoise.model import Model
+
+    return Model.load(model, device, threads)
 
 
-def _check_work(work: Path, resume: bool, overwrite: bool) -> None:
-    """Raise an error if there is nothing to resume, or a stopped run would be lost."""
-    if resume and not work.is_dir():
-        raise OutputError(f"{work}: there is no stopped run to resume; leave out --resume")
-    ours = work.is_dir() and ((work / "work").is_dir() or (work / "record.json").is_file())
-    if work.exists() and not ours:
-        raise OutputError(f"{work}: is not a stopped run; it is in the way; move it or name another output")
-    if work.exists() and not resume and not overwrite:
-        raise OutputError(
-            f"{work}: holds a stopped run; go on with it by --resume, or delete it (--overwrite does)"
-        )
-
-
-def _train(
-    scans: Sequence[Scan],
-    settings: Settings,
-    work: Path,
-    resume: bool,
-    device: str,
-    threads: int | None,
-    progress: Progress,
-    began: float,
-) -> Model:
-    """Train in the work folder."""
-    from diffdenoise import pipeline
-
-    return pipeline.train(
-        scans,
-        settings,
-        work,
-        resume=resume,
-        device=device,
-        threads=threads,
-        progress=progress,
-        spent_s=time.monotonic() - began,
-    )
-
-
-def _measure(
-    job: _Job,
-    noisy: Scan,
-    denoised: Scan,
-    axis: int | None,
-    noise_std: float | None,
-    learned: Sequence[float] | None,
-) -> dict[str, Any]:
-    """Return the noise found and removed, in the scan's units and as shares of its range.
-
-    `learned` are the levels at rising brightness that training found, as shares of the range.
-    """
+def _measure(one: Result, noise_std: float | None) -> dict[str, Any]:
+    """Return the noise found and removed, in the scan's units and as shares of its range."""
+    noisy, denoised = one.noisy, one.denoised
     scaling = IntensityMap.fit(noisy.data)
     levels: list[float] | None = None
-    if noise_std is None and learned is not None:
-        levels = [std * scaling.range for std in learned]
+    if noise_std is None and one.stds is not None:
+        levels = [std * scaling.range for std in one.stds]
         noise_std = float(np.median(levels))
     elif noise_std is None:
-        stacks = to_stacks(scaling.scale(noisy.data), axis)
+        stacks = to_stacks(scaling.scale(noisy.data), one.axis)
         # 0 stands for "too few flat regions to tell".
         noise_std = estimate_noise(stacks).std * scaling.range or None
     residual = noisy.data.astype(np.float64) - denoised.data.astype(np.float64)
     residual_std = float(residual.std())
     return {
-        "input": str(job.source),
-        "output": str(job.target),
+        "input": one.job.origin,
+        "output": str(one.job.target),
+        "notices": list(one.job.notices),
         "noise_std": noise_std,
         "noise_percent_of_range": None if noise_std is None else 100 * noise_std / scaling.range,
         "noise_std_by_brightness": levels,
@@ -298,14 +257,16 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
     if "picture" in report:
         rows.append(("picture", report["picture"]))
     rows.append(("took", duration(report["seconds"])))
+    rows += [("passed over", f"{count} {reason}") for reason, count in report.get("passed_over", {}).items()]
     for scan in found:
-        which = f"  {scan['output']}" if len(found) > 1 else ""
+        which = f"  {scan['input']}" if len(found) > 1 else ""
         noise = _amount(scan["noise_std"], scan["noise_percent_of_range"])
         levels = scan["noise_std_by_brightness"]
         if levels and len(levels) > 1:
             noise += f", from {number(min(levels), 3)} to {number(max(levels), 3)} by brightness"
         removed = _amount(scan["residual_std"], scan["residual_percent_of_range"])
         rows += [("noise level", noise + which), ("residual", removed + which)]
+        rows += [("note", notice + which) for notice in scan["notices"]]
     print_rows(rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,8 +18,8 @@ from diffdenoise.errors import InputError, OutputError, SettingsError
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose
 from diffdenoise.noise.level import SLICES_DEPEND
 from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.find import Found, find_scans
 from diffdenoise.scan.intensity import IntensityMap
-from diffdenoise.scan.read import find_files, read_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis, to_stacks
 from diffdenoise.trust.figure import check_picture
@@ -28,6 +29,7 @@ from diffdenoise.trust.noise_figure import save_noise_picture
 def info(
     input_: Annotated[Path, typer.Argument(metavar="INPUT", help="A scan, or a folder of scans.")],
     axis: options.Axis = None,
+    series: options.SeriesUid = None,
     picture: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw the noise: its level by brightness, its correlation."),
@@ -39,29 +41,34 @@ def info(
 ) -> None:
     """Show geometry, type, intensities and noise level of a scan."""
     require([input_])
-    folder = input_.is_dir()
+    findings = find_scans([input_], series)
+    folder = len(findings.scans) > 1 or (input_.is_dir() and findings.scans[0].series is None)
     if picture is not None:
         if folder:
-            raise SettingsError(f"--picture: shows one scan, but {input_} is a folder; name a file in it")
+            what = "folder" if input_.is_dir() else "file"
+            raise SettingsError(
+                f"--picture: shows one scan, but the {what} {input_} holds several; name one, or a --series"
+            )
         check_picture(picture, overwrite)
         if picture.exists() and picture.samefile(input_):
             raise OutputError(f"{picture}: is the scan itself; give the picture another name")
     found: list[dict[str, Any]] = []
     first_problem: InputError | None = None
-    for path in find_files([input_]):
-        name = path.relative_to(input_).as_posix() if folder else str(path)
+    for one in findings.scans:
+        name = one.name if folder or one.series is not None else str(one.paths[0])
         try:
-            scan = read_scan(path, name)
+            scan = one.read()
+            scan = dataclasses.replace(scan, name=name)
             check_scan(scan)
             known = diagnosis_of(scan, axis)
-            found.append(describe(scan, known, axis))
+            found.append({**describe(scan, known, axis), **_of_series(one)})
             if picture is not None:
                 save_noise_picture(picture, scan, known, axis=axis, overwrite=overwrite)
         except InputError as error:
             if not folder:
                 raise
             # A folder is listed to its end: which of its files can't be used is what one asks here.
-            found.append({"name": name, "problem": str(error)})
+            found.append({"name": name, "problem": str(error), **_of_series(one)})
             first_problem = first_problem or error
     usable = [scan for scan in found if "problem" not in scan]
     if not usable and first_problem is not None:
@@ -72,11 +79,22 @@ def info(
         elif not quiet:
             _print_scan(found[0])
         return
-    summary = _summary(usable, len(found) - len(usable))
+    summary = {**_summary(usable, len(found) - len(usable)), "passed_over": findings.skipped}
     if as_json:
         print_json({"input": str(input_), "scans": found, **summary})
     elif not quiet:
         _print_folder(found, summary)
+
+
+def _of_series(found: Found) -> dict[str, Any]:
+    """Return what to name a DICOM series by, and what is odd about its geometry."""
+    if found.series is None:
+        return {}
+    return {
+        "series_uid": found.series.header.series_uid,
+        "files": len(found.series.sources),
+        "notices": list(found.series.layout.notices),
+    }
 
 
 def diagnosis_of(scan: Scan, axis: int | None = None) -> Diagnosis:
@@ -151,6 +169,7 @@ def _print_scan(scan: dict[str, Any]) -> None:
         [
             ("scan", scan["name"]),
             ("format", scan["format"]),
+            *([("series UID", scan["series_uid"])] if "series_uid" in scan else []),
             ("shape", _by(scan["shape"])),
             ("voxel size", f"{_by(scan['spacing_mm'])} mm" if scan["spacing_mm"] else "not in the file"),
             ("orientation", scan["orientation"] or "not in the file"),
@@ -164,6 +183,7 @@ def _print_scan(scan: dict[str, Any]) -> None:
             ),
             ("noise level", _noise(scan)),
             *_noise_kind(scan),
+            *(("note", notice) for notice in scan.get("notices", [])),
         ]
     )
 
@@ -264,6 +284,13 @@ def _print_folder(scans: list[dict[str, Any]], summary: dict[str, Any]) -> None:
     typer.echo()
     print_rows(
         [
+            *(
+                ("series UID", f"{scan['series_uid']}  {scan['name']}")
+                for scan in scans
+                if "series_uid" in scan
+            ),
+            *(("note", f"{notice}  {scan['name']}") for scan in scans for notice in scan.get("notices", [])),
+            *(("passed over", f"{count} {reason}") for reason, count in summary["passed_over"].items()),
             ("usable", f"{summary['usable']} of {summary['usable'] + summary['unusable']} scans"),
             ("shapes", ", ".join(summary["shapes"])),
             ("types", ", ".join(summary["dtypes"])),

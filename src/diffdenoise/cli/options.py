@@ -17,6 +17,22 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Private(StrEnum):
+    """What becomes of private DICOM elements."""
+
+    keep = "keep"
+    drop = "drop"
+
+
+class Compression(StrEnum):
+    """How derived DICOM images are stored."""
+
+    none = "none"
+    jpeg_ls = "jpeg-ls"
+    jpeg_2000 = "jpeg-2000"
+
+
+_DICOM = "DICOM"
 _TRAINING = "Training"
 _GENERAL = "General"
 
@@ -69,6 +85,27 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads to use (default: all cores).")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Float = Annotated[bool, typer.Option("--float", help="Write float32 instead of the input's type.")]
+SeriesUid = Annotated[
+    str | None,
+    typer.Option(
+        "--series", metavar="UID", help="Only the series with this SeriesInstanceUID.", rich_help_panel=_DICOM
+    ),
+]
+UidRoot = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROOT",
+        help="Root of new UIDs, made from those of the source and the settings alone (default: random ones).",
+        rich_help_panel=_DICOM,
+    ),
+]
+PrivateOption = Annotated[
+    Private, typer.Option("--private", help="What becomes of private elements.", rich_help_panel=_DICOM)
+]
+CompressionOption = Annotated[
+    Compression,
+    typer.Option("--compress", help="Compression of the result, lossless.", rich_help_panel=_DICOM),
+]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", help="Print nothing but errors.", rich_help_panel=_GENERAL)
 ]

@@ -12,12 +12,12 @@ import typer
 from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows
+from diffdenoise.errors import FormatError
 from diffdenoise.noise.simulate import Kind, parse_std
 from diffdenoise.noise.simulate import simulate as add_noise
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import read_scan
-from diffdenoise.scan.registry import format_of
 from diffdenoise.scan.write import check_output, write_scan
 
 
@@ -60,8 +60,10 @@ def simulate(
 ) -> None:
     """Add noise of a known kind and level to a clean scan."""
     require([clean])
-    check_output(output, format_of(clean).name, overwrite, [clean])
     scan = read_scan(clean, str(clean))
+    if scan.format == "dicom":
+        raise FormatError(f"{clean}: noise is not added to DICOM; convert it first: diffdenoise convert")
+    check_output(output, scan.format, overwrite, [clean])
     check_scan(scan)
     noise_std = parse_std(std, scan.data)
     kind: Kind = noise.value

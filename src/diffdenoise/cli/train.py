@@ -14,7 +14,7 @@ from diffdenoise.cli.progress import watch
 from diffdenoise.cli.run import Interrupted
 from diffdenoise.cli.show import duration, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
-from diffdenoise.scan.read import read_scans
+from diffdenoise.scan.find import read_scans
 
 
 def train(

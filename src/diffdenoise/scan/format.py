@@ -36,6 +36,8 @@ class Format:
         `scan.read` turns that into a `FormatError`.
     write : callable
         Writes a scan; raises `OutputError` if the format can't hold its dtype or shape.
+    keeps : str
+        What a written file has from its source, for the documentation.
     holds_float : bool
         Whether float32 values can be stored.
     """
@@ -46,4 +48,5 @@ class Format:
     recognise: Callable[[bytes], bool]
     read: Callable[[Path], Scan]
     write: Writer
+    keeps: str
     holds_float: bool = True

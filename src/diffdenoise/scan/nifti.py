@@ -257,4 +257,5 @@ def _image(scan: Scan, data: Array, dtype: np.dtype[Any], source: _Source | None
     return kind(data, scan.affine, header=header, dtype=dtype)
 
 
-FORMAT = Format("nifti", "NIfTI", (".nii", ".nii.gz"), _recognise, read, write)
+_KEEPS = "version, header, extensions, affine, slope and intercept, byte order, type"
+FORMAT = Format("nifti", "NIfTI", (".nii", ".nii.gz"), _recognise, read, write, _KEEPS)

@@ -123,4 +123,5 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
             np.lib.format.write_array(stream, stored, allow_pickle=False)
 
 
-FORMAT = Format("numpy", "NumPy", (".npy", ".npz"), _recognise, read, write)
+_KEEPS = "type and byte order; name and compression inside an `.npz`"
+FORMAT = Format("numpy", "NumPy", (".npy", ".npz"), _recognise, read, write, _KEEPS)

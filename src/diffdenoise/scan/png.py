@@ -113,4 +113,5 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     Image.fromarray(pixels).save(path, format="PNG", **options)
 
 
-FORMAT = Format("png", "PNG", (".png",), _recognise, read, write, holds_float=False)
+_KEEPS = "bits, grey as one or more channels, resolution"
+FORMAT = Format("png", "PNG", (".png",), _recognise, read, write, _KEEPS, holds_float=False)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffdenoise.errors import FormatError
-from diffdenoise.scan import nifti, numpy_file, png, tiff
+from diffdenoise.scan import dicom_file, nifti, numpy_file, png, tiff
 from diffdenoise.scan.format import Format
 
-__all__ = ["DICOM_MESSAGE", "FORMATS", "Format", "format_named", "format_of", "suffix_of", "suffixes"]
+__all__ = ["FORMATS", "Format", "format_named", "format_of", "suffix_of", "suffixes"]
 
-FORMATS: tuple[Format, ...] = (nifti.FORMAT, png.FORMAT, tiff.FORMAT, numpy_file.FORMAT)
-
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-DICOM_MESSAGE = "DICOM is not read yet; convert to NIfTI, for example with dcm2niix"
+FORMATS: tuple[Format, ...] = (
+    nifti.FORMAT,
+    png.FORMAT,
+    tiff.FORMAT,
+    numpy_file.FORMAT,
+    dicom_file.FORMAT,
+)
 
 
 def suffixes() -> str:
@@ -46,8 +49,6 @@ def format_of(path: str | Path) -> Format:
     for fmt in FORMATS:
         if suffix in fmt.suffixes:
             return fmt
-    if path.name.lower().endswith(DICOM_SUFFIXES):
-        raise FormatError(f"{path}: {DICOM_MESSAGE}")
     found = f"suffix '{path.suffix}' is not known" if path.suffix else "has no suffix"
     raise FormatError(f"{path}: {found}; expected one of {suffixes()}; convert or rename the file")
 

@@ -193,4 +193,5 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
         )
 
 
-FORMAT = Format("tiff", "TIFF", (".tif", ".tiff"), _recognise, read, write)
+_KEEPS = "pages, type, byte order, channels and photometry, description, resolution"
+FORMAT = Format("tiff", "TIFF", (".tif", ".tiff"), _recognise, read, write, _KEEPS)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from diffdenoise.errors import FormatError, OutputError
 from diffdenoise.scan.atomic import atomic_path
+from diffdenoise.scan.dicom.derive import Derivation
+from diffdenoise.scan.dicom.series import Series
+from diffdenoise.scan.dicom.write import targets_of, write_series
+from diffdenoise.scan.dicom_file import NOT_FROM_OTHERS
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.registry import format_named, format_of, suffix_of
 from diffdenoise.scan.scan import Scan
@@ -50,21 +54,52 @@ def check_output(
     fmt = _output_format(path, source_format)
     if float32 and not fmt.holds_float:
         raise OutputError(f"{path}: {fmt.title} holds integers only; leave out float, or convert the input")
-    try:
-        _check_place(path, fmt, overwrite, inputs)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    _check_places([path], fmt.suffixes[0], overwrite, inputs)
+
+
+def check_series_output(
+    series: Series, targets: Mapping[str, Path], overwrite: bool, *, float32: bool = False
+) -> None:
+    """Raise an error if a derived DICOM series can't be written; see `check_output`.
+
+    Parameters
+    ----------
+    series : Series
+        The source.
+    targets : dict of str to path
+        Where each of its files goes; see `targets_of`.
+    overwrite, float32
+        See `check_output`.
+
+    Raises
+    ------
+    OutputError
+        As `check_output`; or if the source lacks an identifier that a derived image must refer to.
+    """
+    first = next(iter(targets.values()))
+    if float32:
+        raise OutputError(f"{first}: DICOM holds integers only; leave out float, or convert the input")
+    if series.lacks is not None:
+        raise OutputError(
+            f"{first}: the source lacks {series.lacks}, so that no valid DICOM can be derived from it; "
+            "convert it first: diffdenoise convert"
+        )
+    _check_places(list(targets.values()), ".dcm", overwrite, [source.path for source in series.sources])
 
 
 def _output_format(path: Path, source_format: str) -> Format:
-    """Return the format of the output's suffix if it is that of the source."""
+    """Return the format of the output's suffix if it is that of the source; DICOM needs no suffix."""
     wanted = format_named(source_format)
     try:
         fmt = format_of(path)
     except FormatError as error:
         if wanted is None:
             raise OutputError(str(error)) from error
+        if wanted.name == "dicom":
+            return wanted
     else:
+        if wanted is None and fmt.name == "dicom":
+            raise OutputError(f"{path}: {NOT_FROM_OTHERS}")
         if wanted in (None, fmt):
             return fmt
     raise OutputError(
@@ -73,21 +108,35 @@ def _output_format(path: Path, source_format: str) -> Format:
     )
 
 
-def _check_place(path: Path, fmt: Format, overwrite: bool, inputs: Sequence[str | Path]) -> None:
-    """Raise an error if something at `path` must stay, or its folder can't be written."""
-    if path.is_dir():
-        raise OutputError(
-            f"{path}: is a folder; expected a file name; add one such as /denoised{fmt.suffixes[0]}"
-        )
-    for given in inputs:
-        if path.exists() and Path(given).exists() and path.samefile(given):
-            raise OutputError(
-                f"{path}: is the input itself; expected another name; inputs are never replaced"
-            )
-    # A dangling link is there too: lexists.
-    if os.path.lexists(path) and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another name or use --overwrite")
-    _check_folder(path)
+def _check_places(paths: Sequence[Path], suffix: str, overwrite: bool, inputs: Iterable[str | Path]) -> None:
+    """Raise an error if something at one of the paths must stay, or its folder can't be written."""
+    path = paths[0]
+    try:
+        given = {_identity(Path(each)) for each in inputs if Path(each).exists()}
+        folders = set()
+        for path in paths:
+            if path.is_dir():
+                raise OutputError(
+                    f"{path}: is a folder; expected a file name; add one such as /denoised{suffix}"
+                )
+            if path.exists() and _identity(path) in given:
+                raise OutputError(
+                    f"{path}: is the input itself; expected another name; inputs are never replaced"
+                )
+            # A dangling link is there too: lexists.
+            if os.path.lexists(path) and not overwrite:
+                raise OutputError(f"{path}: exists already; choose another name or use --overwrite")
+            if path.parent not in folders:
+                folders.add(path.parent)
+                _check_folder(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What is the same for all names of one file, links included."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _check_folder(path: Path) -> None:
@@ -105,7 +154,14 @@ def _check_folder(path: Path) -> None:
         ) from error
 
 
-def write_scan(scan: Scan, path: str | Path, *, float32: bool = False, overwrite: bool = False) -> None:
+def write_scan(
+    scan: Scan,
+    path: str | Path,
+    *,
+    float32: bool = False,
+    overwrite: bool = False,
+    derivation: Derivation | None = None,
+) -> None:
     """Write a scan, whole or not at all, in the format, dtype and geometry that it came in.
 
     Parameters
@@ -113,11 +169,14 @@ def write_scan(scan: Scan, path: str | Path, *, float32: bool = False, overwrite
     scan : Scan
         Values in the scan's own units; integers are rounded half to even and clipped.
     path : str or path
-        Of the scan's own format; for a scan from an array, of any format.
+        Of the scan's own format; for a scan from an array, of any format. A folder for a DICOM series of
+        several files, each of which is written whole or not at all.
     float32 : bool
         Store float32 instead of the scan's stored dtype.
     overwrite : bool
         Replace a file that is there.
+    derivation : Derivation, optional
+        How a derived DICOM series is named and described.
 
     Raises
     ------
@@ -125,8 +184,17 @@ def write_scan(scan: Scan, path: str | Path, *, float32: bool = False, overwrite
         If it can't be written there; see `check_output`. Nothing is left behind.
     """
     path = Path(path)
-    check_output(path, scan.format, overwrite, float32=float32)
+    series = scan.header if isinstance(scan.header, Series) else None
+    targets: dict[str, Path] = {}
+    if series is not None:
+        targets = targets_of(series, path, as_file=len(series.sources) == 1)
+        check_series_output(series, targets, overwrite, float32=float32)
+    else:
+        check_output(path, scan.format, overwrite, float32=float32)
     if scan.data.dtype.kind == "f" and not np.isfinite(scan.data).all():
         raise OutputError(f"{path}: not written: the result holds NaN or infinity; denoise again")
+    if series is not None:
+        write_series(scan, targets, derivation or Derivation())
+        return
     with atomic_path(path, suffix_of(path)) as temporary:
         format_of(path).write(scan, temporary, float32=float32)

@@ -131,6 +131,37 @@ def distillation_loss(
     return loss_of
 
 
+def self_training_loss(
+    data: StepData,
+    student: nn.Module,
+    teacher: nn.Module,
+    noise: NoiseDraws,
+    purpose: str,
+) -> LossOf:
+    """Stage 3, last part: the student learns to take simulated noise off the teacher's results.
+
+    `teacher` is the student as refinement left it, and stays as it is. Its result is a clean image whose
+    noise is then known exactly, level by level, and drawn anew in each step, so that there is no noise in
+    the target; what the teacher smoothed away is missing, which is why refinement comes first.
+
+    Self-training on a denoiser's own results: Zhang et al. 2022, "IDR: Self-supervised image denoising via
+    iterative data refinement".
+    """
+    settings = data.settings
+
+    def loss_of(step: int) -> Tensor:
+        draws = generator(settings.seed, purpose, step)
+        half, _, turns = data.patches(draws, count=max(1, settings.data.batch // 2))
+        with torch.no_grad():
+            clean = distil.denoise(teacher, half)
+        added = noise.draw(clean, draws, turns)
+        source = torch.cat([clean + added, clean - added])
+        output = distil.denoise(student, with_centre(torch.cat([half, half]), source))
+        return ((output - torch.cat([clean, clean])) / noise.std(source)).square().mean()
+
+    return loss_of
+
+
 def refinement_loss(
     data: StepData,
     student: nn.Module,

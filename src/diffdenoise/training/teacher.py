@@ -98,10 +98,10 @@ class Teacher:
         return condition + sampler.one_step(self._denoiser(noisy, condition), condition, self._sigmas[0])
 
     @torch.no_grad()
-    def srds(self, noisy: Tensor, number: int) -> Tensor:
-        """Stabilised reverse diffusion sampling: the symmetric pairs' average."""
+    def srds(self, noisy: Tensor, number: int, pairs: int | None = None) -> Tensor:
+        """Stabilised reverse diffusion sampling: the symmetric pairs' average; None: as many as set."""
         condition = self.condition(noisy)
-        starts = self._starts(condition, number, self._sampling.pairs, "pair")
+        starts = self._starts(condition, number, pairs or self._sampling.pairs, "pair")
         return condition + sampler.symmetric_pairs(self._denoiser(noisy, condition), starts, self._sigmas)
 
     @torch.no_grad()

@@ -1,0 +1,179 @@
+"""One data set of a `denoise` command: read it, learn from it or take a trained model, denoise it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diffdenoise.cli.jobs import Job
+from diffdenoise.errors import OutputError
+from diffdenoise.plan import already_clean
+from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.slices import choose_axis
+from diffdenoise.types import Progress
+
+if TYPE_CHECKING:
+    from diffdenoise.config import Settings
+    from diffdenoise.model import Model
+
+
+@dataclass(frozen=True)
+class Result:
+    """One scan before and after.
+
+    Attributes
+    ----------
+    job : Job
+        Where it goes.
+    noisy, denoised : Scan
+        Real values.
+    axis : int or None
+        Across the slices.
+    stds : tuple of float or None
+        Noise levels at rising brightness that training found, as shares of the range.
+    left : bool
+        Whether it was already clean, and was left as it is.
+    """
+
+    job: Job
+    noisy: Scan
+    denoised: Scan
+    axis: int | None
+    stds: tuple[float, ...] | None
+    left: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Scans that are learned from together.
+
+    Attributes
+    ----------
+    jobs : sequence of Job
+        What to denoise.
+    work : path
+        Folder of the training.
+    """
+
+    jobs: Sequence[Job]
+    work: Path
+
+    @property
+    def title(self) -> str:
+        """For messages."""
+        return self.jobs[0].name if len(self.jobs) == 1 else f"{len(self.jobs)} images"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of its results are there, and no training waits to be gone on with."""
+        return all(job.is_done for job in self.jobs) and not self.work.exists()
+
+    def apply(self, trained: Model, axis: int | None, progress: Progress) -> list[Result]:
+        """Denoise with a trained model.
+
+        Parameters
+        ----------
+        trained : Model
+            Its slice axis is taken where none is asked for.
+        axis : int, optional
+            Slice axis asked for.
+        progress : Progress
+            Told about each slice.
+        """
+        scans = [job.found.read() for job in self.jobs]
+        alone = len(scans) == 1 and axis is not None
+        wanted = trained.settings.data.axis if axis is None else axis
+        axes = [_axis(scan, wanted, alone) for scan in scans]
+        return self._results(scans, axes, trained, None, progress)
+
+    def learn(
+        self,
+        settings: Settings,
+        *,
+        resume: bool,
+        keep: bool,
+        device: str,
+        threads: int | None,
+        progress: Progress,
+        began: float,
+    ) -> list[Result]:
+        """Train on the scans alone, and denoise them; leave them as they are if they are clean.
+
+        Parameters
+        ----------
+        settings, device, threads, progress
+            See `pipeline.train`.
+        resume : bool
+            Go on with the training in `work`; else what is there is deleted, unless it is to be kept.
+        keep : bool
+            Whether the model was asked for.
+        began : float
+            When the time budget began to run, by `time.monotonic`.
+        """
+        scans = [job.found.read() for job in self.jobs]
+        axes = [_axis(scan, settings.data.axis, alone=len(scans) == 1) for scan in scans]
+        if not keep and not resume and already_clean(scans, settings):
+            return [
+                Result(job, scan, scan.with_data(scan.data.astype(np.float64)), axis, None, left=True)
+                for job, scan, axis in zip(self.jobs, scans, axes, strict=True)
+            ]
+        # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
+        from diffdenoise import pipeline
+
+        if not keep and not resume and self.work.exists():
+            shutil.rmtree(self.work)
+        trained = pipeline.train(
+            scans,
+            settings,
+            self.work,
+            resume=resume,
+            device=device,
+            threads=threads,
+            progress=progress,
+            spent_s=time.monotonic() - began,
+        )
+        return self._results(scans, axes, trained, tuple(trained.noise.stds), progress)
+
+    def _results(
+        self,
+        scans: Sequence[Scan],
+        axes: Sequence[int | None],
+        trained: Model,
+        stds: tuple[float, ...] | None,
+        progress: Progress,
+    ) -> list[Result]:
+        return [
+            Result(
+                job, scan, trained.denoise_scan(scan, axis=axis, progress=progress), axis, stds, left=False
+            )
+            for job, scan, axis in zip(self.jobs, scans, axes, strict=True)
+        ]
+
+
+def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool) -> None:
+    """Raise an error if there is nothing to resume, or a stopped run would be lost."""
+    if resume and not any(batch.work.is_dir() for batch in batches):
+        raise OutputError(f"{batches[0].work}: there is no stopped run to resume; leave out --resume")
+    for work in (batch.work for batch in batches):
+        ours = work.is_dir() and ((work / "work").is_dir() or (work / "record.json").is_file())
+        if work.exists() and not ours:
+            raise OutputError(
+                f"{work}: is not a stopped run; it is in the way; move it or name another output"
+            )
+        if work.exists() and not resume and not overwrite:
+            raise OutputError(
+                f"{work}: holds a stopped run; go on with it by --resume, or delete it (--overwrite does)"
+            )
+
+
+def _axis(scan: Scan, axis: int | None, alone: bool) -> int | None:
+    """Check a scan and return its slice axis; among volumes a single image needs none."""
+    check_scan(scan)
+    return choose_axis(scan, axis if alone or scan.data.ndim > 2 else None)

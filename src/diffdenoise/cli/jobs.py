@@ -1,0 +1,130 @@
+"""What `denoise` is to do: which scans, where results go, and which scans are learned from together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diffdenoise.errors import OutputError
+from diffdenoise.scan.dicom.derive import Derivation
+from diffdenoise.scan.dicom.write import targets_of
+from diffdenoise.scan.find import Found, find_scans
+from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.write import check_output, check_series_output, write_scan
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan to denoise.
+
+    Attributes
+    ----------
+    found : Found
+        The scan.
+    target : path
+        File to write; for a DICOM series of several files, the folder that they go to.
+    files : dict of str to path
+        Where each file of a DICOM series goes; empty for other formats.
+    """
+
+    found: Found
+    target: Path
+    files: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.found.name
+
+    @property
+    def origin(self) -> str:
+        """The file that it is read from; of a series of files, what it is."""
+        paths = self.found.paths
+        return str(paths[0]) if len(paths) == 1 and not _is_in_zip(self.found) else self.found.name
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of the series' geometry."""
+        return () if self.found.series is None else self.found.series.layout.notices
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of its results are there."""
+        return all(path.exists() for path in self.files.values() or [self.target])
+
+    def check(self, overwrite: bool, float32: bool) -> None:
+        """Raise `OutputError` if the result can't be written."""
+        if self.found.series is not None:
+            check_series_output(self.found.series, self.files, overwrite, float32=float32)
+        else:
+            check_output(self.target, self.found.format, overwrite, self.found.paths, float32=float32)
+
+    def write(self, result: Scan, how: Derivation, *, float32: bool, overwrite: bool) -> None:
+        """Write the result."""
+        write_scan(result, self.target, float32=float32, overwrite=overwrite, derivation=how)
+
+
+def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Job], dict[str, int]]:
+    """Return what to denoise, and why files were passed over.
+
+    Parameters
+    ----------
+    source : path
+        A file, a folder, a DICOMDIR or a zip.
+    output : path
+        A file for a single file, else a folder, below which files keep their names.
+    series_uid : str, optional
+        The only DICOM series to take.
+    """
+    findings = find_scans([source], series_uid)
+    # The file that was named, and no more: not what a DICOMDIR or zip holds.
+    single = (
+        not source.is_dir()
+        and len(findings.scans) == 1
+        and findings.scans[0].paths == (source,)
+        and not _is_in_zip(findings.scans[0])
+    )
+    if single:
+        found = findings.scans[0]
+        target = output / source.name if output.is_dir() and found.series is not None else output
+        files = targets_of(found.series, target, as_file=True) if found.series is not None else {}
+        return [Job(found, target, files)], findings.skipped
+    if output.exists() and not output.is_dir():
+        what = "it is a folder" if source.is_dir() else "it holds several images"
+        raise OutputError(f"{output}: is a file, expected a folder for the results of {source}, as {what}")
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise OutputError(f"{output}: lies inside the input folder {source}; choose a folder elsewhere")
+    jobs = []
+    for found in findings.scans:
+        if found.series is None:
+            jobs.append(Job(found, output / found.name))
+        elif len(found.series.sources) == 1:
+            target = output / found.series.sources[0].name
+            jobs.append(Job(found, target, targets_of(found.series, target, as_file=True)))
+        else:
+            jobs.append(Job(found, output, targets_of(found.series, output, as_file=False)))
+    return jobs, findings.skipped
+
+
+def batches_of(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Return which scans make a data set of their own.
+
+    Files other than DICOM are one data set. A DICOM volume has a contrast and a noise of its own, so each is
+    learned from by itself; single images, such as X-rays, are learned from with all others of their modality.
+    """
+    groups: dict[object, list[Job]] = {}
+    for number, job in enumerate(jobs):
+        series = job.found.series
+        if series is None:
+            key: object = "files"
+        elif series.is_flat:
+            key = ("images", series.header.modality)
+        else:
+            key = number
+        groups.setdefault(key, []).append(job)
+    return list(groups.values())
+
+
+def _is_in_zip(found: Found) -> bool:
+    return found.series is not None and found.series.sources[0].member is not None

@@ -1,0 +1,225 @@
+"""Turn a source's data set into that of a derived image: what changes, and nothing else.
+
+Patient, study, frame of reference and geometry stay (PS3.3, C.7.6.1.1.2 to C.7.6.1.1.4 and C.12.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from diffdenoise._version import __version__
+from diffdenoise.errors import SettingsError
+from diffdenoise.scan.dicom.parse import number_of, value_of, words_of
+
+#: What is done to images here, if nothing else is said.
+NOISE_REDUCTION = "Noise reduction"
+#: Longest SeriesDescription (VR LO, PS3.5, 6.2), and what is put at its end.
+_LO_LENGTH, _SUFFIX, _SUFFIX_OTHER = 64, " denoised", " derived"
+#: Added to SeriesNumber, so that a derived series is listed after those of the scanner.
+_SERIES_NUMBER_STEP = 1000
+#: Bytes of a digest in a new UID (20 digits), and the longest root that leaves room for them in 64 signs.
+_UID_BYTES, _LONGEST_ROOT = 8, 43
+#: What is true of the source's pixels or bytes alone: thumbnails, signatures, checksums.
+_STALE = (
+    "IconImageSequence",
+    "DigitalSignaturesSequence",
+    "MACParametersSequence",
+    "EncryptedAttributesSequence",
+    "PixelDataProviderURL",
+)
+#: Elements of the MR Pulse Sequence module (PS3.3, C.8.13.4) that an enhanced MR image may hold only while it
+#: is an original. They stay in the source, which is referenced.
+_ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
+_OF_ORIGINALS = (
+    "PulseSequenceName",
+    "MRAcquisitionType",
+    "EchoPulseSequence",
+    "MultipleSpinEcho",
+    "MultiPlanarExcitation",
+    "PhaseContrast",
+    "VelocityEncodingAcquisitionSequence",
+    "TimeOfFlightContrast",
+    "ArterialSpinLabelingContrast",
+    "SteadyStatePulseSequence",
+    "EchoPlanarPulseSequence",
+    "SaturationRecovery",
+    "SpectrallySelectedSuppression",
+    "OversamplingPhase",
+    "GeometryOfKSpaceTraversal",
+    "RectilinearPhaseEncodeReordering",
+    "SegmentedKSpaceTraversal",
+    "CoverageOfKSpace",
+    "NumberOfKSpaceTrajectories",
+)
+#: Transfer syntaxes that lose something (PS3.5, annex A).
+_LOSSY_METHODS = {
+    "1.2.840.10008.1.2.4.50": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.51": "ISO_10918_1",
+    "1.2.840.10008.1.2.4.81": "ISO_14495_1",
+    "1.2.840.10008.1.2.4.91": "ISO_15444_1",
+    "1.2.840.10008.1.2.4.203": "ISO_15444_15",
+}
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How derived objects are named and described.
+
+    Attributes
+    ----------
+    action : str
+        What was done to the images.
+    fingerprint : str
+        Of settings and model: part of the new UIDs.
+    method : str
+        For DerivationDescription: which noise, which budget.
+    uid_root : str or None
+        Root of the new UIDs, which then depend on the source's and on the fingerprint alone. None:
+        random ones below 2.25 (PS3.5, B.2).
+    private : {"keep", "drop"}
+        What becomes of private elements.
+    compression : {"none", "jpeg-ls", "jpeg-2000"}
+        Of the result, always lossless.
+    """
+
+    action: str = NOISE_REDUCTION
+    fingerprint: str = ""
+    method: str = ""
+    uid_root: str | None = None
+    private: Literal["keep", "drop"] = "keep"
+    compression: Literal["none", "jpeg-ls", "jpeg-2000"] = "none"
+
+    def uid(self, source: str, run: str) -> str:
+        """Return the new UID for a source's, the same for the same source within one `run`."""
+        if self.uid_root is not None:
+            digest = hashlib.sha256(f"{source}\0{self.fingerprint}\0{__version__}".encode()).digest()
+            return f"{self.uid_root}.{int.from_bytes(digest[:_UID_BYTES], 'big')}"
+        digest = hashlib.sha256(f"{source}\0{run}".encode()).digest()[:16]
+        # A UUID of version 8 (RFC 9562, 5.8), as the integer that 2.25 takes.
+        value = int.from_bytes(digest, "big")
+        value = value & ~(0xF << 76) | 0x8 << 76
+        value = value & ~(0x3 << 62) | 0x2 << 62
+        return f"2.25.{value}"
+
+
+def checked_uid_root(root: str) -> str:
+    """Return a root for UIDs (PS3.5, 9.1), without a dot at its end.
+
+    Raises
+    ------
+    SettingsError
+        If it is none, or leaves too little room for what follows.
+    """
+    found = root.rstrip(".")
+    if len(found) > _LONGEST_ROOT or not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+", found):
+        raise SettingsError(
+            f"uid root {root!r}: is not one; expected numbers with dots between, such as 1.2.826.0.1, of up "
+            f"to {_LONGEST_ROOT} characters"
+        )
+    return found
+
+
+def derive(dataset: Any, how: Derivation, run: str, now: datetime) -> None:
+    """Change a data set into that of the derived image, in place; its pixels are for `write` to replace.
+
+    Parameters
+    ----------
+    dataset : pydicom.FileDataset
+        The source, with its meta header.
+    how : Derivation
+        Names and description.
+    run : str
+        A random name of this run.
+    now : datetime
+        When the instance is made.
+    """
+    from pydicom.dataset import Dataset
+
+    source_class = str(value_of(dataset, "SOPClassUID", ""))
+    source_uid = str(value_of(dataset, "SOPInstanceUID", ""))
+    if how.private == "drop":
+        dataset.remove_private_tags()
+    for keyword in (*_STALE, *(_OF_ORIGINALS if source_class == _ENHANCED_MR else ())):
+        if keyword in dataset:
+            delattr(dataset, keyword)
+
+    dataset.SOPInstanceUID = how.uid(source_uid, run)
+    dataset.SeriesInstanceUID = how.uid(str(value_of(dataset, "SeriesInstanceUID", source_uid)), run)
+    dataset.InstanceCreationDate = f"{now:%Y%m%d}"
+    dataset.InstanceCreationTime = f"{now:%H%M%S}"
+    number = number_of(dataset, "SeriesNumber")
+    if number is not None:
+        dataset.SeriesNumber = int(number) + _SERIES_NUMBER_STEP
+    described = str(value_of(dataset, "SeriesDescription", "")).strip()
+    suffix = _SUFFIX if how.action == NOISE_REDUCTION else _SUFFIX_OTHER
+    dataset.SeriesDescription = (described[: _LO_LENGTH - len(suffix)] + suffix).strip()
+    _mark_type(dataset)
+
+    dataset.DerivationDescription = (
+        f"{how.action} by DiffDenoise {__version__}{how.method and ': ' + how.method}"
+    )
+    if how.action == NOISE_REDUCTION:
+        dataset.DerivationCodeSequence = [_code("noise-reduction", "99DIFFDENOISE", NOISE_REDUCTION)]
+    if source_uid:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = source_class
+        reference.ReferencedSOPInstanceUID = source_uid
+        purpose = _code("121322", "DCM", "Source image for image processing operation")
+        reference.PurposeOfReferenceCodeSequence = [purpose]
+        dataset.SourceImageSequence = [reference]
+    equipment = Dataset()
+    equipment.PurposeOfReferenceCodeSequence = [_code("109102", "DCM", "Processing Equipment")]
+    equipment.Manufacturer = "DiffDenoise"
+    equipment.ManufacturerModelName = "DiffDenoise"
+    equipment.SoftwareVersions = __version__
+    equipment.ContributionDateTime = f"{now:%Y%m%d%H%M%S}"
+    equipment.ContributionDescription = how.action
+    earlier = value_of(dataset, "ContributingEquipmentSequence", [])
+    dataset.ContributingEquipmentSequence = [*earlier, equipment]
+
+    syntax = str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", ""))
+    if syntax in _LOSSY_METHODS:
+        # What was lost stays lost (PS3.3, C.7.6.1.1.5); most files say so already.
+        dataset.LossyImageCompression = "01"
+        if "LossyImageCompressionMethod" not in dataset:
+            dataset.LossyImageCompressionMethod = _LOSSY_METHODS[syntax]
+
+
+def _mark_type(dataset: Any) -> None:
+    """Say DERIVED in ImageType, and in the frame types of enhanced files (PS3.3, C.7.6.1.1.2, C.8.16.1)."""
+    enhanced = "SharedFunctionalGroupsSequence" in dataset
+    dataset.ImageType = _derived(words_of(dataset, "ImageType"), enhanced)
+    groups = [
+        *value_of(dataset, "SharedFunctionalGroupsSequence", []),
+        *value_of(dataset, "PerFrameFunctionalGroupsSequence", []),
+    ]
+    for group in groups:
+        for keyword in (
+            "MRImageFrameTypeSequence",
+            "CTImageFrameTypeSequence",
+            "PETFrameTypeSequence",
+            "XAXRFFrameCharacteristicsSequence",
+        ):
+            for item in value_of(group, keyword, []):
+                if "FrameType" in item:
+                    item.FrameType = _derived(words_of(item, "FrameType"), enhanced)
+
+
+def _derived(words: tuple[str, ...], enhanced: bool) -> list[str]:
+    rest = list(words[2:])
+    if enhanced and len(rest) == 2 and rest[1] == "NONE":
+        # The fourth value says how a derived enhanced image was made; that of an original is NONE.
+        rest[1] = "FILTERED"
+    return ["DERIVED", "PRIMARY", *rest]
+
+
+def _code(value: str, scheme: str, meaning: str) -> Any:
+    from pydicom.dataset import Dataset
+
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
+    return code

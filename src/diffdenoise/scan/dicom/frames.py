@@ -1,0 +1,225 @@
+"""What the headers say of each frame: where it lies, how it is scaled, which volume it belongs to.
+
+Classic files have one frame with these elements at the top; enhanced ones keep them in functional groups,
+shared or per frame (PS3.3, C.7.6.16).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from diffdenoise.scan.dicom.parse import number_of, numbers_of, value_of, words_of
+
+#: SOP classes of pixel data that are not an acquired image (PS3.4, B.5).
+_NOT_ACQUIRED = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.5": "segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.7": "segmentation",
+    "1.2.840.10008.5.1.4.1.1.481.2": "dose",
+    "1.2.840.10008.5.1.4.1.1.30": "parametric map",
+}
+_LOCALISER = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
+#: Rows, columns and frames that no scanner makes: US and IS elements hold more only in damaged files.
+_MOST_SIDE, _MOST_FRAMES = 65535, 1_000_000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of one file.
+
+    Attributes
+    ----------
+    file : int
+        Number of the file in its series.
+    number : int
+        Number of the frame in its file.
+    position : three floats or None
+        ImagePositionPatient, mm.
+    orientation : six floats or None
+        ImageOrientationPatient.
+    slope, intercept : float
+        Stored value to real value.
+    volume : tuple of float
+        Sorts frames at the same place into volumes: time, echo, diffusion weighting.
+    """
+
+    file: int
+    number: int
+    position: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    slope: float
+    intercept: float
+    volume: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What one file says of itself and of its frames; nothing that identifies a patient.
+
+    Attributes
+    ----------
+    series_uid, sop_class, sop_uid, study_uid : str
+        Of the file.
+    series_number : int or None
+        SeriesNumber.
+    modality : str
+        "MR", "CT", ...
+    rows, columns : int
+        Size of each frame.
+    bits : tuple of int
+        BitsAllocated, BitsStored, PixelRepresentation.
+    kind : tuple of str
+        ImageType from its third value on: what tells magnitude from phase, water from fat.
+    spacing : (down, right) or None
+        PixelSpacing, or that at the detector, mm.
+    thickness : float or None
+        SpacingBetweenSlices, else SliceThickness, mm.
+    frames : tuple of Frame
+        Their `file` is 0 until a series numbers them.
+    many : bool
+        Whether the file is of a multi-frame class.
+    """
+
+    series_uid: str
+    sop_class: str
+    sop_uid: str
+    study_uid: str
+    series_number: int | None
+    modality: str
+    rows: int
+    columns: int
+    bits: tuple[int, int, int]
+    kind: tuple[str, ...]
+    spacing: tuple[float, ...] | None
+    thickness: float | None
+    frames: tuple[Frame, ...]
+    many: bool
+
+
+def why_not(dataset: Any) -> str | None:
+    """Say why a data set is no image to denoise ("colour image"); None if it is one."""
+    sop_class = str(value_of(dataset, "SOPClassUID", ""))
+    rows, columns = (number_of(dataset, keyword) for keyword in ("Rows", "Columns"))
+    if rows is None or columns is None:
+        images = ("CT", "MR", "CR", "DX", "PT", "XA", "RF", "NM", "MG", "SC")
+        return (
+            "image without Rows or Columns"
+            if words_of(dataset, "Modality")[:1] in [(m,) for m in images]
+            else "not an image"
+        )
+    if sop_class in _NOT_ACQUIRED:
+        return _NOT_ACQUIRED[sop_class]
+    if value_of(dataset, "BitsAllocated") == 1:
+        return "mask"
+    photometric = words_of(dataset, "PhotometricInterpretation")
+    if number_of(dataset, "SamplesPerPixel") not in (1.0, None) or (
+        photometric and not photometric[0].startswith("MONOCHROME")
+    ):
+        return "colour image"
+    if _LOCALISER & set(words_of(dataset, "ImageType")):
+        return "localiser"
+    return None
+
+
+def header_of(dataset: Any) -> Header:
+    """Gather what grouping, sorting and scaling need.
+
+    Raises
+    ------
+    ValueError
+        If it can't be the header of an image: sizes or bits out of bounds, functional groups too few.
+    """
+    rows, columns = (int(number_of(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
+    count = int(number_of(dataset, "NumberOfFrames") or 1)
+    if not (0 < rows <= _MOST_SIDE and 0 < columns <= _MOST_SIDE and 0 < count <= _MOST_FRAMES):
+        raise ValueError("its header states an absurd size")
+    allocated, stored, signed = (
+        int(number_of(dataset, keyword) or 0)
+        for keyword in ("BitsAllocated", "BitsStored", "PixelRepresentation")
+    )
+    stored = stored or allocated
+    if allocated not in (8, 16, 32) or not 1 < stored <= allocated or signed not in (0, 1):
+        raise ValueError("its header states a pixel size that is not read")
+    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    groups = value_of(dataset, "PerFrameFunctionalGroupsSequence")
+    if groups is not None and len(groups) != count:
+        raise ValueError(f"its header describes {len(groups)} frames but states {count}")
+    own = [None] * count if groups is None else list(groups)
+    first = own[0]
+    measures = _group(first, shared, "PixelMeasuresSequence", dataset)
+    spacing = numbers_of(measures, "PixelSpacing", 2) or numbers_of(dataset, "ImagerPixelSpacing", 2)
+    thickness = number_of(measures, "SpacingBetweenSlices") or number_of(measures, "SliceThickness")
+    return Header(
+        series_uid=str(value_of(dataset, "SeriesInstanceUID", "")),
+        sop_class=str(value_of(dataset, "SOPClassUID", "")),
+        sop_uid=str(value_of(dataset, "SOPInstanceUID", "")),
+        study_uid=str(value_of(dataset, "StudyInstanceUID", "")),
+        series_number=_whole(number_of(dataset, "SeriesNumber")),
+        modality=(words_of(dataset, "Modality") or ("",))[0],
+        rows=rows,
+        columns=columns,
+        bits=(allocated, stored, signed),
+        kind=words_of(dataset, "ImageType")[2:],
+        spacing=spacing if spacing and min(spacing) > 0 else None,
+        thickness=abs(thickness) if thickness else None,
+        frames=tuple(_frame(dataset, shared, group, number) for number, group in enumerate(own)),
+        many="NumberOfFrames" in dataset and (count > 1 or groups is not None),
+    )
+
+
+def _frame(dataset: Any, shared: Any, own: Any, number: int) -> Frame:
+    position = numbers_of(_group(own, shared, "PlanePositionSequence", dataset), "ImagePositionPatient", 3)
+    orientation = numbers_of(
+        _group(own, shared, "PlaneOrientationSequence", dataset), "ImageOrientationPatient", 6
+    )
+    scaling = _group(own, shared, "PixelValueTransformationSequence", dataset)
+    slope = number_of(scaling, "RescaleSlope")
+    content = _group(own, shared, "FrameContentSequence", dataset)
+    echo = _group(own, shared, "MREchoSequence", dataset)
+    diffusion = _group(own, shared, "MRDiffusionSequence", dataset)
+    volume = (
+        number_of(echo, "EffectiveEchoTime") or number_of(dataset, "EchoTime"),
+        number_of(diffusion, "DiffusionBValue"),
+        number_of(content, "TemporalPositionIndex") or number_of(dataset, "TemporalPositionIdentifier"),
+        number_of(dataset, "TriggerTime"),
+        number_of(dataset, "AcquisitionNumber"),
+        number_of(dataset, "InstanceNumber"),
+        float(number),
+    )
+    return Frame(
+        file=0,
+        number=number,
+        position=position,
+        orientation=orientation if orientation and _is_orthonormal(orientation) else None,
+        # A slope of zero would make all values equal; such files mean that none is stated.
+        slope=slope or 1.0,
+        intercept=number_of(scaling, "RescaleIntercept") or 0.0,
+        volume=tuple(0.0 if each is None else each for each in volume),
+    )
+
+
+def _first(item: Any, keyword: str) -> Any:
+    """First item of a sequence; None where there is none."""
+    found = None if item is None else value_of(item, keyword)
+    return found[0] if found is not None and not isinstance(found, str) and len(found) else None
+
+
+def _group(own: Any, shared: Any, keyword: str, otherwise: Any) -> Any:
+    """A functional group: the frame's own, else the shared one, else the data set of a classic file."""
+    found = _first(own, keyword)
+    if found is None:
+        found = _first(shared, keyword)
+    return otherwise if found is None else found
+
+
+def _is_orthonormal(orientation: tuple[float, ...]) -> bool:
+    right, down = orientation[:3], orientation[3:]
+    cosine = sum(a * b for a, b in zip(right, down, strict=True))
+    lengths = (math.dist(right, (0, 0, 0)), math.dist(down, (0, 0, 0)))
+    return abs(cosine) < 1e-3 and all(abs(length - 1) < 1e-2 for length in lengths)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

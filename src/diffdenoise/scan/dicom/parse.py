@@ -1,0 +1,86 @@
+"""Read DICOM data sets with pydicom, quietly, and turn whatever goes wrong into one error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from diffdenoise.errors import FormatError
+from diffdenoise.scan.quiet import quiet
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Silence pydicom, whose warnings quote values of the data set: they may identify a patient."""
+    with quiet("pydicom"):
+        yield
+
+
+def parse(stream: BinaryIO, name: str, *, pixels: bool = False) -> Any:
+    """Read a data set.
+
+    Parameters
+    ----------
+    stream : binary file
+        Of a file that `is_dicom` recognised.
+    name : str
+        For messages.
+    pixels : bool
+        Whether to read the pixel data too, and what follows it.
+
+    Returns
+    -------
+    pydicom.FileDataset
+
+    Raises
+    ------
+    FormatError
+        If it is damaged.
+    """
+    import pydicom
+
+    with quiet_pydicom():
+        try:
+            # force: files from before PS3.10 have no preamble.
+            return pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True)
+        except Exception as error:  # a damaged file makes pydicom raise all sorts
+            raise FormatError(f"{name}: is a damaged DICOM file; get a complete copy") from error
+
+
+def value_of(dataset: Any, keyword: str, default: Any = None) -> Any:
+    """Return an element's value; the default where it is missing, empty or not what its VR says."""
+    try:
+        value = dataset.get(keyword)
+    except Exception:  # values are decoded when asked for, and damaged ones raise all sorts
+        return default
+    return default if value is None or value == "" or value == [] else value
+
+
+def numbers_of(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Return exactly `count` finite numbers of an element; None where they aren't there."""
+    value = value_of(dataset, keyword)
+    if value is None:
+        return None
+    try:
+        found = tuple(float(each) for each in ([value] if isinstance(value, (str, int, float)) else value))
+    except (TypeError, ValueError):
+        return None
+    finite = all(abs(each) < float("inf") for each in found)
+    return found if len(found) == count and finite else None
+
+
+def number_of(dataset: Any, keyword: str) -> float | None:
+    """Return one finite number of an element; None where it isn't there."""
+    found = numbers_of(dataset, keyword, 1)
+    return None if found is None else found[0]
+
+
+def words_of(dataset: Any, keyword: str) -> tuple[str, ...]:
+    """Return an element's values as words, upper case and stripped: ImageType, Modality."""
+    value = value_of(dataset, keyword, ())
+    values = [value] if isinstance(value, str) else value
+    try:
+        return tuple(str(each).strip().upper() for each in values)
+    except TypeError:
+        return ()

@@ -1,0 +1,204 @@
+"""From files to series: which frames belong together, and what is passed over and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from diffdenoise.errors import FormatError, InputError
+from diffdenoise.scan.dicom.frames import Frame, Header, header_of, why_not
+from diffdenoise.scan.dicom.geometry import Layout, lay_out
+from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
+from diffdenoise.scan.dicom.pixels import refuse_absurd
+from diffdenoise.scan.dicom.sources import Source, sources_of
+
+#: Digits of the orientation's cosines, and of mm, that frames of one volume share.
+_ORIENTATION_DIGITS, _SPACING_DIGITS = 3, 4
+
+
+@dataclass(frozen=True)
+class Series:
+    """Files that make one image, volume or time series.
+
+    Attributes
+    ----------
+    sources : tuple of Source
+        Its files; `Frame.file` counts them.
+    header : Header
+        Of the first file.
+    layout : Layout
+        Its frames in order.
+    """
+
+    sources: tuple[Source, ...]
+    header: Header
+    layout: Layout
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the scan: (rows, columns), or (columns, rows, slices[, volumes])."""
+        header, frames = self.header, self.layout.frames
+        if len(frames) > 1:
+            return (header.columns, header.rows, len(frames[0]), len(frames))
+        if len(frames[0]) > 1:
+            return (header.columns, header.rows, len(frames[0]))
+        return (header.rows, header.columns)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is a single image: an X-ray, say."""
+        return len(self.shape) == 2
+
+    @property
+    def lacks(self) -> str | None:
+        """The element that no derived image can do without (type 1), if a file lacks it."""
+        of_series = {
+            "SOPClassUID": self.header.sop_class,
+            "SOPInstanceUID": self.header.sop_uid,
+            "SeriesInstanceUID": self.header.series_uid,
+            "StudyInstanceUID": self.header.study_uid,
+        }
+        return next((keyword for keyword, value in of_series.items() if not value), None)
+
+    @property
+    def title(self) -> str:
+        """What it is, in words that tell nothing of the patient: "series 3 (MR, 24 slices of 384x274)"."""
+        number = f"series {self.header.series_number}" if self.header.series_number is not None else "series"
+        size = f"{self.header.columns}x{self.header.rows}"
+        frames = self.layout.frames
+        if len(frames) > 1:
+            what = f"{len(frames)} volumes of {len(frames[0])} slices of {size}"
+        elif len(frames[0]) > 1:
+            what = f"{len(frames[0])} {'frames' if len(self.sources) == 1 else 'slices'} of {size}"
+        else:
+            what = f"one image of {size}"
+        return f"{number} ({self.header.modality or 'unknown modality'}, {what})"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that was found at one place.
+
+    Attributes
+    ----------
+    series : tuple of Series
+        In the order of their numbers.
+    skipped : dict of str to int
+        Reasons, and how many files were passed over for each.
+    """
+
+    series: tuple[Series, ...]
+    skipped: dict[str, int]
+
+
+def find_series(paths: Sequence[Path]) -> Study:
+    """Find all series in files, folders, DICOMDIRs and zips.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Of things that exist. Files that are not DICOM are passed over without a word.
+
+    Raises
+    ------
+    FormatError
+        If a zip or DICOMDIR can't be trusted, or a file that was named by itself is no image or damaged.
+    InputError
+        If the system refuses to open something.
+    """
+    skipped: Counter[str] = Counter()
+    found: list[tuple[Source, Header]] = []
+    for path in paths:
+        try:
+            for source in sources_of(path):
+                header = _header(source, skipped, alone=source.path == path and source.member is None)
+                if header is not None:
+                    found.append((source, header))
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}); check its permissions and the disk"
+            ) from error
+    return Study(tuple(_series_of(found, skipped)), dict(skipped))
+
+
+def _series_of(found: Iterable[tuple[Source, Header]], skipped: Counter[str]) -> list[Series]:
+    """Group files by series, copies left out; in the order of the series' numbers."""
+    groups: dict[tuple[object, ...], list[tuple[Source, Header]]] = {}
+    seen: set[str] = set()
+    for source, header in found:
+        if header.sop_uid and header.sop_uid in seen:
+            skipped["copy of another file"] += 1
+            continue
+        seen.add(header.sop_uid)
+        groups.setdefault(_key(header, source), []).append((source, header))
+    return sorted(
+        (_series(files) for files in groups.values()),
+        key=lambda one: (one.header.series_number or 0, one.header.series_uid, one.sources[0].name),
+    )
+
+
+def _header(source: Source, skipped: Counter[str], alone: bool) -> Header | None:
+    """Header of an image; None, with the reason counted, for anything else; an error if alone."""
+    try:
+        with source.open() as stream, quiet_pydicom():
+            dataset = parse(stream, source.name)
+            reason = why_not(dataset)
+            if reason is None:
+                header = header_of(dataset)
+                stated = header.rows * header.columns * len(header.frames) * header.bits[0] // 8
+                refuse_absurd(source.name, stated, source.size())
+                return header
+    except (FormatError, ValueError) as error:
+        if alone:
+            if isinstance(error, FormatError):
+                raise
+            raise FormatError(
+                f"{source.name}: is a damaged DICOM file ({error}); get a complete copy"
+            ) from error
+        reason = "damaged"
+    if alone:
+        raise FormatError(
+            f"{source.name}: is DICOM, but not an image to denoise ({reason}); give a greyscale image"
+        )
+    skipped[reason] += 1
+    return None
+
+
+def _key(header: Header, source: Source) -> tuple[object, ...]:
+    """What files of one volume share; multi-frame files, and images without a place, are one each."""
+    first = header.frames[0]
+    if header.many or first.position is None or first.orientation is None:
+        return (source.path, source.member)
+    return (
+        header.series_uid,
+        header.sop_class,
+        header.rows,
+        header.columns,
+        header.bits[1:],
+        header.kind,
+        tuple(round(each, _ORIENTATION_DIGITS) + 0.0 for each in first.orientation),
+        None if header.spacing is None else tuple(round(each, _SPACING_DIGITS) for each in header.spacing),
+    )
+
+
+def _series(files: list[tuple[Source, Header]]) -> Series:
+    first = files[0][1]
+    frames = list(_numbered(files))
+    oriented = {
+        frame.orientation and tuple(round(v, _ORIENTATION_DIGITS) for v in frame.orientation)
+        for frame in frames
+    }
+    if len(oriented) > 1 and first.many:
+        # An enhanced file of several orientations stays one: its slices are denoised one by one.
+        order = tuple(frames)
+        notice = "holds slices of several orientations: read one by one"
+        return Series(tuple(source for source, _ in files), first, Layout((order,), None, None, (notice,)))
+    return Series(tuple(source for source, _ in files), first, lay_out(frames, first))
+
+
+def _numbered(files: list[tuple[Source, Header]]) -> Iterator[Frame]:
+    for number, (_, header) in enumerate(files):
+        for frame in header.frames:
+            yield replace(frame, file=number)

@@ -1,0 +1,208 @@
+"""From what the user names (files, globs, folders, zips) to the scans that are there."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffdenoise.errors import InputError
+from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.dicom.read import passed_over, read_series
+from diffdenoise.scan.dicom.series import Series, find_series
+from diffdenoise.scan.dicom.sources import HEAD_BYTES, is_dicom, is_zip
+from diffdenoise.scan.read import read_scan, unreadable
+from diffdenoise.scan.registry import format_of, suffix_of, suffixes
+from diffdenoise.scan.scan import Scan
+
+
+@dataclass(frozen=True)
+class Found:
+    """One scan that can be read.
+
+    Attributes
+    ----------
+    name : str
+        For messages, and for naming outputs where it is a single file: relative to the folder given.
+    paths : tuple of path
+        The files on disk that it is read from.
+    series : Series or None
+        What they are, if they are DICOM.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    series: Series | None = None
+
+    @property
+    def format(self) -> str:
+        """Name of its format in the registry; `FormatError` if its suffix has none."""
+        return "dicom" if self.series is not None else format_of(self.paths[0]).name
+
+    def read(self) -> Scan:
+        """Read it; raises what `read_scan` and `read_series` raise."""
+        return (
+            read_scan(self.paths[0], self.name)
+            if self.series is None
+            else read_series(self.series, self.name)
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All scans at the places given.
+
+    Attributes
+    ----------
+    scans : tuple of Found
+        Each once; DICOM series after other files.
+    skipped : dict of str to int
+        Why DICOM files were passed over, and how many for each reason.
+    """
+
+    scans: tuple[Found, ...]
+    skipped: dict[str, int]
+
+
+def find_scans(inputs: Sequence[str | Path], series_uid: str | None = None) -> Findings:
+    """Return the scans that files, globs, folders, DICOMDIRs and zips stand for.
+
+    Parameters
+    ----------
+    inputs : sequence of str or path
+        Files are taken as they are; globs and folders (searched through all levels, sorted so that
+        slice_2 comes before slice_10) leave out hidden files and files of no known format. DICOM is told by
+        content, everything else by its suffix.
+    series_uid : str, optional
+        Take only the DICOM series with this SeriesInstanceUID.
+
+    Raises
+    ------
+    InputError
+        If something isn't there, can't be opened or holds no image.
+    """
+    images: dict[Path, Found] = {}
+    dicom: list[Path] = []
+    skipped: Counter[str] = Counter()
+    if not inputs:
+        raise InputError("no input given; expected files, globs or folders")
+    for given in inputs:
+        for path, name in _expand(given, skipped):
+            if name is None:
+                dicom.append(path)
+            else:
+                images.setdefault(path.resolve(), Found(name, (path,)))
+    study = find_series(list(dict.fromkeys(dicom)))
+    skipped.update(study.skipped)
+    chosen = [one for one in study.series if series_uid in (None, one.header.series_uid)]
+    if series_uid is not None and not chosen:
+        raise InputError(
+            f"series {series_uid}: is not among the {len(study.series)} found; diffdenoise info lists them"
+        )
+    others = [] if series_uid is not None else list(images.values())
+    if not others and not chosen:
+        raise InputError(f"{inputs[0]}: holds no image to denoise{passed_over(dict(skipped))}")
+    return Findings((*others, *_named(chosen)), dict(skipped))
+
+
+def read_scans(inputs: Sequence[str | Path]) -> list[Scan]:
+    """Read and check all scans that files, globs, folders and zips stand for.
+
+    Parameters
+    ----------
+    inputs : sequence of str or path
+        As in `find_scans`. Files from a folder are named relative to it.
+
+    Raises
+    ------
+    InputError
+        If something isn't there, can't be read or can't be denoised; see `read_scan`, `check_scan`.
+    """
+    scans = []
+    for found in find_scans(inputs).scans:
+        scan = found.read()
+        check_scan(scan)
+        scans.append(scan)
+    return scans
+
+
+def _named(series: Sequence[Series]) -> Iterator[Found]:
+    """Series with their names: a single file's own, else the title, numbered where two have the same."""
+    titles = Counter(one.title for one in series)
+    count: Counter[str] = Counter()
+    for one in series:
+        paths = tuple(dict.fromkeys(source.path for source in one.sources))
+        if len(one.sources) == 1:
+            yield Found(one.sources[0].name, paths, one)
+            continue
+        count[one.title] += 1
+        number = f", {count[one.title]} of {titles[one.title]}" if titles[one.title] > 1 else ""
+        yield Found(f"{one.title}{number}", paths, one)
+
+
+def _expand(given: str | Path, skipped: Counter[str]) -> Iterator[tuple[Path, str | None]]:
+    """Yield (path, name) for one file, folder or glob; no name for what DICOM is to be looked for in."""
+    path = Path(given)
+    try:
+        if path.is_dir():
+            yield from _images_in(path)
+            return
+        if path.exists() or not glob.has_magic(str(given)):
+            yield path, None if _may_hold_dicom(path) else path.name
+            return
+    except OSError as error:
+        raise unreadable(path, error) from error
+    names = glob.glob(str(given), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    files = [path for path in sorted((Path(name) for name in names), key=_natural) if path.is_file()]
+    images = [path for path in files if suffix_of(path) is not None or _may_hold_dicom(path)]
+    if not images:
+        found = f"matches {len(names)} names but no image" if names else "matches nothing"
+        raise InputError(
+            f"{given}: {found}; expected DICOM, or files ending in {suffixes()}; check the pattern"
+        )
+    for image in images:
+        yield image, None if _may_hold_dicom(image) else image.name
+
+
+def _may_hold_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, or a zip by content and name."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError:
+        # Said by whoever reads it.
+        return False
+    return is_dicom(head) or (is_zip(head) and path.suffix.lower() == ".zip")
+
+
+def _images_in(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Yield (path, name relative to the folder) of a folder's images, and the folder if it holds DICOM."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    inside = {path: path.relative_to(folder) for path in files}
+    seen = [path for path in files if not any(part.startswith(".") for part in inside[path].parts)]
+    holds_dicom = False
+    images = []
+    for path in seen:
+        if _may_hold_dicom(path):
+            holds_dicom = holds_dicom or not path.name.lower().endswith(".zip")
+        elif suffix_of(path) is not None:
+            images.append(path)
+    if not images and not holds_dicom:
+        zips = any(path.suffix.lower() == ".zip" for path in seen)
+        hint = "name the zip itself" if zips else "check the folder"
+        raise InputError(f"{folder}: holds no image; expected DICOM, or files ending in {suffixes()}; {hint}")
+    for path in sorted(images, key=_natural):
+        yield path, inside[path].as_posix()
+    if holds_dicom:
+        yield folder, None
+
+
+def _natural(path: Path) -> list[tuple[list[str | int], str]]:
+    """Sorting key in which numbers inside names count as numbers."""
+    return [
+        ([int(piece) if piece.isdecimal() else piece.casefold() for piece in re.split(r"(\d+)", part)], part)
+        for part in path.parts
+    ]

@@ -1,0 +1,215 @@
+"""DICOM from the command line: a study in, a derived one out, and nothing of the patient on the way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from diffdenoise.cli.progress import Lines
+from tests.scan.dicom.files import CANARY, DX, dataset, read, save, slices
+
+from .conftest import TINY, Outcome
+
+Run = Callable[..., Outcome]
+
+
+def noisy_values(count: int = 4, side: int = 40, seed: int = 0) -> np.ndarray:
+    """Stored values (slices, side, side) of smooth shapes with noise."""
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
+    clean = 300 * (x**2 + y**2 < 0.7) + 100 * np.cos(3 * x) * (y > 0) + 200
+    return (clean + 40 * rng.standard_normal((count, side, side))).clip(0).astype(np.int16)
+
+
+def study(folder: Path) -> Path:
+    """Two series, a localiser, a report."""
+    slices(folder / "t1", values=noisy_values(4), count=4, series="1.2.3", SeriesNumber=3)
+    slices(folder / "t2", values=noisy_values(3, seed=1), count=3, series="1.2.4", SeriesNumber=4)
+    save(dataset(noisy_values(1)[0], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), folder / "scout")
+    (folder / "notes.txt").write_text("none")
+    return folder
+
+
+def test_a_study_becomes_a_study(run: Run, tmp_path: Path) -> None:
+    source = study(tmp_path / "in")
+    outcome = run("denoise", source, "-o", tmp_path / "out", *TINY, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["passed_over"] == {"localiser": 1}
+    assert len(outcome.json["scans"]) == 2
+    before = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    after = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert after == before - {Path("scout"), Path("notes.txt")}
+    for name in after:
+        old, new = read(source / name), read(tmp_path / "out" / name)
+        assert new.PatientName == old.PatientName
+        assert new.StudyInstanceUID == old.StudyInstanceUID
+        assert not np.array_equal(new.pixel_array, old.pixel_array)
+    assert len({read(tmp_path / "out" / name).SeriesInstanceUID for name in after}) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_one_series_or_file_can_be_named(run: Run, tmp_path: Path) -> None:
+    source = study(tmp_path / "in")
+    outcome = run("denoise", source, "-o", tmp_path / "out", "--series", "1.2.4", *TINY, "-q")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["t2"]
+    single = next((source / "t1").iterdir())
+    outcome = run("denoise", single, "-o", tmp_path / "one.dcm", *TINY, "-q", "--uid-root", "1.2.826.0.1")
+    assert outcome.code == 0, outcome.err
+    assert read(tmp_path / "one.dcm").SOPInstanceUID.startswith("1.2.826.0.1.")
+    (tmp_path / "empty").mkdir()
+    outcome = run("denoise", single, "-o", tmp_path / "empty", *TINY, "-q", "--compress", "jpeg-ls")
+    assert outcome.code == 0, outcome.err
+    assert read(tmp_path / "empty" / single.name).file_meta.TransferSyntaxUID.is_compressed
+
+
+def test_a_zip_becomes_a_folder(run: Run, tmp_path: Path) -> None:
+    slices(tmp_path / "in", values=noisy_values(3), count=3)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for path in (tmp_path / "in").iterdir():
+            archive.write(path, f"sub/{path.name}")
+    outcome = run("denoise", tmp_path / "a.zip", "-o", tmp_path / "out", *TINY, "-q")
+    assert outcome.code == 0, outcome.err
+    assert len(list((tmp_path / "out" / "sub").iterdir())) == 3
+
+
+def test_x_rays_are_learned_from_together(run: Run, tmp_path: Path) -> None:
+    for k in range(3):
+        made = dataset(noisy_values(1, seed=k)[0], sop_class=DX, modality="DX", series=f"1.2.{k + 5}")
+        save(made, tmp_path / "in" / f"{k}")
+    outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_a_model_is_kept_for_one_series_only(run: Run, tmp_path: Path) -> None:
+    source = study(tmp_path / "in")
+    outcome = run("denoise", source, "-o", tmp_path / "out", *TINY, "--save-model", tmp_path / "m")
+    assert outcome.code == 2
+    assert "holds 2 series, each with a model of its own; name one with --series" in outcome.err
+    outcome = run("train", source / "t1", "-o", tmp_path / "m", *TINY, "-q")
+    assert outcome.code == 0, outcome.err
+    outcome = run("denoise", source, "-o", tmp_path / "out", "--model", tmp_path / "m", "-q")
+    assert outcome.code == 0, outcome.err
+    assert len(list((tmp_path / "out" / "t2").iterdir())) == 3
+
+
+def test_a_stopped_study_goes_on_where_it_was(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = study(tmp_path / "in")
+    second = []
+
+    def stop(self: Lines, stage: str) -> None:
+        second.append(stage)
+        if sum("stage 1" in each for each in second) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lines, "start", stop)
+        outcome = run("denoise", source, "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 130
+    assert "1 of 2 scans were written; go on with: " in outcome.err
+    done = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert len(done) == 4
+    outcome = run("denoise", source, "-o", tmp_path / "out", *TINY, "--resume")
+    assert outcome.code == 0, outcome.err
+    assert all(path.read_bytes() == content for path, content in done.items())
+    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_info_lists_series_and_what_was_passed_over(run: Run, tmp_path: Path) -> None:
+    source = study(tmp_path / "in")
+    outcome = run("info", source)
+    assert outcome.code == 0, outcome.err
+    assert "series 3 (MR, 4 slices of 40x40)" in outcome.out
+    assert "1.2.4" in outcome.out
+    assert "1 localiser" in outcome.out
+    found = run("info", source, "--series", "1.2.3", "--json").json
+    assert (found["format"], found["shape"], found["series_uid"]) == ("dicom", [40, 40, 4], "1.2.3")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"Rows": None}, "image without Rows or Columns"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localiser"),
+        ({"PixelData": None}, "holds no pixel data"),
+        ({"BitsAllocated": 64}, "damaged DICOM file"),
+    ],
+)
+def test_what_cannot_be_denoised_is_refused_in_one_line(
+    change: dict[str, object], words: str, run: Run, tmp_path: Path
+) -> None:
+    path = save(dataset(noisy_values(1)[0], **change), tmp_path / "a.dcm")
+    outcome = run("denoise", path, "-o", tmp_path / "b.dcm", *TINY)
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.dcm"]
+
+
+def test_nothing_of_the_patient_leaves_the_images(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = study(tmp_path / "in")
+    mark = f"{CANARY}7"
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        if path.suffix:
+            continue
+        made = read(path)
+        # Every text and date element of patient, study, series and equipment that the dictionary has.
+        for tag, (vr, vm, _, retired, keyword) in pydicom.datadict.DicomDictionary.items():
+            if (
+                vr in ("PN", "LO", "SH")
+                and vm == "1"
+                and not retired
+                and keyword
+                and tag >> 16 in (8, 16, 24, 32, 64)
+            ):
+                setattr(made, keyword, mark)
+            elif vr == "DA" and vm == "1" and not retired and tag >> 16 in (8, 16, 32, 64):
+                setattr(made, keyword, "19070707")
+        made.SpecificCharacterSet = "ISO_IR 100"
+        # One that can't be read, for the messages about it.
+        if path.name == "IM0000" and path.parent.name == "t1":
+            made.PixelData = made.PixelData[:10]
+        save(made, path)
+    with caplog.at_level(logging.DEBUG):
+        outcomes = [
+            run("info", source, "--json"),
+            run("info", source),
+            run("denoise", source, "-o", tmp_path / "x", *TINY),
+            run(
+                "denoise",
+                source,
+                "-o",
+                tmp_path / "y",
+                "--series",
+                "1.2.4",
+                *TINY,
+                "--save-model",
+                tmp_path / "model",
+                "--picture",
+                tmp_path / "p.png",
+            ),
+        ]
+    assert [outcome.code for outcome in outcomes] == [0, 0, 2, 0], [outcome.err for outcome in outcomes]
+    told = "".join(outcome.out + outcome.err for outcome in outcomes) + caplog.text
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "model").rglob("*") if path.is_file())
+    kept += (tmp_path / "p.png").read_bytes()
+    for secret in (CANARY, "19070707"):
+        assert secret not in told
+        assert secret.encode() not in kept
+    # The derived images themselves keep their patient.
+    assert all(mark in str(read(path).PatientName) for path in (tmp_path / "y").rglob("*") if path.is_file())
+    assert json.loads((tmp_path / "model" / "record.json").read_text())

@@ -1,0 +1,105 @@
+"""The awkward files that come with pydicom (MIT licence): read rightly, or refused in one line."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from diffdenoise.errors import DiffDenoiseError
+from diffdenoise.scan.read import read_scan
+
+FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+TWELVE_BIT_JPEG = "is compressed as JPEG Extended .* with 12 bits, which no decoder reads"
+#: Greyscale images, by their shape, and those that can't be read, by the reason.
+IMAGES = {
+    "693_J2KI.dcm": (512, 512),
+    "CT_small.dcm": (128, 128),
+    "J2K_pixelrep_mismatch.dcm": (512, 512),
+    "JPEG-lossy.dcm": TWELVE_BIT_JPEG,
+    # Its fragments are cut where a delimiter seems to be; pydicom doesn't decode it either.
+    "JPEG2000-embedded-sequence-delimiter.dcm": "damaged or cut short",
+    "JPEG2000.dcm": (1024, 256),
+    "JPEGLSNearLossless_08.dcm": (45, 10),
+    "JPEGLSNearLossless_16.dcm": (50, 10),
+    "JPGExtended.dcm": TWELVE_BIT_JPEG,
+    "MR_small.dcm": (64, 64),
+    "MR_small_RLE.dcm": (64, 64),
+    "MR_small_bigendian.dcm": (64, 64),
+    "MR_small_expb.dcm": (64, 64),
+    "MR_small_implicit.dcm": (64, 64),
+    "MR_small_jp2klossless.dcm": (64, 64),
+    "MR_small_jpeg_ls_lossless.dcm": (64, 64),
+    # Holds more bytes than the image needs.
+    "MR_small_padded.dcm": (64, 64),
+    "MR_truncated.dcm": "damaged or cut short",
+    "examples_overlay.dcm": (300, 484),
+    "image_dfl.dcm": (512, 512),
+    # One byte too many at the start.
+    "no_meta.dcm": "is not DICOM or is damaged",
+    # NumberOfFrames is no number; a dose all the same.
+    "badVR.dcm": "dose",
+}
+#: Everything else is DICOM without a greyscale image.
+OTHERS = {
+    "SC_": "colour image",
+    "examples_": "colour image",
+    "GDCMJ2K_TextGBR": "colour image",
+    "ExplVR_BigEnd.dcm": "colour image",
+    "liver": "segmentation",
+    "rtdose": "dose",
+}
+
+
+@pytest.mark.parametrize("path", sorted(FILES.glob("*.dcm")), ids=lambda path: path.name)
+def test_awkward_files_are_read_or_refused_in_one_line(path, capfd):
+    expected = IMAGES.get(path.name) or next(
+        (reason for start, reason in OTHERS.items() if path.name.startswith(start)), "not an image"
+    )
+    if isinstance(expected, tuple):
+        scan = read_scan(path)
+        assert scan.data.shape == expected
+        assert np.isfinite(scan.data).all()
+        assert scan.data.min() < scan.data.max()
+    else:
+        with pytest.raises(DiffDenoiseError, match=expected) as caught:
+            read_scan(path)
+        assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_one_image_in_many_syntaxes_has_the_same_values():
+    expected = read_scan(FILES / "MR_small.dcm")
+    copies = sorted(FILES.glob("MR_small_*.dcm"))
+    assert len(copies) == 7
+    for path in copies:
+        scan = read_scan(path)
+        assert np.array_equal(scan.data, expected.data), path.name
+        assert scan.spacing_mm == expected.spacing_mm
+
+
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm"]
+)
+def test_damaged_files_give_our_errors_and_print_nothing(name, tmp_path, capfd):
+    whole = (FILES / name).read_bytes()
+    rng = np.random.default_rng(1)
+    path = tmp_path / name
+    for cut in (0, 1, 100, 132, 140, 200, 400, 700, len(whole) // 2, len(whole) - 10):
+        path.write_bytes(whole[:cut])
+        _read(path)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in rng.integers(128, min(len(whole), 1500), 8):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        _read(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def _read(path: Path) -> None:
+    with suppress(DiffDenoiseError):
+        read_scan(path)
