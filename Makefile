@@ -50,7 +50,7 @@ lint: $(STAMP)
 
 # atheris has wheels for Linux only, so it is no part of what the tests need.
 fuzz: $(STAMP)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm,fuzz]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm,hdf5,fuzz]'
 	@for reader in $(READERS); do \
 	  echo "fuzzing $$reader"; \
 	  $(BIN)/python -m fuzz.readers $$reader --seconds $(SECONDS) >fuzz/log 2>&1 \
@@ -88,5 +88,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -c '$(IS_RECENT)' && $(BIN)/python -m pip --version >/dev/null || { echo "make: $(VENV) holds a Python that is older than 3.11, or is broken;" \
 	  "delete the folder $(VENV) and run make again" >&2; exit 1; }
 	@echo "installing into $(VENV): a few minutes the first time"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm,hdf5]'
 	@touch $@

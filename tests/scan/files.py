@@ -91,6 +91,10 @@ def tiff_lzw(path: Path) -> None:
     pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_lzw", dpi=(100, 100))
 
 
+def mgh(shape: tuple[int, ...], dtype: Any) -> Callable[[Path], None]:
+    return lambda path: nib.save(nib.MGHImage(values(shape, dtype), AFFINE), path)
+
+
 def npy(shape: tuple[int, ...], dtype: Any, order: Any = "C") -> Callable[[Path], None]:
     return lambda path: np.save(path, np.asarray(values(shape, dtype), order=order))
 
@@ -139,6 +143,9 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "tiff-ome": ("a.ome.tif", lambda path: tifffile.imwrite(path, values((3, 9, 11), np.uint16), ome=True)),
     "tiff-lzw": ("a.tif", tiff_lzw),
     "tiff-grey-as-rgb": ("a.tif", tiff_rgb),
+    "mgh-int16": ("a.mgh", mgh((9, 11, 4), np.int16)),
+    "mgh-float32": ("a.mgz", mgh((9, 11, 4), np.float32)),
+    "mgh-4d": ("a.mgz", mgh((9, 11, 3, 2), np.uint8)),
     "npy-int16": ("a.npy", npy((9, 11, 4), np.int16)),
     "npy-fortran": ("a.npy", npy((9, 11, 4), np.float64, "F")),
     "npy-big-endian": ("a.npy", npy((9, 11), ">f4")),

@@ -10,6 +10,8 @@ from diffdenoise.errors import OutputError
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.write import targets_of
 from diffdenoise.scan.find import Found, find_scans
+from diffdenoise.scan.format import Format
+from diffdenoise.scan.registry import format_named, suffix_of
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.write import check_output, check_series_output, write_scan
 
@@ -45,8 +47,13 @@ class Job:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a user should know of the series' geometry."""
-        return () if self.found.series is None else self.found.series.layout.notices
+        """What a user should know of the series' geometry, or of the format."""
+        if self.found.series is not None:
+            return self.found.series.layout.notices
+        other = _written_as(self.found)
+        return (
+            () if other is None else (f"is read but not written in its own format: written as {other.title}",)
+        )
 
     @property
     def is_done(self) -> bool:
@@ -98,13 +105,28 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
     jobs = []
     for found in findings.scans:
         if found.series is None:
-            jobs.append(Job(found, output / found.name))
+            jobs.append(Job(found, output / written_name(found)))
         elif len(found.series.sources) == 1:
             target = output / found.series.sources[0].name
             jobs.append(Job(found, target, targets_of(found.series, target, as_file=True)))
         else:
             jobs.append(Job(found, output, targets_of(found.series, output, as_file=False)))
     return jobs, findings.skipped
+
+
+def written_name(found: Found) -> str:
+    """Return a file's name, with the suffix of the format that its result is written in."""
+    suffix = suffix_of(Path(found.name))
+    wanted = _written_as(found)
+    if wanted is None or suffix is None:
+        return found.name
+    return found.name[: -len(suffix)] + wanted.suffixes[-1]
+
+
+def _written_as(found: Found) -> Format | None:
+    """The other format that a scan is written in, if it isn't its own."""
+    own = format_named(found.format)
+    return None if own is None or own.written_as is None else format_named(own.written_as)
 
 
 def batches_of(jobs: Sequence[Job]) -> list[list[Job]]:

@@ -17,6 +17,7 @@ from diffdenoise.scan.dicom.sources import HEAD_BYTES, is_dicom, is_zip
 from diffdenoise.scan.read import read_scan, unreadable
 from diffdenoise.scan.registry import format_of, suffix_of, suffixes
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.volumes import header_of_pair
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ def _expand(given: str | Path, skipped: Counter[str]) -> Iterator[tuple[Path, st
             yield from _images_in(path)
             return
         if path.exists() or not glob.has_magic(str(given)):
+            path = header_of_pair(path)
             yield path, None if _may_hold_dicom(path) else path.name
             return
     except OSError as error:

@@ -40,6 +40,8 @@ class Format:
         What a written file has from its source, for the documentation.
     holds_float : bool
         Whether float32 values can be stored.
+    written_as : str or None
+        The format that its scans are written in, if not itself.
     """
 
     name: str
@@ -50,3 +52,4 @@ class Format:
     write: Writer
     keeps: str
     holds_float: bool = True
+    written_as: str | None = None

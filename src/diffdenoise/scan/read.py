@@ -16,6 +16,7 @@ from diffdenoise.scan.dicom_file import FORMAT as DICOM
 from diffdenoise.scan.pixels import native
 from diffdenoise.scan.registry import FORMATS, format_of
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.volumes import header_of_pair
 
 #: Enough to recognise every format: a NIfTI-2 header has 540 bytes.
 _HEAD_BYTES = 544
@@ -40,7 +41,7 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
     ShapeError, IntensityError
         If the format can hold the content but a scan can't (colour, complex values, five axes).
     """
-    path = Path(path)
+    path = header_of_pair(Path(path))
     try:
         if path.is_dir():
             if any(True for _ in sources_of(path)):

@@ -1,0 +1,188 @@
+"""FreeSurfer MGH, Analyze and NIfTI pairs, MINC, Philips PAR/REC and AFNI, by nibabel.
+
+MGH is written back as MGH; the others, for which nibabel has no writer or whose headers say too little of
+orientation, as NIfTI.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffdenoise.errors import FormatError, InputError, IntensityError, OutputError, ShapeError
+from diffdenoise.scan.format import Format
+from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.scan.quiet import quiet
+from diffdenoise.scan.scan import Scan
+
+_GZIP = b"\x1f\x8b"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_NETCDF = b"CDF\x01"
+#: Suffixes of a header file, and of the file beside it that holds the voxels; upper case or lower.
+_PAIRS = {".hdr": ".img", ".par": ".rec", ".head": ".brik"}
+
+
+def read(path: Path, name: str) -> Scan:
+    """Read a file of one of these formats.
+
+    Parameters
+    ----------
+    path : path
+        An existing file; of a pair, the header.
+    name : str
+        Of the format.
+
+    Returns
+    -------
+    Scan
+        Real values: float64 where the file scales its numbers.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged, or states more than it can hold.
+    InputError
+        If the second file of a pair is missing, or a package that a format needs.
+    ShapeError, IntensityError
+        If it isn't one real number a voxel in up to four axes.
+    """
+    import nibabel as nib
+
+    files = _files(path)
+    if _is_hdf5(path):
+        _require_h5py(path)
+    with quiet("nibabel.global"):
+        # PAR/REC: slices that an interrupted scan lacks are left out rather than refused.
+        options = {"strict_sort": True} if name == "par" else {}
+        image: Any = nib.load(files[0], **options)
+        shape, stored = tuple(int(size) for size in image.shape), np.dtype(image.get_data_dtype())
+        if stored.kind == "V" or (stored.kind == "u" and stored.names):
+            raise IntensityError(f"{path}: is a colour (RGB) image; expected one value a voxel")
+        if stored.kind == "c":
+            raise IntensityError(f"{path}: holds complex numbers; expected real ones; take the magnitude")
+        stated = math.prod(shape) * stored.itemsize
+        held = sum(file.stat().st_size for file in files)
+        refuse_oversized(str(path), stated, held, compressed=_is_compressed(path) or _is_hdf5(path))
+        while len(shape) > 3 and shape[-1] == 1:
+            shape = shape[:-1]
+        if len(shape) > 4:
+            raise ShapeError(f"{path}: has {len(shape)} axes {shape}; expected 2 to 4; split it first")
+        data = native(np.asanyarray(image.dataobj).reshape(shape))
+        affine = None if image.affine is None else np.array(image.affine, dtype=np.float64)
+        spacing = () if affine is None else nib.affines.voxel_sizes(affine)[: min(len(shape), 3)]  # type: ignore[no-untyped-call]
+    if name == "minc" and data.ndim == 4:
+        # Time comes first there, and the affine is that of the other axes.
+        data = np.moveaxis(data, 0, 3)
+    known = len(spacing) > 0 and bool(np.isfinite(spacing).all() and (np.asarray(spacing) > 0).all())
+    scaled = data.dtype.kind == "f" and stored.kind != "f"
+    return Scan(
+        data=data,
+        format=name,
+        stored_dtype=np.dtype(np.float32) if scaled else stored.newbyteorder("="),
+        spacing_mm=tuple(float(size) for size in spacing) if known else None,
+        affine=affine,
+        # Of MINC, MGH and AFNI no axis is said to be that of the slices; PAR/REC sorts them last.
+        slice_axis=2 if name == "par" and len(shape) > 2 else None,
+        header=image.header if name == "mgh" else None,
+        name=str(path),
+    )
+
+
+def write_mgh(scan: Scan, path: Path, *, float32: bool) -> None:
+    """Write a scan as .mgh or .mgz, with the header that it came with.
+
+    Raises
+    ------
+    OutputError
+        If MGH has no code for the dtype.
+    """
+    import nibabel as nib
+
+    dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
+    header = nib.MGHImage.header_class() if scan.header is None else scan.header.copy()  # type: ignore[no-untyped-call]
+    try:
+        header.set_data_dtype(dtype)
+    except Exception as error:  # HeaderDataError, not exported by name
+        raise OutputError(f"{path}: MGH cannot store {dtype}; ask for float32, or write NIfTI") from error
+    image = nib.MGHImage(to_stored(scan.data, dtype), scan.affine, header)  # type: ignore[no-untyped-call]
+    image.to_filename(path)
+
+
+def write_nothing(scan: Scan, path: Path, *, float32: bool) -> None:
+    """Refuse: what is read from these formats is written as NIfTI."""
+    raise OutputError(f"{path}: this format is only read; write .nii or .nii.gz")
+
+
+def _files(path: Path) -> list[Path]:
+    """The file that holds the header, and that of the voxels if they are two."""
+    other = _PAIRS.get(path.suffix.lower())
+    if other is None:
+        return [path]
+    names = [other, other.upper(), f"{other}.gz", f"{other.upper()}.gz"]
+    found = next((file for name in names if (file := path.with_suffix(name)).is_file()), None)
+    if found is None:
+        raise InputError(f"{path}: its second file, {path.with_suffix(other).name}, is missing; get both")
+    return [path, found]
+
+
+def header_of_pair(path: Path) -> Path:
+    """Return the header file that lies beside a file of voxels (.img, .img.gz); any other path as it is."""
+    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    if plain.suffix.lower() != ".img":
+        return path
+    beside = (plain.with_suffix(suffix) for suffix in (".hdr", ".HDR"))
+    return next((header for header in beside if header.is_file()), path)
+
+
+def _is_compressed(path: Path) -> bool:
+    return any(file.suffix.lower() in (".gz", ".mgz") for file in _files(path))
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(_HDF5)) == _HDF5
+
+
+def _require_h5py(path: Path) -> None:
+    try:
+        import h5py  # type: ignore[import-untyped]  # noqa: F401
+    except ImportError as error:
+        raise FormatError(
+            f"{path}: is MINC 2, which needs a package that is not installed: pip install 'diffdenoise[hdf5]'"
+        ) from error
+
+
+def _is_mgh(head: bytes) -> bool:
+    # Version 1, big-endian; or gzip-compressed.
+    return head[:4] == b"\0\0\0\1" or head[:2] == _GZIP
+
+
+def _is_pair(head: bytes) -> bool:
+    # The size of the header, of 348 or 540 bytes, in either byte order; a single file says "n+1" or "n+2".
+    sizes = {int.from_bytes(head[:4], order) for order in ("little", "big")}
+    return bool(sizes & {348, 540}) and head[344:347] != b"n+1" and head[4:7] != b"n+2"
+
+
+def _format(
+    name: str, title: str, suffixes: tuple[str, ...], recognise: Callable[[bytes], bool], keeps: str
+) -> Format:
+    written = None if name == "mgh" else "nifti"
+    write = write_mgh if name == "mgh" else write_nothing
+    return Format(
+        name, title, suffixes, recognise, partial(read, name=name), write, keeps, written_as=written
+    )
+
+
+_AS_NIFTI = "voxel sizes and affine; written as NIfTI"
+FORMATS = (
+    _format("mgh", "MGH", (".mgh", ".mgz"), _is_mgh, "header, affine, type"),
+    _format("analyze", "Analyze or NIfTI pair", (".hdr",), _is_pair, _AS_NIFTI),
+    _format("minc", "MINC", (".mnc",), lambda head: head.startswith((_NETCDF, _HDF5)), _AS_NIFTI),
+    _format("par", "Philips PAR/REC", (".par",), lambda head: head[:1] in (b"#", b"\r", b"\n"), _AS_NIFTI),
+    _format("afni", "AFNI", (".head",), lambda head: b"type" in head[:200], _AS_NIFTI),
+)
