@@ -30,6 +30,9 @@ SUFFIXES = {
     "nifti-gz": ".nii.gz",
     "png": ".png",
     "tiff": ".tif",
+    "nrrd": ".nrrd",
+    "metaimage": ".mha",
+    "mgh": ".mgh",
     "npy": ".npy",
     "npz": ".npz",
 }

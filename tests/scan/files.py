@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
+import nrrd
 import numpy as np
 import tifffile
 from PIL import Image
@@ -91,6 +93,49 @@ def tiff_lzw(path: Path) -> None:
     pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_lzw", dpi=(100, 100))
 
 
+def nrrd_file(shape: tuple[int, ...], dtype: Any, encoding: str = "gzip") -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        header: dict[str, Any] = {"encoding": encoding, "content": "some words", "measured by": "someone"}
+        if len(shape) > 2:
+            more = len(shape) - 3
+            header["space"] = "left-posterior-superior"
+            header["space directions"] = np.array([*AFFINE[:3, :3].T, *[[np.nan] * 3] * more])
+            header["space origin"] = AFFINE[:3, 3]
+            header["kinds"] = [*["domain"] * 3, *["list"] * more]
+        nrrd.write(str(path), values(shape, dtype), header)
+
+    return make
+
+
+def mha(shape: tuple[int, ...], dtype: Any, *, compressed: bool = False) -> Callable[[Path], None]:
+    """As ITK writes it: header lines, then the voxels, the first axis the fastest."""
+    names = {"u1": "MET_UCHAR", "i2": "MET_SHORT", "f8": "MET_DOUBLE"}
+    kind = np.dtype(dtype)
+
+    def make(path: Path) -> None:
+        content = values(shape, dtype).tobytes(order="F")
+        turn = np.eye(len(shape))
+        turn[:2, :2] = [[0.8, 0.6], [-0.6, 0.8]]
+        fields = {
+            "ObjectType": "Image",
+            "NDims": len(shape),
+            "BinaryData": True,
+            "BinaryDataByteOrderMSB": kind.byteorder == ">",
+            "CompressedData": compressed,
+            "TransformMatrix": " ".join(str(each) for each in turn.ravel()),
+            "Offset": " ".join(["-20.5", "10.25", "5", "0"][: len(shape)]),
+            "ElementSpacing": " ".join(["0.5", "0.75", "3", "1"][: len(shape)]),
+            "DimSize": " ".join(str(size) for size in shape),
+            "Comment": "some words",
+            "ElementType": names[kind.str[1:]],
+            "ElementDataFile": "LOCAL",
+        }
+        text = "".join(f"{key} = {value}\n" for key, value in fields.items())
+        path.write_bytes(text.encode() + (zlib.compress(content) if compressed else content))
+
+    return make
+
+
 def mgh(shape: tuple[int, ...], dtype: Any) -> Callable[[Path], None]:
     return lambda path: nib.save(nib.MGHImage(values(shape, dtype), AFFINE), path)
 
@@ -143,6 +188,15 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "tiff-ome": ("a.ome.tif", lambda path: tifffile.imwrite(path, values((3, 9, 11), np.uint16), ome=True)),
     "tiff-lzw": ("a.tif", tiff_lzw),
     "tiff-grey-as-rgb": ("a.tif", tiff_rgb),
+    "nrrd-int16": ("a.nrrd", nrrd_file((9, 11, 4), np.int16)),
+    "nrrd-4d": ("a.nrrd", nrrd_file((9, 11, 3, 2), np.uint16)),
+    "nrrd-2d": ("a.nrrd", nrrd_file((9, 11), np.uint8)),
+    "nrrd-float32": ("a.nrrd", nrrd_file((9, 11, 4), np.float32, encoding="raw")),
+    "mha-int16": ("a.mha", mha((9, 11, 4), np.int16)),
+    "mha-big-endian": ("a.mha", mha((9, 11, 4), ">i2")),
+    "mha-compressed": ("a.mha", mha((9, 11, 4), np.uint8, compressed=True)),
+    "mha-4d": ("a.mha", mha((9, 11, 3, 2), np.int16)),
+    "mha-float64": ("a.mha", mha((9, 11), np.float64)),
     "mgh-int16": ("a.mgh", mgh((9, 11, 4), np.int16)),
     "mgh-float32": ("a.mgz", mgh((9, 11, 4), np.float32)),
     "mgh-4d": ("a.mgz", mgh((9, 11, 3, 2), np.uint8)),

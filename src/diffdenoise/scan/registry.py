@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffdenoise.errors import FormatError
-from diffdenoise.scan import dicom_file, nifti, numpy_file, png, tiff, volumes
+from diffdenoise.scan import dicom_file, metaimage, nifti, nrrd_file, numpy_file, png, tiff, volumes
 from diffdenoise.scan.format import Format
 
 __all__ = ["FORMATS", "Format", "format_named", "format_of", "suffix_of", "suffixes"]
@@ -15,6 +15,9 @@ FORMATS: tuple[Format, ...] = (
     png.FORMAT,
     tiff.FORMAT,
     numpy_file.FORMAT,
+    nrrd_file.FORMAT,
+    nrrd_file.DETACHED,
+    metaimage.FORMAT,
     *volumes.FORMATS,
     dicom_file.FORMAT,
 )

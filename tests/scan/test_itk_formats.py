@@ -1,0 +1,107 @@
+"""NRRD and MetaImage as SimpleITK 2.5 wrote them: one image of random numbers, in tests/scan/data."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffdenoise.errors import DiffDenoiseError, FormatError, IntensityError, ShapeError
+from diffdenoise.scan.read import from_array, read_scan
+from diffdenoise.scan.write import write_scan
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.mark.parametrize("name", ["sitk.mha", "sitk.mhd", "sitk.nrrd", "sitk.nhdr"])
+def test_values_and_geometry_are_those_of_the_nifti_copy(name):
+    expected, scan = read_scan(DATA / "sitk.nii.gz"), read_scan(DATA / name)
+    assert np.array_equal(scan.data, expected.data)
+    assert np.allclose(scan.affine, expected.affine, atol=1e-5)
+    assert scan.spacing_mm == pytest.approx((0.5, 0.75, 3.0))
+    assert scan.stored_dtype == np.int16
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
+def test_header_fields_are_kept(suffix, tmp_path):
+    source = DATA / f"sitk{suffix}"
+    write_scan(read_scan(source), tmp_path / f"a{suffix}")
+    before, after = (
+        set(path.read_bytes().split(b"LOCAL" if suffix == ".mha" else b"\n\n")[0].splitlines())
+        for path in (source, tmp_path / f"a{suffix}")
+    )
+    # Sizes of what is compressed may differ, and NRRD has several names for a type.
+    lost = {line.split(b"=")[0].split(b":")[0].strip() for line in before - after}
+    assert lost <= {
+        b"CompressedDataSize",
+        b"type",
+        b"NRRD0004",
+        b"# Complete NRRD file format specification at",
+        b"space directions",
+        b"space origin",
+        b"#",
+    }
+    again = read_scan(tmp_path / f"a{suffix}")
+    assert np.allclose(again.affine, read_scan(source).affine)
+
+
+def test_detached_headers_are_written_attached(tmp_path):
+    scan = read_scan(DATA / "sitk.nhdr")
+    with pytest.raises(DiffDenoiseError, match="suffix"):
+        write_scan(scan, tmp_path / "a.nhdr")
+    write_scan(scan, tmp_path / "a.nrrd")
+    assert np.array_equal(read_scan(tmp_path / "a.nrrd").data, scan.data)
+    both = read_scan(DATA / "sitk.mhd")
+    write_scan(both, tmp_path / "a.mhd")
+    assert [path.name for path in tmp_path.iterdir() if "mhd" in path.name] == ["a.mhd"]
+    assert np.array_equal(read_scan(tmp_path / "a.mhd").data, scan.data)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
+def test_an_array_becomes_an_image_with_its_spacing(suffix, tmp_path):
+    data = np.arange(9 * 11 * 4, dtype=np.int16).reshape(9, 11, 4)
+    write_scan(from_array(data), tmp_path / f"a{suffix}")
+    assert np.array_equal(read_scan(tmp_path / f"a{suffix}").data, data)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "reason"),
+    [
+        (b"ElementDataFile = LOCAL", b"ElementDataFile = ../x.raw", FormatError, "outside of its folder"),
+        (b"ElementDataFile = LOCAL", b"ElementDataFile = gone.raw", FormatError, "is missing"),
+        (b"DimSize = 10 12 6", b"DimSize = 90000 90000 90000", FormatError, "more than the file's"),
+        (b"DimSize = 10 12 6", b"DimSize = 10 12 7", FormatError, "cut short"),
+        (b"DimSize = 10 12 6", b"DimSize = -10 12 6", FormatError, "a size of -10"),
+        (b"NDims = 3", b"NDims = 2", ShapeError, "has 3 axes"),
+        (b"MET_SHORT", b"MET_OTHER", FormatError, "type that is not read"),
+        (b"NDims = 3", b"NDims = 3\nElementNumberOfChannels = 3", IntensityError, "several values"),
+        (b"ElementDataFile", b"ElementData", FormatError, "its header"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(old, new, error, reason, tmp_path):
+    whole = (DATA / "sitk.mha").read_bytes()
+    assert old in whole
+    (tmp_path / "a.mha").write_bytes(whole.replace(old, new))
+    with pytest.raises(error, match=reason):
+        read_scan(tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "reason"),
+    [
+        (b"sizes: 10 12 6", b"sizes: 90000 90000 90000", FormatError, "more than the file's"),
+        (b"data file: sitk.raw", b"data file: ../../x", FormatError, "outside of its folder"),
+        (b"data file: sitk.raw", b"data file: gone.raw", FormatError, "is missing"),
+        (b"kinds: domain domain domain", b"kinds: vector domain domain", IntensityError, "several values"),
+        (b"type: short", b"type: block", FormatError, "expected numbers"),
+    ],
+)
+def test_detached_headers_that_lie_are_refused(old, new, error, reason, tmp_path):
+    whole = (DATA / "sitk.nhdr").read_bytes()
+    assert old in whole
+    shutil.copy(DATA / "sitk.raw", tmp_path)
+    (tmp_path / "a.nhdr").write_bytes(whole.replace(old, new))
+    with pytest.raises(error, match=reason):
+        read_scan(tmp_path / "a.nhdr")
