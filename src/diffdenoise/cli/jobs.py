@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffdenoise.errors import OutputError
+from diffdenoise.scan import bids
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.write import targets_of
 from diffdenoise.scan.find import Found, find_scans
@@ -14,6 +15,15 @@ from diffdenoise.scan.format import Format
 from diffdenoise.scan.registry import format_named, suffix_of
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.write import check_output, check_series_output, write_scan
+
+
+@dataclass(frozen=True)
+class Bids:
+    """An image of a BIDS data set: the roots of source and derivative, and its path below the source's."""
+
+    source: Path
+    output: Path
+    image: Path
 
 
 @dataclass(frozen=True)
@@ -28,11 +38,14 @@ class Job:
         File to write; for a DICOM series of several files, the folder that they go to.
     files : dict of str to path
         Where each file of a DICOM series goes; empty for other formats.
+    bids : Bids or None
+        Where it is in a BIDS data set.
     """
 
     found: Found
     target: Path
     files: dict[str, Path] = field(default_factory=dict)
+    bids: Bids | None = None
 
     @property
     def name(self) -> str:
@@ -62,6 +75,8 @@ class Job:
 
     def check(self, overwrite: bool, float32: bool) -> None:
         """Raise `OutputError` if the result can't be written."""
+        if self.bids is not None:
+            bids.check_output(self.bids.output)
         if self.found.series is not None:
             check_series_output(self.found.series, self.files, overwrite, float32=float32)
         else:
@@ -70,6 +85,9 @@ class Job:
     def write(self, result: Scan, how: Derivation, *, float32: bool, overwrite: bool) -> None:
         """Write the result."""
         write_scan(result, self.target, float32=float32, overwrite=overwrite, derivation=how)
+        if self.bids is not None:
+            bids.describe(self.bids.output, self.bids.source)
+            bids.write_sidecars(self.bids.source, self.bids.image, self.bids.output)
 
 
 def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Job], dict[str, int]]:
@@ -84,6 +102,8 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
     series_uid : str, optional
         The only DICOM series to take.
     """
+    if bids.is_bids(source):
+        return _bids_jobs(source, output), {}
     findings = find_scans([source], series_uid)
     # The file that was named, and no more: not what a DICOMDIR or zip holds.
     single = (
@@ -97,11 +117,7 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
         target = output / source.name if output.is_dir() and found.series is not None else output
         files = targets_of(found.series, target, as_file=True) if found.series is not None else {}
         return [Job(found, target, files)], findings.skipped
-    if output.exists() and not output.is_dir():
-        what = "it is a folder" if source.is_dir() else "it holds several images"
-        raise OutputError(f"{output}: is a file, expected a folder for the results of {source}, as {what}")
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"{output}: lies inside the input folder {source}; choose a folder elsewhere")
+    _check_folders(source, output)
     jobs = []
     for found in findings.scans:
         if found.series is None:
@@ -112,6 +128,29 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
         else:
             jobs.append(Job(found, output, targets_of(found.series, output, as_file=False)))
     return jobs, findings.skipped
+
+
+def _check_folders(source: Path, output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        what = "it is a folder" if source.is_dir() else "it holds several images"
+        raise OutputError(f"{output}: is a file, expected a folder for the results of {source}, as {what}")
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise OutputError(f"{output}: lies inside the input folder {source}; choose a folder elsewhere")
+
+
+def _bids_jobs(source: Path, output: Path) -> list[Job]:
+    """Each image of a BIDS data set; the derivative may lie in the set's own folder for these."""
+    inside = source.resolve() / "derivatives"
+    if not output.resolve().is_relative_to(inside) or output.resolve() == inside:
+        _check_folders(source, output)
+    return [
+        Job(
+            Found(image.as_posix(), (source / image,)),
+            output / bids.derived_name(image),
+            bids=Bids(source, output, image),
+        )
+        for image in bids.images_of(source)
+    ]
 
 
 def written_name(found: Found) -> str:
@@ -132,14 +171,17 @@ def _written_as(found: Found) -> Format | None:
 def batches_of(jobs: Sequence[Job]) -> list[list[Job]]:
     """Return which scans make a data set of their own.
 
-    Files other than DICOM are one data set. A DICOM volume has a contrast and a noise of its own, so each is
-    learned from by itself; single images, such as X-rays, are learned from with all others of their modality.
+    Files other than DICOM are one data set; of a BIDS data set, those of one datatype, task and suffix. A DICOM
+    volume has a contrast and a noise of its own, so each is learned from by itself; single images, such as
+    X-rays, are learned from with all others of their modality.
     """
     groups: dict[object, list[Job]] = {}
     for number, job in enumerate(jobs):
         series = job.found.series
-        if series is None:
-            key: object = "files"
+        if job.bids is not None:
+            key: object = bids.kind_of(job.bids.image)
+        elif series is None:
+            key = "files"
         elif series.is_flat:
             key = ("images", series.header.modality)
         else:

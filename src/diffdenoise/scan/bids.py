@@ -1,0 +1,126 @@
+"""BIDS data sets: which images to denoise, and a derivative data set of the results.
+
+References
+----------
+Brain Imaging Data Structure 1.10, "BIDS Derivatives", https://bids-specification.readthedocs.io.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from diffdenoise._version import __version__
+from diffdenoise.errors import FormatError, OutputError
+from diffdenoise.scan.atomic import atomic_path
+
+DESCRIPTION = "dataset_description.json"
+_VERSION = "1.10.0"
+#: Folders of images that noise can be taken off; field maps and masks are for computing with.
+_DATATYPES = ("anat", "func", "dwi", "perf")
+#: Suffixes of files in these that are no plain image.
+_NOT_IMAGES = ("mask", "dseg", "probseg", "defacemask")
+_SUFFIXES = (".nii.gz", ".nii")
+#: What tells subjects, sessions and repeats apart, but not kinds of images.
+_OF_A_SCAN = ("sub", "ses", "run")
+#: Files that go with an image and stay true of the denoised one.
+_COMPANIONS = (".bval", ".bvec")
+
+
+def is_bids(folder: Path) -> bool:
+    """Whether a folder is the root of a BIDS data set."""
+    return folder.is_dir() and "BIDSVersion" in _read_json(folder / DESCRIPTION)
+
+
+def images_of(folder: Path) -> list[Path]:
+    """Return the images to denoise, relative to the root: those of subjects, in anat, func, dwi and perf."""
+    found = []
+    for path in sorted(folder.glob("sub-*/**/*")):
+        inside = path.relative_to(folder)
+        suffix = next((each for each in _SUFFIXES if path.name.endswith(each)), None)
+        if suffix is None or not path.is_file() or inside.parent.name not in _DATATYPES:
+            continue
+        if path.name.removesuffix(suffix).rpartition("_")[2] not in _NOT_IMAGES:
+            found.append(inside)
+    if not found:
+        raise FormatError(
+            f"{folder}: is a BIDS data set without images in {', '.join(_DATATYPES)}; name files in it"
+        )
+    return found
+
+
+def derived_name(image: Path) -> Path:
+    """Return an image's name with the entity `desc-denoised`: sub-1_desc-denoised_T1w.nii.gz."""
+    entities, _, last = image.name.rpartition("_")
+    kept = re.sub(r"_desc-[a-zA-Z0-9]+", "", entities)
+    return image.with_name(f"{kept}_desc-denoised_{last}")
+
+
+def kind_of(image: Path) -> tuple[str, ...]:
+    """Return what images of one protocol share: datatype, task, suffix and the like, whoever was scanned."""
+    parts = image.name.split(".")[0].split("_")
+    return (image.parent.name, *(part for part in parts if part.partition("-")[0] not in _OF_A_SCAN))
+
+
+def check_output(output: Path) -> None:
+    """Raise `OutputError` if a folder holds a data set that isn't one of ours."""
+    there = _read_json(output / DESCRIPTION)
+    names = [each.get("Name") for each in there.get("GeneratedBy", []) if isinstance(each, dict)]
+    if there and "DiffDenoise" not in names:
+        raise OutputError(f"{output}: holds another data set; choose a folder of its own")
+
+
+def describe(output: Path, source: Path) -> None:
+    """Write the derivative's dataset_description.json."""
+    given = _read_json(source / DESCRIPTION)
+    known: dict[str, Any] = {key: given[key] for key in ("License", "DatasetDOI") if key in given}
+    record: dict[str, Any] = {
+        "Name": f"{given.get('Name', 'data set')}, denoised",
+        "BIDSVersion": _VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "DiffDenoise", "Version": __version__, "Description": "Noise reduction"}],
+        **({"SourceDatasets": [{"URL": known.pop("DatasetDOI")}]} if "DatasetDOI" in known else {}),
+        **known,
+    }
+    _write_json(record, output / DESCRIPTION)
+
+
+def write_sidecars(source: Path, image: Path, output: Path) -> None:
+    """Write the JSON beside a result, and copy what else belongs to an image.
+
+    Parameters
+    ----------
+    source : path
+        Root of the data set.
+    image : path
+        The image, relative to it.
+    output : path
+        Root of the derivative.
+    """
+    stem, derived = image.name.split(".")[0], derived_name(image).name.split(".")[0]
+    beside, target = (source / image).parent, (output / image).parent
+    fields = _read_json(beside / f"{stem}.json")
+    fields["Sources"] = [f"bids::{image.as_posix()}"]
+    fields["Description"] = f"Denoised by DiffDenoise {__version__}"
+    _write_json(fields, target / f"{derived}.json")
+    for suffix in _COMPANIONS:
+        if (beside / f"{stem}{suffix}").is_file():
+            with atomic_path(target / f"{derived}{suffix}") as temporary:
+                shutil.copyfile(beside / f"{stem}{suffix}", temporary)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_json(record: dict[str, Any], path: Path) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,93 @@
+"""A BIDS data set in, a BIDS derivative out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from .conftest import TINY, Outcome, files_below, save_nifti
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, phantom: NDArray[np.int16]) -> Path:
+    """Two subjects with a T1w image each, one with diffusion images, and what else lies about."""
+    root = tmp_path / "bids"
+    rng = np.random.default_rng(0)
+    for name in (
+        "sub-01/anat/sub-01_T1w",
+        "sub-02/ses-a/anat/sub-02_ses-a_T1w",
+        "sub-02/ses-a/dwi/sub-02_ses-a_dwi",
+        "sub-01/fmap/sub-01_phasediff",
+        "sub-01/anat/sub-01_mask",
+        "derivatives/other/sub-01/anat/sub-01_T1w",
+    ):
+        path = root / f"{name}.nii.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_nifti(path, (phantom + 40 * rng.standard_normal(phantom.shape)).astype(np.int16))
+    (root / "dataset_description.json").write_text(
+        '{"Name": "a study", "BIDSVersion": "1.8.0", "License": "CC0"}'
+    )
+    (root / "sub-01/anat/sub-01_T1w.json").write_text('{"EchoTime": 0.003}')
+    (root / "sub-02/ses-a/dwi/sub-02_ses-a_dwi.bval").write_text("0 1000\n")
+    return root
+
+
+def test_a_data_set_becomes_a_derivative(run: Run, tmp_path: Path, dataset: Path) -> None:
+    before = files_below(dataset)
+    output = dataset / "derivatives" / "denoised"
+    outcome = run("denoise", dataset, "-o", output, *TINY, "--json")
+    assert outcome.code == 0, outcome.err
+    assert sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()) == [
+        "dataset_description.json",
+        "sub-01/anat/sub-01_desc-denoised_T1w.json",
+        "sub-01/anat/sub-01_desc-denoised_T1w.nii.gz",
+        "sub-02/ses-a/anat/sub-02_ses-a_desc-denoised_T1w.json",
+        "sub-02/ses-a/anat/sub-02_ses-a_desc-denoised_T1w.nii.gz",
+        "sub-02/ses-a/dwi/sub-02_ses-a_desc-denoised_dwi.bval",
+        "sub-02/ses-a/dwi/sub-02_ses-a_desc-denoised_dwi.json",
+        "sub-02/ses-a/dwi/sub-02_ses-a_desc-denoised_dwi.nii.gz",
+    ]
+    described = json.loads((output / "dataset_description.json").read_text())
+    assert described["DatasetType"] == "derivative"
+    assert described["GeneratedBy"][0]["Name"] == "DiffDenoise"
+    assert described["License"] == "CC0"
+    sidecar = json.loads((output / "sub-01/anat/sub-01_desc-denoised_T1w.json").read_text())
+    assert sidecar["EchoTime"] == 0.003
+    assert sidecar["Sources"] == ["bids::sub-01/anat/sub-01_T1w.nii.gz"]
+    old = nibabel.load(dataset / "sub-01/anat/sub-01_T1w.nii.gz")
+    new = nibabel.load(output / "sub-01/anat/sub-01_desc-denoised_T1w.nii.gz")
+    assert np.array_equal(old.affine, new.affine)
+    assert not np.array_equal(old.get_fdata(), new.get_fdata())
+    after = files_below(dataset)
+    assert {name: content for name, content in after.items() if "denoised" not in str(name)} == before
+
+
+def test_each_kind_of_image_is_learned_from_by_itself(run: Run, tmp_path: Path, dataset: Path) -> None:
+    outcome = run("denoise", dataset, "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 2
+
+
+def test_what_is_in_the_way_is_kept(run: Run, tmp_path: Path, dataset: Path) -> None:
+    for words, reason in [
+        (["-o", dataset / "elsewhere"], "inside the input folder"),
+        (["-o", dataset / "derivatives"], "inside the input folder"),
+    ]:
+        outcome = run("denoise", dataset, *words, *TINY)
+        assert outcome.code == 2
+        assert reason in outcome.err
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "dataset_description.json").write_text(
+        '{"Name": "x", "GeneratedBy": [{"Name": "y"}]}'
+    )
+    outcome = run("denoise", dataset, "-o", tmp_path / "other", *TINY)
+    assert outcome.code == 2
+    assert "holds another data set" in outcome.err
