@@ -171,9 +171,9 @@ def _written_as(found: Found) -> Format | None:
 def batches_of(jobs: Sequence[Job]) -> list[list[Job]]:
     """Return which scans make a data set of their own.
 
-    Files other than DICOM are one data set; of a BIDS data set, those of one datatype, task and suffix. A DICOM
-    volume has a contrast and a noise of its own, so each is learned from by itself; single images, such as
-    X-rays, are learned from with all others of their modality.
+    Files other than DICOM are one data set; of a BIDS data set, those of one datatype, task and suffix. A
+    DICOM volume has a contrast and a noise of its own, so each is learned from by itself; single images, such
+    as X-rays, are learned from with all others of their modality.
     """
     groups: dict[object, list[Job]] = {}
     for number, job in enumerate(jobs):
