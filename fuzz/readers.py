@@ -33,6 +33,8 @@ SUFFIXES = {
     "nrrd": ".nrrd",
     "metaimage": ".mha",
     "mgh": ".mgh",
+    "matlab": ".mat",
+    "hdf5": ".h5",
     "npy": ".npy",
     "npz": ".npz",
 }

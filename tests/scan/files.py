@@ -10,8 +10,10 @@ from typing import Any
 import nibabel as nib
 import nrrd
 import numpy as np
+import pytest
 import tifffile
 from PIL import Image
+from scipy import io
 
 #: Oblique, with numbers that float32 header fields can hold exactly.
 AFFINE = np.array([[0.5, 0.125, 0, -12.5], [-0.125, 0.5, 0.25, 7.75], [0, -0.25, 3, 31.5], [0, 0, 0, 1]])
@@ -136,6 +138,23 @@ def mha(shape: tuple[int, ...], dtype: Any, *, compressed: bool = False) -> Call
     return make
 
 
+def mat(shape: tuple[int, ...], dtype: Any) -> Callable[[Path], None]:
+    beside = {"te": 0.03, "protocol": "some words"}
+    return lambda path: io.savemat(path, {"volume": values(shape, dtype), **beside})
+
+
+def hdf5(key: str, shape: tuple[int, ...], dtype: Any) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as file:
+            file.attrs["acquisition"] = "T1"
+            file.create_dataset(key, data=values(shape, dtype), compression="gzip").attrs["unit"] = "a.u."
+            file["header"] = "<some><words/></some>"
+            file["kspace"] = np.ones((3, 9, 11), np.complex64)
+
+    return make
+
+
 def mgh(shape: tuple[int, ...], dtype: Any) -> Callable[[Path], None]:
     return lambda path: nib.save(nib.MGHImage(values(shape, dtype), AFFINE), path)
 
@@ -197,6 +216,11 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "mha-compressed": ("a.mha", mha((9, 11, 4), np.uint8, compressed=True)),
     "mha-4d": ("a.mha", mha((9, 11, 3, 2), np.int16)),
     "mha-float64": ("a.mha", mha((9, 11), np.float64)),
+    "mat-int16": ("a.mat", mat((9, 11, 4), np.int16)),
+    "mat-float64": ("a.mat", mat((9, 11), np.float64)),
+    "hdf5-int16": ("a.h5", hdf5("image", (9, 11, 4), np.int16)),
+    "hdf5-fastmri-float32": ("a.h5", hdf5("reconstruction_rss", (3, 9, 11), np.float32)),
+    "hdf5-ismrmrd": ("a.h5", hdf5("dataset/image_0/data", (3, 1, 1, 9, 11), np.uint16)),
     "mgh-int16": ("a.mgh", mgh((9, 11, 4), np.int16)),
     "mgh-float32": ("a.mgz", mgh((9, 11, 4), np.float32)),
     "mgh-4d": ("a.mgz", mgh((9, 11, 3, 2), np.uint8)),

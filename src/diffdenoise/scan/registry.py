@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffdenoise.errors import FormatError
-from diffdenoise.scan import dicom_file, metaimage, nifti, nrrd_file, numpy_file, png, tiff, volumes
+from diffdenoise.scan import (
+    dicom_file,
+    hdf5_file,
+    mat_file,
+    metaimage,
+    nifti,
+    nrrd_file,
+    numpy_file,
+    png,
+    tiff,
+    volumes,
+)
 from diffdenoise.scan.format import Format
 
 __all__ = ["FORMATS", "Format", "format_named", "format_of", "suffix_of", "suffixes"]
@@ -18,6 +29,8 @@ FORMATS: tuple[Format, ...] = (
     nrrd_file.FORMAT,
     nrrd_file.DETACHED,
     metaimage.FORMAT,
+    hdf5_file.FORMAT,
+    mat_file.FORMAT,
     *volumes.FORMATS,
     dicom_file.FORMAT,
 )

@@ -1,0 +1,155 @@
+"""One array of an HDF5 file: fastMRI reconstructions, ISMRMRD images, or the only image there is; by h5py.
+
+References
+----------
+fastMRI data sets, https://fastmri.med.nyu.edu; ISMRM Raw Data Format, https://ismrmrd.readthedocs.io.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffdenoise.errors import FormatError, ShapeError
+from diffdenoise.scan.format import Format
+from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.scan.scan import Scan
+
+_KEEPS = "the array's place, shape, type and attributes; everything else but complex arrays (k-space)"
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: Arrays of fastMRI files, the best first: (slices, height, width).
+_FASTMRI = ("reconstruction_rss", "reconstruction_esc", "reconstruction")
+_LEAST_SIDE = 8
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the array is, and the shape that it has there."""
+
+    file: Path = field(compare=False)
+    key: str
+    shape: tuple[int, ...]
+
+
+def _recognise(head: bytes) -> bool:
+    return head.startswith(_SIGNATURE)
+
+
+def _h5py(path: Path) -> Any:
+    try:
+        import h5py  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise FormatError(
+            f"{path}: HDF5 needs a package that is not installed: pip install 'diffdenoise[hdf5]'"
+        ) from error
+    return h5py
+
+
+def read(path: Path) -> Scan:
+    """Read the image in an HDF5 file.
+
+    Parameters
+    ----------
+    path : path
+        An existing file.
+
+    Returns
+    -------
+    Scan
+        Axes of length 1 are left out; of fastMRI and ISMRMRD the first axis is that of the slices.
+
+    Raises
+    ------
+    FormatError
+        If there is no image or several, or it is kept outside of the file.
+    ShapeError
+        If it has more than four axes.
+    """
+    h5py = _h5py(path)
+    with h5py.File(path, "r") as file:
+        found: dict[str, Any] = {}
+
+        # Hard links alone are visited: none leads out of the file.
+        def visit(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and _is_image(item):
+                found[name] = item
+
+        file.visititems(visit)
+        key = next((name for name in _FASTMRI if name in found), None)
+        if key is None:
+            if len(found) != 1:
+                raise FormatError(
+                    f"{path}: holds {len(found)} arrays that may be images ({', '.join(sorted(found))}); "
+                    "expected one; save the one to denoise in a file of its own"
+                )
+            key = next(iter(found))
+        array = found[key]
+        if array.is_virtual or array.external:
+            raise FormatError(f"{path}: keeps its voxels in other files; expected them inside; repack it")
+        stated = math.prod(array.shape) * array.dtype.itemsize
+        refuse_oversized(
+            str(path), stated, array.id.get_storage_size(), compressed=array.compression is not None
+        )
+        stored = array[()]
+    squeezed = stored.squeeze()
+    if squeezed.ndim > 4:
+        raise ShapeError(
+            f"{path}: has {squeezed.ndim} axes {squeezed.shape}; expected 2 to 4; split it first"
+        )
+    sliced = key in _FASTMRI or key.rpartition("/")[0].rpartition("/")[2].startswith("image_")
+    return Scan(
+        data=native(squeezed),
+        format="hdf5",
+        stored_dtype=stored.dtype,
+        slice_axis=0 if sliced and squeezed.ndim == 3 else None,
+        header=_Source(path, key, stored.shape),
+        name=str(path),
+    )
+
+
+def _is_image(array: Any) -> bool:
+    """Whether an array may be an image: real numbers, two sides that are long enough."""
+    sides = sorted(array.shape)
+    return array.dtype.kind in "iuf" and len(sides) >= 2 and sides[-2] >= _LEAST_SIDE
+
+
+def write(scan: Scan, path: Path, *, float32: bool) -> None:
+    """Write a scan as .h5, with all that the source held but its complex arrays.
+
+    Parameters
+    ----------
+    scan : Scan
+        Rounded and clipped if its stored dtype is an integer.
+    path : path
+        Where to write.
+    float32 : bool
+        Store float32 instead.
+    """
+    h5py = _h5py(path)
+    data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
+    with h5py.File(path, "w") as target:
+        if not isinstance(scan.header, _Source):
+            target.create_dataset("image", data=data, compression="gzip")
+            return
+        source = scan.header
+        with h5py.File(source.file, "r") as given:
+            target.attrs.update(given.attrs)
+
+            def copy(name: str, item: Any) -> None:
+                if isinstance(item, h5py.Group):
+                    target.require_group(name).attrs.update(item.attrs)
+                elif name == source.key:
+                    options = {"chunks": item.chunks, "compression": item.compression}
+                    made = target.create_dataset(name, data=data.reshape(source.shape), **options)
+                    made.attrs.update(item.attrs)
+                elif item.dtype.kind != "c":
+                    given.copy(item, target, name)
+
+            given.visititems(copy)
+
+
+FORMAT = Format("hdf5", "HDF5", (".h5", ".hdf5"), _recognise, read, write, _KEEPS)

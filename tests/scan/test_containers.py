@@ -1,0 +1,79 @@
+"""Files that hold more than the image: MATLAB and HDF5."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import io
+
+from diffdenoise.errors import DiffDenoiseError, FormatError
+from diffdenoise.scan.read import read_scan
+from diffdenoise.scan.write import write_scan
+
+from .files import make, values
+
+
+def test_other_variables_are_kept(tmp_path):
+    scan = read_scan(make("mat-int16", tmp_path))
+    write_scan(scan.with_data(scan.data // 2), tmp_path / "b.mat")
+    found = io.loadmat(tmp_path / "b.mat")
+    assert np.array_equal(found["volume"], scan.data // 2)
+    assert found["te"].item() == 0.03
+    assert found["protocol"].item() == "some words"
+
+
+def test_two_images_in_a_file_are_refused(tmp_path):
+    io.savemat(tmp_path / "a.mat", {"a": values((9, 11), np.int16), "b": values((9, 11), np.int16)})
+    with pytest.raises(FormatError, match=r"holds 2 arrays that may be images \(a, b\)"):
+        read_scan(tmp_path / "a.mat")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = file["b"] = values((9, 11), np.int16)
+        file["c"] = values((9, 11), np.int16)
+    with pytest.raises(FormatError, match="arrays that may be images"):
+        read_scan(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("case", ["hdf5-int16", "hdf5-ismrmrd"])
+def test_groups_attributes_and_headers_are_kept_and_k_space_is_not(case, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    scan = read_scan(make(case, tmp_path))
+    write_scan(scan, tmp_path / "b.h5")
+    with h5py.File(tmp_path / "a.h5") as before, h5py.File(tmp_path / "b.h5") as after:
+        key = scan.header.key
+        assert np.array_equal(before[key][()], after[key][()])
+        assert before[key].shape == after[key].shape
+        assert after[key].compression == "gzip"
+        assert dict(after[key].attrs) == {"unit": "a.u."}
+        assert after.attrs["acquisition"] == "T1"
+        assert after["header"][()] == before["header"][()]
+        assert "kspace" not in after
+    assert scan.data.shape == ((3, 9, 11) if case == "hdf5-ismrmrd" else (9, 11, 4))
+
+
+def test_a_data_set_larger_than_its_file_is_refused(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        # Nothing is stored of it but what it is filled with.
+        file.create_dataset("image", shape=(10**5, 10**5), dtype="f8", chunks=True, compression="gzip")
+    with pytest.raises(FormatError, match="more than the file's"):
+        read_scan(tmp_path / "a.h5")
+
+
+def test_links_out_of_the_file_are_not_followed(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    make("hdf5-int16", tmp_path)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["image"] = h5py.ExternalLink(str(tmp_path / "a.h5"), "image")
+    with pytest.raises(FormatError, match="holds 0 arrays"):
+        read_scan(tmp_path / "b.h5")
+
+
+def test_damaged_containers_are_refused(tmp_path):
+    for case in ("mat-int16", "hdf5-int16"):
+        path = make(case, tmp_path)
+        whole = path.read_bytes()
+        for cut in (0, 5, 150, len(whole) // 2):
+            path.write_bytes(whole[:cut])
+            with pytest.raises(DiffDenoiseError):
+                read_scan(path)
