@@ -18,6 +18,7 @@ from diffdenoise.errors import FormatError, ShapeError
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.scan import Scan
+from diffdenoise.types import Array
 
 _KEEPS = "the array's place, shape, type and attributes; everything else but complex arrays (k-space)"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -131,25 +132,32 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     """
     h5py = _h5py(path)
     data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
-    with h5py.File(path, "w") as target:
-        if not isinstance(scan.header, _Source):
+    # In memory first: on a full disk libhdf5 takes the whole process down.
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as target:
+        if isinstance(scan.header, _Source):
+            with h5py.File(scan.header.file, "r") as source:
+                _copy(source, target, scan.header, data)
+        else:
             target.create_dataset("image", data=data, compression="gzip")
-            return
-        source = scan.header
-        with h5py.File(source.file, "r") as given:
-            target.attrs.update(given.attrs)
+        target.flush()
+        content: bytes = target.id.get_file_image()
+    path.write_bytes(content)
 
-            def copy(name: str, item: Any) -> None:
-                if isinstance(item, h5py.Group):
-                    target.require_group(name).attrs.update(item.attrs)
-                elif name == source.key:
-                    options = {"chunks": item.chunks, "compression": item.compression}
-                    made = target.create_dataset(name, data=data.reshape(source.shape), **options)
-                    made.attrs.update(item.attrs)
-                elif item.dtype.kind != "c":
-                    given.copy(item, target, name)
 
-            given.visititems(copy)
+def _copy(source: Any, target: Any, place: _Source, data: Array) -> None:
+    """Copy groups, attributes and all arrays but complex ones; `data` takes its place."""
+    target.attrs.update(source.attrs)
+
+    def copy(name: str, item: Any) -> None:
+        if not hasattr(item, "dtype"):
+            target.require_group(name).attrs.update(item.attrs)
+        elif name == place.key:
+            options = {"chunks": item.chunks, "compression": item.compression}
+            target.create_dataset(name, data=data.reshape(place.shape), **options).attrs.update(item.attrs)
+        elif item.dtype.kind != "c":
+            source.copy(item, target, name)
+
+    source.visititems(copy)
 
 
 FORMAT = Format("hdf5", "HDF5", (".h5", ".hdf5"), _recognise, read, write, _KEEPS)
