@@ -8,11 +8,13 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
 
 from diffdenoise.cli.progress import Lines
+from diffdenoise.scan.dicom import derive as derive_module
 from tests.scan.dicom.files import CANARY, DX, dataset, read, save, slices
 
 from .conftest import TINY, Outcome
@@ -88,6 +90,50 @@ def test_x_rays_are_learned_from_together(run: Run, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_images_of_one_series_stay_one_series(run: Run, tmp_path: Path) -> None:
+    for k in range(3):
+        made = dataset(noisy_values(1, seed=k)[0], sop_class=DX, modality="DX", InstanceNumber=k)
+        save(made, tmp_path / "in" / f"{k}")
+    outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY, "-q")
+    assert outcome.code == 0, outcome.err
+    derived = [read(path) for path in (tmp_path / "out").iterdir()]
+    assert len({one.SeriesInstanceUID for one in derived}) == 1
+    assert len({one.SOPInstanceUID for one in derived}) == 3
+
+
+def test_a_run_stopped_in_the_middle_of_a_series_goes_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices(tmp_path / "in", values=noisy_values(4), count=4)
+    whole = derive_module.derive
+    count = iter(range(100))
+
+    def stop(*words: object) -> None:
+        if next(count) == 2:
+            raise KeyboardInterrupt
+        whole(*words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("diffdenoise.scan.dicom.write.derive", stop)
+        outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 130
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY, "--resume")
+    assert outcome.code == 0, outcome.err
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_two_results_for_one_file_are_refused(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image = nibabel.Nifti1Image(noisy_values(3).transpose(1, 2, 0), np.eye(4))
+    nibabel.save(image, folder / "a.nii.gz")
+    nibabel.save(nibabel.Nifti1Pair(noisy_values(3).transpose(1, 2, 0), np.eye(4)), folder / "a.img")
+    outcome = run("denoise", folder, "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 2
+    assert "would hold the results of both" in outcome.err
 
 
 def test_a_model_is_kept_for_one_series_only(run: Run, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,8 +75,8 @@ class Batch:
         """Whether all of its results are there, and no training waits to be gone on with."""
         return all(job.is_done for job in self.jobs) and not self.work.exists()
 
-    def apply(self, trained: Model, axis: int | None, progress: Progress) -> list[Result]:
-        """Denoise with a trained model.
+    def apply(self, trained: Model, axis: int | None, progress: Progress) -> Iterator[Result]:
+        """Denoise with a trained model, one scan at a time.
 
         Parameters
         ----------
@@ -87,11 +87,12 @@ class Batch:
         progress : Progress
             Told about each slice.
         """
-        scans = [job.found.read() for job in self.jobs]
-        alone = len(scans) == 1 and axis is not None
         wanted = trained.settings.data.axis if axis is None else axis
-        axes = [_axis(scan, wanted, alone) for scan in scans]
-        return self._results(scans, axes, trained, None, progress)
+        for job in self.jobs:
+            scan = job.found.read()
+            along = _axis(scan, wanted, alone=len(self.jobs) == 1 and axis is not None)
+            denoised = trained.denoise_scan(scan, axis=along, progress=progress)
+            yield Result(job, scan, denoised, along, None, left=False)
 
     def learn(
         self,
@@ -139,27 +140,20 @@ class Batch:
             progress=progress,
             spent_s=time.monotonic() - began,
         )
-        return self._results(scans, axes, trained, tuple(trained.noise.stds), progress)
-
-    def _results(
-        self,
-        scans: Sequence[Scan],
-        axes: Sequence[int | None],
-        trained: Model,
-        stds: tuple[float, ...] | None,
-        progress: Progress,
-    ) -> list[Result]:
+        stds = tuple(trained.noise.stds)
+        denoised = [
+            trained.denoise_scan(scan, axis=axis, progress=progress)
+            for scan, axis in zip(scans, axes, strict=True)
+        ]
         return [
-            Result(
-                job, scan, trained.denoise_scan(scan, axis=axis, progress=progress), axis, stds, left=False
-            )
-            for job, scan, axis in zip(self.jobs, scans, axes, strict=True)
+            Result(job, scan, done, axis, stds, left=False)
+            for job, scan, done, axis in zip(self.jobs, scans, denoised, axes, strict=True)
         ]
 
 
 def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool) -> None:
     """Raise an error if there is nothing to resume, or a stopped run would be lost."""
-    if resume and not any(batch.work.is_dir() for batch in batches):
+    if resume and not any(batch.work.is_dir() or batch.is_done for batch in batches):
         raise OutputError(f"{batches[0].work}: there is no stopped run to resume; leave out --resume")
     for work in (batch.work for batch in batches):
         ours = work.is_dir() and ((work / "work").is_dir() or (work / "record.json").is_file())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import print_json, print_rows
 from diffdenoise.errors import FormatError, OutputError, SettingsError
-from diffdenoise.scan.convert import on_grid_of, to_nifti
+from diffdenoise.scan.convert import on_grid_of, refuse_uneven, to_nifti
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.dicom.write import targets_of
 from diffdenoise.scan.find import Found, find_scans
@@ -50,6 +51,7 @@ def convert(
     if like is not None:
         how = Derivation(
             action="Conversion from NIfTI",
+            fingerprint=hashlib.sha256(input_.read_bytes()).hexdigest() if input_.is_file() else "",
             uid_root=None if uid_root is None else checked_uid_root(uid_root),
             private=private.value,
             compression=compress.value,
@@ -77,6 +79,9 @@ def _to_files(source: Path, output: Path, series_uid: str | None, overwrite: boo
         if format_of(target).name != "nifti":
             raise OutputError(f"{target}: is no NIfTI file name; expected .nii or .nii.gz")
         check_output(target, "array", overwrite, [path for one in found for path in one.paths])
+    for one in found:
+        if one.series is not None:
+            refuse_uneven(one.series, one.name)
     for one, target in zip(found, targets, strict=True):
         write_scan(to_nifti(one.read()), target, overwrite=overwrite)
     return targets

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,21 +122,22 @@ def denoise(
     ]
     if model is None and save_model is None:
         check_works(batches, resume=resume, overwrite=overwrite)
-    todo = [batch for batch in batches if not (resume and several and batch.is_done)]
-    for batch in todo:
-        for job in batch.jobs:
-            job.check(overwrite, float32)
-    if picture is not None:
-        _check_picture(picture, jobs, overwrite)
-    trained = _load(model, device.value, threads)
     how = Derivation(
-        fingerprint=f"{settings.model_dump_json()}{'' if trained is None else trained.record['fingerprint']}",
+        fingerprint=settings.model_dump_json() + fingerprint_of(model),
         method="network trained on noisy images alone",
         uid_root=None if uid_root is None else checked_uid_root(uid_root),
         private=private.value,
         compression=compress.value,
     )
-
+    todo = [batch for batch in batches if not (resume and several and batch.is_done)]
+    for batch in todo:
+        # What a stopped run wrote of a batch is written again; it was not there before that run.
+        again = overwrite or (resume and batch.work.is_dir())
+        for job in batch.jobs:
+            job.check(again, float32, how.compression)
+    if picture is not None:
+        _check_picture(picture, jobs, overwrite)
+    trained = _load(model, device.value, threads)
     found: list[dict[str, Any]] = []
     left = 0
     try:
@@ -143,6 +145,8 @@ def denoise(
             for batch in todo:
                 if several:
                     progress.say(f"{batch.title} ({batches.index(batch) + 1} of {len(batches)})")
+                again = overwrite or (resume and batch.work.is_dir())
+                results: Iterable[Result]
                 if trained is not None:
                     results = batch.apply(trained, axis, progress)
                 else:
@@ -157,7 +161,7 @@ def denoise(
                     )
                 for one in results:
                     described = replace(how, method=_LEFT) if one.left else how
-                    one.job.write(one.denoised, described, float32=float32, overwrite=overwrite)
+                    one.job.write(one.denoised, described, float32=float32, overwrite=again)
                     if picture is not None and not found:
                         save_comparison(picture, one.noisy, one.denoised, axis=one.axis, overwrite=overwrite)
                     found.append(_measure(one, settings.noise_std))
@@ -206,6 +210,18 @@ def _check_picture(picture: Path, jobs: Sequence[Job], overwrite: bool) -> None:
     if picture.exists() and any(picture.samefile(path) for job in jobs for path in job.found.paths):
         raise OutputError(f"{picture}: is also the input; give the picture another name")
     check_picture(picture, overwrite)
+
+
+def fingerprint_of(model: Path | None) -> str:
+    """Digest of a trained model's weights; nothing for none."""
+    if model is None:
+        return ""
+    from diffdenoise.model import STUDENT
+
+    weights = model / STUDENT
+    if not weights.is_file():
+        return ""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def _load(model: Path | None, device: str, threads: int | None) -> Model | None:

@@ -73,12 +73,14 @@ class Job:
         """Whether all of its results are there."""
         return all(path.exists() for path in self.files.values() or [self.target])
 
-    def check(self, overwrite: bool, float32: bool) -> None:
+    def check(self, overwrite: bool, float32: bool, compression: str = "none") -> None:
         """Raise `OutputError` if the result can't be written."""
         if self.bids is not None:
             bids.check_output(self.bids.output)
         if self.found.series is not None:
-            check_series_output(self.found.series, self.files, overwrite, float32=float32)
+            check_series_output(
+                self.found.series, self.files, overwrite, float32=float32, compression=compression
+            )
         else:
             check_output(self.target, self.found.format, overwrite, self.found.paths, float32=float32)
 
@@ -127,7 +129,21 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
             jobs.append(Job(found, target, targets_of(found.series, target, as_file=True)))
         else:
             jobs.append(Job(found, output, targets_of(found.series, output, as_file=False)))
+    _refuse_doubles(jobs)
     return jobs, findings.skipped
+
+
+def _refuse_doubles(jobs: Sequence[Job]) -> None:
+    """Raise an error if two results would go to one file."""
+    names: dict[Path, str] = {}
+    for job in jobs:
+        for target in job.files.values() or [job.target]:
+            if target in names:
+                raise OutputError(
+                    f"{target}: would hold the results of both {names[target]} and {job.name}; denoise "
+                    "one of them by itself"
+                )
+            names[target] = job.name
 
 
 def _check_folders(source: Path, output: Path) -> None:
@@ -143,7 +159,7 @@ def _bids_jobs(source: Path, output: Path) -> list[Job]:
     inside = source.resolve() / "derivatives"
     if not output.resolve().is_relative_to(inside) or output.resolve() == inside:
         _check_folders(source, output)
-    return [
+    jobs = [
         Job(
             Found(image.as_posix(), (source / image,)),
             output / bids.derived_name(image),
@@ -151,6 +167,8 @@ def _bids_jobs(source: Path, output: Path) -> list[Job]:
         )
         for image in bids.images_of(source)
     ]
+    _refuse_doubles(jobs)
+    return jobs
 
 
 def written_name(found: Found) -> str:

@@ -83,7 +83,8 @@ def _explain(error: Exception) -> tuple[int, str, str]:
         command = context.command_path if context is not None else "diffdenoise"
         text = str(getattr(error, "format_message", error.__str__)()).rstrip(". ")
         return USER_ERROR, "UsageError", f"{text}; see {command} --help"
-    text = f"internal error: {kind}: {error}; run again with --debug and report it"
+    # A library's words may quote a patient's data: they are for --debug.
+    text = f"internal error: {kind}; run again with --debug and report it"
     return FAULT, "InternalError", text
 
 

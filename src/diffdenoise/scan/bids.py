@@ -100,16 +100,29 @@ def write_sidecars(source: Path, image: Path, output: Path) -> None:
     output : path
         Root of the derivative.
     """
-    stem, derived = image.name.split(".")[0], derived_name(image).name.split(".")[0]
-    beside, target = (source / image).parent, (output / image).parent
-    fields = _read_json(beside / f"{stem}.json")
+    derived, target = derived_name(image).name.split(".")[0], (output / image).parent
+    fields: dict[str, Any] = {}
+    for file in _inherited(source, image, ".json"):
+        fields |= _read_json(file)
     fields["Sources"] = [f"bids::{image.as_posix()}"]
     fields["Description"] = f"Denoised by DiffDenoise {__version__}"
     _write_json(fields, target / f"{derived}.json")
     for suffix in _COMPANIONS:
-        if (beside / f"{stem}{suffix}").is_file():
+        for file in _inherited(source, image, suffix)[-1:]:
             with atomic_path(target / f"{derived}{suffix}") as temporary:
-                shutil.copyfile(beside / f"{stem}{suffix}", temporary)
+                shutil.copyfile(file, temporary)
+
+
+def _inherited(source: Path, image: Path, suffix: str) -> list[Path]:
+    """Files that apply to an image by the inheritance principle, from the root down to its own folder."""
+    *entities, last = image.name.split(".")[0].split("_")
+    found = []
+    for folder in (source / parent for parent in reversed(image.parents)):
+        for file in sorted(folder.glob(f"*{last}{suffix}")):
+            *given, named = file.name.removesuffix(suffix).split("_")
+            if named == last and set(given) <= set(entities):
+                found.append(file)
+    return found
 
 
 def _read_json(path: Path) -> dict[str, Any]:

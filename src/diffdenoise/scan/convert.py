@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.errors import ShapeError
+from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Array
 
@@ -31,11 +32,8 @@ def to_nifti(scan: Scan) -> Scan:
     ShapeError
         If its slices aren't evenly spaced, so that no affine holds their places.
     """
-    if scan.data.ndim > 2 and scan.affine is None and scan.header.layout.notices:
-        raise ShapeError(
-            f"{scan.name}: {scan.header.layout.notices[0]}; NIfTI holds evenly spaced slices only; "
-            "leave it in DICOM"
-        )
+    if isinstance(scan.header, Series):
+        refuse_uneven(scan.header, scan.name)
     data, dtype = scan.data, _smallest(scan.data)
     spacing, affine = scan.spacing_mm, scan.affine
     if data.ndim == 2:
@@ -52,10 +50,20 @@ def to_nifti(scan: Scan) -> Scan:
     )
 
 
+def refuse_uneven(series: Series, name: str) -> None:
+    """Raise `ShapeError` if no affine can hold the places of a series' slices."""
+    if not series.is_flat and series.layout.affine is None and series.layout.notices:
+        raise ShapeError(
+            f"{name}: {series.layout.notices[0]}; NIfTI holds evenly spaced slices only; leave it in DICOM, "
+            "or name another with --series"
+        )
+
+
 def _smallest(data: Array) -> np.dtype[Any]:
     """The smallest type that holds whole values; float32 for others."""
     if data.dtype.kind not in "iu":
-        return np.dtype(np.float32)
+        # float64 is what 32-bit pixels are read as.
+        return data.dtype
     low, high = int(data.min()), int(data.max())
     fitting = [each for each in _INTEGERS if np.iinfo(each).min <= low and high <= np.iinfo(each).max]
     return np.dtype(fitting[0]) if fitting else data.dtype

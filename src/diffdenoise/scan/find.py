@@ -172,6 +172,9 @@ def _expand(given: str | Path, skipped: Counter[str]) -> Iterator[tuple[Path, st
 def _may_hold_dicom(path: Path) -> bool:
     """Whether a file is DICOM, or a zip by content and name."""
     try:
+        # A pipe would wait for ever for someone to write into it.
+        if not path.is_file():
+            return False
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
     except OSError:

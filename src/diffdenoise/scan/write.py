@@ -13,7 +13,7 @@ from diffdenoise.errors import FormatError, OutputError
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
-from diffdenoise.scan.dicom.write import targets_of, write_series
+from diffdenoise.scan.dicom.write import check_compression, targets_of, write_series
 from diffdenoise.scan.dicom_file import NOT_FROM_OTHERS
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.registry import format_named, format_of, suffix_of
@@ -58,7 +58,12 @@ def check_output(
 
 
 def check_series_output(
-    series: Series, targets: Mapping[str, Path], overwrite: bool, *, float32: bool = False
+    series: Series,
+    targets: Mapping[str, Path],
+    overwrite: bool,
+    *,
+    float32: bool = False,
+    compression: str = "none",
 ) -> None:
     """Raise an error if a derived DICOM series can't be written; see `check_output`.
 
@@ -70,6 +75,8 @@ def check_series_output(
         Where each of its files goes; see `targets_of`.
     overwrite, float32
         See `check_output`.
+    compression : str
+        See `Derivation`.
 
     Raises
     ------
@@ -84,6 +91,8 @@ def check_series_output(
             f"{first}: the source lacks {series.lacks}, so that no valid DICOM can be derived from it; "
             "convert it first: diffdenoise convert"
         )
+    if compression != "none":
+        check_compression(series, compression, first)
     _check_places(list(targets.values()), ".dcm", overwrite, [source.path for source in series.sources])
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -222,7 +224,8 @@ def test_duplicate_positions_are_said(tmp_path):
     again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4.5"
     save(again, tmp_path / "a" / "again")
     (series,) = find_series([tmp_path / "a"]).series
-    assert series.shape == (10, 12, 6)
+    # One by one: no image is taken for the neighbour in space of another.
+    assert series.shape == (10, 12, 1, 6)
     assert "5 positions hold 1 to 2 images" in series.layout.notices[0]
 
 
@@ -329,3 +332,65 @@ def test_absurd_sizes_are_refused_before_memory_is_asked_for(tmp_path):
     made.Rows, made.Columns, made.NumberOfFrames = 65535, 65535, 1000
     with pytest.raises(FormatError, match=r"it states .* bytes of pixels"):
         read_scan(save(made, tmp_path / "a"))
+
+
+def test_frames_at_one_place_are_points_in_time(tmp_path):
+    for k in range(5):
+        made = dataset(
+            pixels(5)[k], ImagePositionPatient=[0, 0, 0], ImageOrientationPatient=[1, 0, 0, 0, 1, 0]
+        )
+        made.InstanceNumber = 5 - k
+        save(made, tmp_path / f"{k}")
+    scan = read_scan(tmp_path)
+    assert scan.data.shape == (10, 12, 1, 5)
+    assert np.array_equal(scan.data[:, :, 0], pixels(5)[::-1].transpose(2, 1, 0))
+
+
+def test_mosaics_have_no_place_in_space(tmp_path):
+    for k in range(3):
+        made = dataset(
+            pixels(1)[0], ImagePositionPatient=[0, 0, 0], ImageOrientationPatient=[1, 0, 0, 0, 1, 0]
+        )
+        made.ImageType = ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]
+        save(made, tmp_path / f"{k}")
+    (series,) = find_series([tmp_path]).series
+    assert "mosaics" in series.layout.notices[0]
+    assert read_series(series, "x").affine is None
+
+
+def test_files_that_share_a_uid_but_not_a_place_are_all_read(tmp_path):
+    for k in range(3):
+        made = dataset(
+            pixels(3)[k], ImagePositionPatient=[0, 0, 2.0 * k], ImageOrientationPatient=[1, 0, 0, 0, 1, 0]
+        )
+        made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+        save(made, tmp_path / f"{k}")
+    assert read_scan(tmp_path).data.shape == (10, 12, 3)
+
+
+def test_a_deflated_bomb_is_refused(tmp_path):
+    made = dataset(pixels(1)[0])
+    made.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    save(made, tmp_path / "a")
+    assert read_scan(tmp_path / "a").data.shape == (12, 10)
+    head = (tmp_path / "a").read_bytes()
+    end = 144 + int.from_bytes(head[140:144], "little")
+    pack = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    bomb = b"".join([*(pack.compress(bytes(2**24)) for _ in range(17)), pack.flush()])
+    (tmp_path / "a").write_bytes(head[:end] + bomb)
+    with pytest.raises(FormatError, match="may be a bomb"):
+        read_scan(tmp_path / "a")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.dcm")
+    with pytest.raises(InputError, match="not a regular file"):
+        find_scans([tmp_path / "a.dcm"]).scans[0].read()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("HighBit", 40), ("HighBit", 2), ("NumberOfFrames", 900_000), ("BitsStored", 99)]
+)
+def test_headers_that_contradict_themselves_are_refused(keyword, value, tmp_path):
+    with pytest.raises(FormatError):
+        read_scan(save(dataset(pixels(1)[0], **{keyword: value}), tmp_path / "a"))

@@ -116,7 +116,7 @@ def test_values_are_clipped_to_the_stored_bits_and_padding_is_kept(tmp_path):
     found = after.pixel_array
     assert (found[:2] == -2000).all()
     # What would read as padding goes beside it.
-    assert found[4, :4].tolist() == [-2048, 2047, -1999, 17]
+    assert found[4, :4].tolist() == [-2048, 2047, -2001, 17]
     assert (after.SmallestImagePixelValue, after.LargestImagePixelValue) == (-2048, 2047)
 
 
@@ -256,3 +256,79 @@ def test_float_is_refused_and_other_sources_too(tmp_path):
     np.save(tmp_path / "a.npy", pixels(1)[0])
     with pytest.raises(OutputError, match="wrong suffix"):
         write_scan(read_scan(tmp_path / "a.npy"), tmp_path / "a.dcm")
+
+
+def test_overlays_in_the_pixels_bits_become_elements_of_their_own(tmp_path):
+    values = pixels(1, dtype=np.uint16)[0]
+    marked = np.zeros(values.shape, bool)
+    marked[2:5, 3:7] = True
+    made = dataset(values | (marked.astype(np.uint16) << 12), BitsStored=12, HighBit=11)
+    for element, vr, value in (
+        (0x0010, "US", values.shape[0]),
+        (0x0011, "US", values.shape[1]),
+        (0x0040, "CS", "G"),
+        (0x0050, "SS", [1, 1]),
+        (0x0100, "US", 16),
+        (0x0102, "US", 12),
+    ):
+        made.add_new((0x6000, element), vr, value)
+    scan = read_scan(save(made, tmp_path / "in"))
+    assert np.array_equal(scan.data, values)
+    write_scan(scan, tmp_path / "out")
+    after = read(tmp_path / "out")
+    assert np.array_equal(after.overlay_array(0x6000).astype(bool), marked)
+    assert np.array_equal(after.pixel_array, values)
+
+
+@pytest.mark.parametrize("private", ["keep", "drop"])
+def test_damaged_elements_are_carried_over_as_they_are(private, tmp_path):
+    path = save(dataset(pixels(1)[0]), tmp_path / "in")
+    # A name that claims to be a double, but isn't: to decode it fails.
+    path.write_bytes(path.read_bytes().replace(b"\x10\x00\x10\x00PN", b"\x10\x00\x10\x00FD"))
+    write_scan(read_scan(path), tmp_path / "out", derivation=Derivation(private=private))
+    assert b"CANARY^NAME" in (tmp_path / "out").read_bytes()
+
+
+def test_what_a_library_says_of_an_element_is_not_repeated(tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError("with value CANARY^NAME")
+
+    scan = read_scan(save(dataset(pixels(1)[0]), tmp_path / "in"))
+    monkeypatch.setattr("diffdenoise.scan.dicom.write.derive", fail)
+    with pytest.raises(OutputError, match="can't be written") as caught:
+        write_scan(scan, tmp_path / "out")
+    assert "CANARY" not in str(caught.value)
+    assert caught.value.__suppress_context__
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_range_of_padding_is_kept_and_kept_clear_of(tmp_path):
+    values = pixels(1, dtype=np.int16)[0]
+    values[:2], values[2] = -2000, -1995
+    made = dataset(values, PixelPaddingValue=-2000, PixelPaddingRangeLimit=-1990)
+    scan = read_scan(save(made, tmp_path / "in"))
+    wanted = scan.data.astype(float)
+    wanted[5, :3] = [-1999, -1991, -1995]
+    write_scan(scan.with_data(wanted), tmp_path / "out")
+    found = read(tmp_path / "out").pixel_array
+    assert np.array_equal(found[:3], values[:3])
+    assert found[5, :3].tolist() == [-2001, -1989, -2001]
+
+
+def test_series_extremes_too_large_for_16_bits_are_left_out(tmp_path):
+    values = pixels(1, dtype=np.uint32)[0] * 1000
+    made = dataset(values, SmallestImagePixelValue=0, LargestImagePixelValue=65535)
+    scan = read_scan(save(made, tmp_path / "in"))
+    write_scan(scan, tmp_path / "out")
+    after = read(tmp_path / "out")
+    assert "LargestImagePixelValue" not in after
+    assert np.array_equal(after.pixel_array, values)
+
+
+def test_different_pixels_never_share_a_uid(tmp_path):
+    scan = read_scan(save(dataset(pixels(1)[0]), tmp_path / "in"))
+    how = Derivation(uid_root="1.2.826.0.1", fingerprint="x")
+    for name, change in (("a", 0), ("b", 0), ("c", 1)):
+        write_scan(scan.with_data(scan.data + change), tmp_path / name, derivation=how)
+    uids = [read(tmp_path / name).SOPInstanceUID for name in "abc"]
+    assert uids[0] == uids[1] != uids[2]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -23,13 +24,20 @@ _LO_LENGTH, _SUFFIX, _SUFFIX_OTHER = 64, " denoised", " derived"
 _SERIES_NUMBER_STEP = 1000
 #: Bytes of a digest in a new UID (20 digits), and the longest root that leaves room for them in 64 signs.
 _UID_BYTES, _LONGEST_ROOT = 8, 43
-#: What is true of the source's pixels or bytes alone: thumbnails, signatures, checksums.
+#: What is true of the source's pixels or files alone: thumbnails, signatures, concatenations.
 _STALE = (
     "IconImageSequence",
     "DigitalSignaturesSequence",
     "MACParametersSequence",
     "EncryptedAttributesSequence",
     "PixelDataProviderURL",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+    "ConcatenationUID",
+    "SOPInstanceUIDOfConcatenationSource",
+    "InConcatenationNumber",
+    "InConcatenationTotalNumber",
+    "ConcatenationFrameOffsetNumber",
 )
 #: Elements of the MR Pulse Sequence module (PS3.3, C.8.13.4) that an enhanced MR image may hold only while it
 #: is an original. They stay in the source, which is referenced.
@@ -84,6 +92,10 @@ class Derivation:
         What becomes of private elements.
     compression : {"none", "jpeg-ls", "jpeg-2000"}
         Of the result, always lossless.
+    run : str
+        A random name of this run.
+    now : datetime
+        When the instances are made.
     """
 
     action: str = NOISE_REDUCTION
@@ -92,13 +104,16 @@ class Derivation:
     uid_root: str | None = None
     private: Literal["keep", "drop"] = "keep"
     compression: Literal["none", "jpeg-ls", "jpeg-2000"] = "none"
+    run: str = field(default_factory=lambda: secrets.token_hex(16), compare=False)
+    now: datetime = field(default_factory=datetime.now, compare=False)
 
-    def uid(self, source: str, run: str) -> str:
-        """Return the new UID for a source's, the same for the same source within one `run`."""
+    def uid(self, source: str, content: bytes = b"") -> str:
+        """Return the new UID for a source's: the same for the same source and content within one run."""
         if self.uid_root is not None:
-            digest = hashlib.sha256(f"{source}\0{self.fingerprint}\0{__version__}".encode()).digest()
+            told = f"{source}\0{self.action}\0{self.fingerprint}\0{self.private}\0{__version__}\0"
+            digest = hashlib.sha256(told.encode() + content).digest()
             return f"{self.uid_root}.{int.from_bytes(digest[:_UID_BYTES], 'big')}"
-        digest = hashlib.sha256(f"{source}\0{run}".encode()).digest()[:16]
+        digest = hashlib.sha256(f"{source}\0{self.run}\0".encode() + content).digest()[:16]
         # A UUID of version 8 (RFC 9562, 5.8), as the integer that 2.25 takes.
         value = int.from_bytes(digest, "big")
         value = value & ~(0xF << 76) | 0x8 << 76
@@ -123,7 +138,7 @@ def checked_uid_root(root: str) -> str:
     return found
 
 
-def derive(dataset: Any, how: Derivation, run: str, now: datetime) -> None:
+def derive(dataset: Any, how: Derivation, content: bytes) -> None:
     """Change a data set into that of the derived image, in place; its pixels are for `write` to replace.
 
     Parameters
@@ -132,25 +147,23 @@ def derive(dataset: Any, how: Derivation, run: str, now: datetime) -> None:
         The source, with its meta header.
     how : Derivation
         Names and description.
-    run : str
-        A random name of this run.
-    now : datetime
-        When the instance is made.
+    content : bytes
+        Digest of the new pixels: images that differ never get the same SOPInstanceUID.
     """
     from pydicom.dataset import Dataset
 
     source_class = str(value_of(dataset, "SOPClassUID", ""))
     source_uid = str(value_of(dataset, "SOPInstanceUID", ""))
     if how.private == "drop":
-        dataset.remove_private_tags()
+        _drop_private(dataset)
     for keyword in (*_STALE, *(_OF_ORIGINALS if source_class == _ENHANCED_MR else ())):
         if keyword in dataset:
             delattr(dataset, keyword)
 
-    dataset.SOPInstanceUID = how.uid(source_uid, run)
-    dataset.SeriesInstanceUID = how.uid(str(value_of(dataset, "SeriesInstanceUID", source_uid)), run)
-    dataset.InstanceCreationDate = f"{now:%Y%m%d}"
-    dataset.InstanceCreationTime = f"{now:%H%M%S}"
+    dataset.SOPInstanceUID = how.uid(source_uid, content)
+    dataset.SeriesInstanceUID = how.uid(str(value_of(dataset, "SeriesInstanceUID", source_uid)))
+    dataset.InstanceCreationDate = f"{how.now:%Y%m%d}"
+    dataset.InstanceCreationTime = f"{how.now:%H%M%S}"
     number = number_of(dataset, "SeriesNumber")
     if number is not None:
         dataset.SeriesNumber = int(number) + _SERIES_NUMBER_STEP
@@ -159,11 +172,13 @@ def derive(dataset: Any, how: Derivation, run: str, now: datetime) -> None:
     dataset.SeriesDescription = (described[: _LO_LENGTH - len(suffix)] + suffix).strip()
     _mark_type(dataset)
 
-    dataset.DerivationDescription = (
-        f"{how.action} by DiffDenoise {__version__}{how.method and ': ' + how.method}"
-    )
+    done = f"{how.action} by DiffDenoise {__version__}{how.method and ': ' + how.method}"
+    # VR ST holds 1024 characters.
+    before = str(value_of(dataset, "DerivationDescription", ""))[: 1000 - len(done)]
+    dataset.DerivationDescription = f"{before}; {done}" if before else done
     if how.action == NOISE_REDUCTION:
-        dataset.DerivationCodeSequence = [_code("noise-reduction", "99DIFFDENOISE", NOISE_REDUCTION)]
+        codes = value_of(dataset, "DerivationCodeSequence", [])
+        dataset.DerivationCodeSequence = [*codes, _code("noise-reduction", "99DIFFDENOISE", NOISE_REDUCTION)]
     if source_uid:
         reference = Dataset()
         reference.ReferencedSOPClassUID = source_class
@@ -176,7 +191,7 @@ def derive(dataset: Any, how: Derivation, run: str, now: datetime) -> None:
     equipment.Manufacturer = "DiffDenoise"
     equipment.ManufacturerModelName = "DiffDenoise"
     equipment.SoftwareVersions = __version__
-    equipment.ContributionDateTime = f"{now:%Y%m%d%H%M%S}"
+    equipment.ContributionDateTime = f"{how.now:%Y%m%d%H%M%S}"
     equipment.ContributionDescription = how.action
     earlier = value_of(dataset, "ContributingEquipmentSequence", [])
     dataset.ContributingEquipmentSequence = [*earlier, equipment]
@@ -187,6 +202,16 @@ def derive(dataset: Any, how: Derivation, run: str, now: datetime) -> None:
         dataset.LossyImageCompression = "01"
         if "LossyImageCompressionMethod" not in dataset:
             dataset.LossyImageCompressionMethod = _LOSSY_METHODS[syntax]
+
+
+def _drop_private(dataset: Any) -> None:
+    """Delete private elements at every depth, without decoding the others: damaged ones would fail."""
+    for tag in [tag for tag in dataset.keys() if tag.is_private]:  # noqa: SIM118 (iteration decodes)
+        del dataset[tag]
+    for tag in dataset.keys():  # noqa: SIM118
+        if dataset.get_item(tag).VR in ("SQ", None) and dataset[tag].VR == "SQ":
+            for item in dataset[tag].value:
+                _drop_private(item)
 
 
 def _mark_type(dataset: Any) -> None:
@@ -202,6 +227,7 @@ def _mark_type(dataset: Any) -> None:
             "MRImageFrameTypeSequence",
             "CTImageFrameTypeSequence",
             "PETFrameTypeSequence",
+            "XRay3DFrameTypeSequence",
             "XAXRFFrameCharacteristicsSequence",
         ):
             for item in value_of(group, keyword, []):
@@ -214,7 +240,7 @@ def _derived(words: tuple[str, ...], enhanced: bool) -> list[str]:
     if enhanced and len(rest) == 2 and rest[1] == "NONE":
         # The fourth value says how a derived enhanced image was made; that of an original is NONE.
         rest[1] = "FILTERED"
-    return ["DERIVED", "PRIMARY", *rest]
+    return ["DERIVED", *(words[1:2] or ["PRIMARY"]), *rest]
 
 
 def _code(value: str, scheme: str, meaning: str) -> Any:

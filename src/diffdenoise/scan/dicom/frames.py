@@ -7,10 +7,12 @@ shared or per frame (PS3.3, C.7.6.16).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from diffdenoise.scan.dicom.parse import number_of, numbers_of, value_of, words_of
+from diffdenoise.scan.dicom.pixels import refuse_absurd
 
 #: SOP classes of pixel data that are not an acquired image (PS3.4, B.5).
 _NOT_ACQUIRED = {
@@ -123,31 +125,46 @@ def why_not(dataset: Any) -> str | None:
     return None
 
 
-def header_of(dataset: Any) -> Header:
+class HeaderError(ValueError):
+    """What is wrong with a header, in words that hold nothing of it but sizes."""
+
+
+def header_of(dataset: Any, name: str, size: int) -> Header:
     """Gather what grouping, sorting and scaling need.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        With or without pixels.
+    name : str
+        For messages.
+    size : int
+        Bytes of the file, which must be able to hold what the header states.
 
     Raises
     ------
-    ValueError
+    HeaderError, FormatError
         If it can't be the header of an image: sizes or bits out of bounds, functional groups too few.
     """
     rows, columns = (int(number_of(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
     count = int(number_of(dataset, "NumberOfFrames") or 1)
     if not (0 < rows <= _MOST_SIDE and 0 < columns <= _MOST_SIDE and 0 < count <= _MOST_FRAMES):
-        raise ValueError("its header states an absurd size")
+        raise HeaderError("its header states an absurd size")
     allocated, stored, signed = (
         int(number_of(dataset, keyword) or 0)
         for keyword in ("BitsAllocated", "BitsStored", "PixelRepresentation")
     )
     stored = stored or allocated
     if allocated not in (8, 16, 32) or not 1 < stored <= allocated or signed not in (0, 1):
-        raise ValueError("its header states a pixel size that is not read")
+        raise HeaderError("its header states a pixel size that is not read")
+    refuse_absurd(name, rows * columns * count * allocated // 8, size)
+    if count > size:
+        raise HeaderError(f"its header states {count} frames")
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
     groups = value_of(dataset, "PerFrameFunctionalGroupsSequence")
     if groups is not None and len(groups) != count:
-        raise ValueError(f"its header describes {len(groups)} frames but states {count}")
-    own = [None] * count if groups is None else list(groups)
-    first = own[0]
+        raise HeaderError(f"its header describes {len(groups)} frames but states {count}")
+    first = None if groups is None else groups[0]
     measures = _group(first, shared, "PixelMeasuresSequence", dataset)
     spacing = numbers_of(measures, "PixelSpacing", 2) or numbers_of(dataset, "ImagerPixelSpacing", 2)
     thickness = number_of(measures, "SpacingBetweenSlices") or number_of(measures, "SliceThickness")
@@ -157,15 +174,25 @@ def header_of(dataset: Any) -> Header:
         sop_uid=str(value_of(dataset, "SOPInstanceUID", "")),
         study_uid=str(value_of(dataset, "StudyInstanceUID", "")),
         series_number=_whole(number_of(dataset, "SeriesNumber")),
-        modality=(words_of(dataset, "Modality") or ("",))[0],
+        modality=_modality(dataset),
         rows=rows,
         columns=columns,
         bits=(allocated, stored, signed),
         kind=words_of(dataset, "ImageType")[2:],
         spacing=spacing if spacing and min(spacing) > 0 else None,
         thickness=abs(thickness) if thickness else None,
-        frames=tuple(_frame(dataset, shared, group, number) for number, group in enumerate(own)),
+        frames=_frames(dataset, shared, groups, count),
         many="NumberOfFrames" in dataset and (count > 1 or groups is not None),
+    )
+
+
+def _frames(dataset: Any, shared: Any, groups: Any, count: int) -> tuple[Frame, ...]:
+    """All frames; those that say nothing of their own differ in their number alone."""
+    if groups is not None:
+        return tuple(_frame(dataset, shared, group, number) for number, group in enumerate(groups))
+    first = _frame(dataset, shared, None, 0)
+    return tuple(
+        replace(first, number=number, volume=(*first.volume[:-1], float(number))) for number in range(count)
     )
 
 
@@ -183,7 +210,6 @@ def _frame(dataset: Any, shared: Any, own: Any, number: int) -> Frame:
         number_of(echo, "EffectiveEchoTime") or number_of(dataset, "EchoTime"),
         number_of(diffusion, "DiffusionBValue"),
         number_of(content, "TemporalPositionIndex") or number_of(dataset, "TemporalPositionIdentifier"),
-        number_of(dataset, "TriggerTime"),
         number_of(dataset, "AcquisitionNumber"),
         number_of(dataset, "InstanceNumber"),
         float(number),
@@ -198,6 +224,12 @@ def _frame(dataset: Any, shared: Any, own: Any, number: int) -> Frame:
         intercept=number_of(scaling, "RescaleIntercept") or 0.0,
         volume=tuple(0.0 if each is None else each for each in volume),
     )
+
+
+def _modality(dataset: Any) -> str:
+    """Modality as the standard has it; anything else that is written there isn't repeated."""
+    word = (words_of(dataset, "Modality") or ("",))[0]
+    return word if re.fullmatch("[A-Z]{2,5}", word) else ""
 
 
 def _first(item: Any, keyword: str) -> Any:

@@ -70,10 +70,14 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
         places[-1].append(frame)
     for place in places:
         place.sort(key=lambda frame: frame.volume)
+    if "MOSAIC" in header.kind:
+        # Slices side by side in one image (Siemens): its position is that of none of them.
+        notice = "holds mosaics of slices: each is read as one image"
+        return Layout(_one_by_one(in_order), None, _spacing(header, None), (notice,))
     if len(places) == 1:
-        # A cine, or a single slice: the order is that of time.
+        # A cine, or echoes of one slice.
         affine = _affine(header, right, down, normal * (header.thickness or 1.0), places[0][0])
-        return Layout((tuple(places[0]),), affine, _spacing(header, header.thickness), ())
+        return Layout(_one_by_one(places[0]), affine, _spacing(header, header.thickness), ())
     counts = sorted({len(place) for place in places})
     notices = []
     if len(counts) == 1:
@@ -82,7 +86,7 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
         notices.append(
             f"{len(places)} positions hold {counts[0]} to {counts[-1]} images each: read one by one"
         )
-        volumes = (tuple(frame for place in places for frame in place),)
+        volumes = _one_by_one([frame for place in places for frame in place])
     steps = np.diff([place[0].position for place in places], axis=0)
     lengths = np.linalg.norm(steps, axis=1)
     typical = float(np.median(lengths))
@@ -100,6 +104,11 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
         if tilt > _TILT:
             notices.append(f"slices are sheared by {tilt:.3g} degrees (gantry tilt), which is kept")
     return Layout(volumes, affine, _spacing(header, typical), tuple(notices))
+
+
+def _one_by_one(frames: Sequence[Frame]) -> tuple[tuple[Frame, ...], ...]:
+    """Each frame as a volume of its own, so that none is taken for a neighbour in space of another."""
+    return tuple((frame,) for frame in frames)
 
 
 def _spacing(header: Header, step_mm: float | None) -> tuple[float, ...] | None:

@@ -15,13 +15,35 @@ def padding_of(dataset: Any, values: NDArray[Any]) -> NDArray[np.bool_] | None:
 
     The elements' VR is US or SS by PixelRepresentation, which files get wrong: the bits count.
     """
-    low = _as_stored(value_of(dataset, "PixelPaddingValue"), values.dtype)
-    if low is None:
+    ends = _range(dataset, values.dtype)
+    if ends is None:
         return None
-    high = _as_stored(value_of(dataset, "PixelPaddingRangeLimit"), values.dtype)
-    ends = sorted((low, low if high is None else high))
     found = (values >= ends[0]) & (values <= ends[1])
     return found if found.any() else None
+
+
+def beside_padding(dataset: Any, values: NDArray[Any], low: int, high: int) -> NDArray[Any]:
+    """Move stored values that would read as padding to the nearest one that doesn't, of `low` to `high`."""
+    ends = _range(dataset, values.dtype)
+    wrong = padding_of(dataset, values)
+    if ends is None or wrong is None:
+        return values
+    below, above = ends[0] - 1, ends[1] + 1
+    if below < low or above > high:
+        nearest = np.full_like(values, above if above <= high else max(below, low))
+    else:
+        nearest = np.where(values - below <= above - values, below, above).astype(values.dtype)
+    return np.where(wrong, nearest, values)
+
+
+def _range(dataset: Any, dtype: np.dtype[Any]) -> tuple[int, int] | None:
+    """Least and largest stored value that stand for padding."""
+    first = _as_stored(value_of(dataset, "PixelPaddingValue"), dtype)
+    if first is None:
+        return None
+    last = _as_stored(value_of(dataset, "PixelPaddingRangeLimit"), dtype)
+    last = first if last is None else last
+    return min(first, last), max(first, last)
 
 
 def _as_stored(value: Any, dtype: np.dtype[Any]) -> int | None:

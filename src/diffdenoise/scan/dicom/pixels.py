@@ -37,6 +37,17 @@ def stored_values(dataset: Any, name: str) -> NDArray[Any]:
     FormatError
         If the pixel data are missing, too short, damaged, or in a syntax that no installed decoder reads.
     """
+    values = raw_values(dataset, name)
+    stored = int(dataset.BitsStored)
+    high = number_of(dataset, "HighBit")
+    high = stored - 1 if high is None else int(high)
+    if not stored - 1 <= high < 8 * values.dtype.itemsize:
+        raise FormatError(f"{name}: is damaged: its HighBit doesn't fit its BitsStored; get a complete copy")
+    return _used_bits(values, stored, high)
+
+
+def raw_values(dataset: Any, name: str) -> NDArray[Any]:
+    """Decode all frames, (frames, rows, columns), with all bits as they are; raises as `stored_values`."""
     from pydicom.pixels.utils import pixel_array
 
     if "PixelData" not in dataset:
@@ -46,15 +57,12 @@ def stored_values(dataset: Any, name: str) -> NDArray[Any]:
     refuse_absurd(name, rows * columns * count * int(dataset.BitsAllocated) // 8, len(dataset.PixelData))
     with quiet_pydicom(), quiet_c_code():
         try:
-            found = pixel_array(dataset, raw=True)
+            found = pixel_array(dataset, raw=True, correct_unused_bits=False)
         except MemoryError:
             raise
         except Exception as error:  # the decoders raise all sorts
-            raise _undecodable(dataset, name, str(error)) from error
-    values = found.reshape(count, rows, columns)
-    return _used_bits(
-        values, int(dataset.BitsStored), int(number_of(dataset, "HighBit") or dataset.BitsStored - 1)
-    )
+            raise _undecodable(dataset, name, str(error)) from None
+    return np.asarray(found.reshape(count, rows, columns))
 
 
 def refuse_absurd(name: str, stated: int, held: int) -> None:

@@ -8,10 +8,13 @@ import numpy as np
 
 from diffdenoise.errors import FormatError, InputError, ShapeError
 from diffdenoise.scan.dicom.padding import padding_of
-from diffdenoise.scan.dicom.parse import parse
+from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.pixels import stored_values
 from diffdenoise.scan.dicom.series import Series, find_series
 from diffdenoise.scan.scan import Scan
+
+#: Intercepts up to this keep 16-bit values in 32 bits.
+_MOST_INTERCEPT = 2**30
 
 
 def read_series(series: Series, name: str) -> Scan:
@@ -40,7 +43,10 @@ def read_series(series: Series, name: str) -> Scan:
     """
     header, layout = series.header, series.layout
     frames = [frame for volume in layout.frames for frame in volume]
-    whole = all(frame.slope == 1 and frame.intercept.is_integer() for frame in frames)
+    whole = all(
+        frame.slope == 1 and frame.intercept.is_integer() and abs(frame.intercept) < _MOST_INTERCEPT
+        for frame in frames
+    )
     # 16 bits times a slope fit in float32's 24; 32 bits don't.
     dtype = np.dtype(np.int32 if whole else np.float32) if header.bits[0] < 32 else np.dtype(np.float64)
     data = np.empty((len(frames), header.rows, header.columns), dtype)
@@ -52,17 +58,21 @@ def read_series(series: Series, name: str) -> Scan:
     for file, wanted in places.items():
         source = series.sources[file]
         try:
-            with source.open() as stream:
+            with source.open() as stream, quiet_pydicom():
                 dataset = parse(stream, source.name, pixels=True)
+                values = stored_values(dataset, source.name)
+                padding = padding_of(dataset, values)
         except OSError as error:
             raise InputError(
                 f"{source.name}: cannot be read ({error.strerror}); check its permissions"
-            ) from error
-        values = stored_values(dataset, source.name)
+            ) from None
+        except (FormatError, MemoryError):
+            raise
+        except Exception:  # damaged elements are decoded when asked for; damaged zips when read
+            raise FormatError(f"{source.name}: is a damaged DICOM file; get a complete copy") from None
         if values.shape[1:] != data.shape[1:]:
             raise FormatError(f"{source.name}: changed while it was read; try again")
         stored_dtype = stored_dtype or values.dtype
-        padding = padding_of(dataset, values)
         for place in wanted:
             frame = frames[place]
             slope, intercept = np.array([frame.slope, frame.intercept]).astype(dtype)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffdenoise.errors import FormatError, InputError
-from diffdenoise.scan.dicom.frames import Frame, Header, header_of, why_not
+from diffdenoise.scan.dicom.frames import Frame, Header, HeaderError, header_of, why_not
 from diffdenoise.scan.dicom.geometry import Layout, lay_out
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
-from diffdenoise.scan.dicom.pixels import refuse_absurd
 from diffdenoise.scan.dicom.sources import Source, sources_of
 
 #: Digits of the orientation's cosines, and of mm, that frames of one volume share.
@@ -70,6 +69,8 @@ class Series:
         frames = self.layout.frames
         if len(frames) > 1:
             what = f"{len(frames)} volumes of {len(frames[0])} slices of {size}"
+            if len(frames[0]) == 1:
+                what = f"{len(frames)} frames of {size}"
         elif len(frames[0]) > 1:
             what = f"{len(frames[0])} {'frames' if len(self.sources) == 1 else 'slices'} of {size}"
         else:
@@ -119,19 +120,21 @@ def find_series(paths: Sequence[Path]) -> Study:
         except OSError as error:
             raise InputError(
                 f"{path}: cannot be read ({error.strerror}); check its permissions and the disk"
-            ) from error
+            ) from None
     return Study(tuple(_series_of(found, skipped)), dict(skipped))
 
 
 def _series_of(found: Iterable[tuple[Source, Header]], skipped: Counter[str]) -> list[Series]:
     """Group files by series, copies left out; in the order of the series' numbers."""
     groups: dict[tuple[object, ...], list[tuple[Source, Header]]] = {}
-    seen: set[str] = set()
+    seen: set[tuple[object, ...]] = set()
     for source, header in found:
-        if header.sop_uid and header.sop_uid in seen:
+        # Badly anonymised files share a UID though they lie elsewhere.
+        identity = (header.sop_uid, header.series_uid, header.study_uid, header.frames)
+        if header.sop_uid and identity in seen:
             skipped["copy of another file"] += 1
             continue
-        seen.add(header.sop_uid)
+        seen.add(identity)
         groups.setdefault(_key(header, source), []).append((source, header))
     return sorted(
         (_series(files) for files in groups.values()),
@@ -146,17 +149,15 @@ def _header(source: Source, skipped: Counter[str], alone: bool) -> Header | None
             dataset = parse(stream, source.name)
             reason = why_not(dataset)
             if reason is None:
-                header = header_of(dataset)
-                stated = header.rows * header.columns * len(header.frames) * header.bits[0] // 8
-                refuse_absurd(source.name, stated, source.size())
-                return header
-    except (FormatError, ValueError) as error:
+                return header_of(dataset, source.name, source.size())
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # damaged elements are decoded when asked for; damaged zips when read
         if alone:
             if isinstance(error, FormatError):
                 raise
-            raise FormatError(
-                f"{source.name}: is a damaged DICOM file ({error}); get a complete copy"
-            ) from error
+            why = f" ({error})" if isinstance(error, HeaderError) else ""
+            raise FormatError(f"{source.name}: is a damaged DICOM file{why}; get a complete copy") from None
         reason = "damaged"
     if alone:
         raise FormatError(
@@ -169,9 +170,10 @@ def _header(source: Source, skipped: Counter[str], alone: bool) -> Header | None
 def _key(header: Header, source: Source) -> tuple[object, ...]:
     """What files of one volume share; multi-frame files, and images without a place, are one each."""
     first = header.frames[0]
-    if header.many or first.position is None or first.orientation is None:
+    if header.many or first.position is None or first.orientation is None or not header.series_uid:
         return (source.path, source.member)
     return (
+        header.study_uid,
         header.series_uid,
         header.sop_class,
         header.rows,
@@ -192,9 +194,9 @@ def _series(files: list[tuple[Source, Header]]) -> Series:
     }
     if len(oriented) > 1 and first.many:
         # An enhanced file of several orientations stays one: its slices are denoised one by one.
-        order = tuple(frames)
+        order = tuple((frame,) for frame in frames)
         notice = "holds slices of several orientations: read one by one"
-        return Series(tuple(source for source, _ in files), first, Layout((order,), None, None, (notice,)))
+        return Series(tuple(source for source, _ in files), first, Layout(order, None, None, (notice,)))
     return Series(tuple(source for source, _ in files), first, lay_out(frames, first))
 
 

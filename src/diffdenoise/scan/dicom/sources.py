@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -48,15 +48,19 @@ class Source:
         """Open for reading, seekable. Raises what the system and `zipfile` raise."""
         if self.member is None:
             return self.path.open("rb")
-        with zipfile.ZipFile(self.path) as archive:
-            return io.BytesIO(archive.read(self.member))
+        return io.BytesIO(_archive(self.path).read(self.member))
 
     def size(self) -> int:
         """Bytes of the file, unpacked."""
         if self.member is None:
             return self.path.stat().st_size
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.getinfo(self.member).file_size
+        return _archive(self.path).getinfo(self.member).file_size
+
+
+@lru_cache(maxsize=2)
+def _archive(path: Path) -> zipfile.ZipFile:
+    """An open zip, kept: to open one reads the list of all its members."""
+    return zipfile.ZipFile(path)
 
 
 def is_dicom(head: bytes) -> bool:
@@ -140,27 +144,34 @@ def _members(path: Path) -> Iterator[Source]:
             members = [one for one in archive.infolist() if not one.is_dir()]
             for one in members:
                 _check_member(path, one)
+            _refuse_bomb(path, sum(one.file_size for one in members), path.stat().st_size)
             for one in sorted(members, key=lambda member: member.filename):
                 with archive.open(one) as stream:
                     head = stream.read(HEAD_BYTES)
                 if is_dicom(head):
                     yield Source(path, one.filename, one.filename)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        raise FormatError(f"{path}: is a damaged zip; get a complete copy") from error
+    except (OSError, FormatError, MemoryError):
+        raise
+    except Exception:  # zlib, lzma, bz2 and zipfile have errors of their own each
+        raise FormatError(f"{path}: is a damaged zip; get a complete copy") from None
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     """Raise `FormatError` for a member that no honest zip of images has."""
     parts = PurePosixPath(member.filename.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+    if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
         raise FormatError(
             f"{path}: holds a name that points outside of it; unpack it yourself if you trust it"
         )
     if member.flag_bits & 1:
         raise FormatError(f"{path}: is locked with a password; unpack it first")
-    if member.file_size > max(_LEAST_BOMB_BYTES, _MOST_SHRINKAGE * member.compress_size):
+    _refuse_bomb(path, member.file_size, member.compress_size)
+
+
+def _refuse_bomb(path: Path, stated: int, held: int) -> None:
+    if stated > max(_LEAST_BOMB_BYTES, _MOST_SHRINKAGE * held):
         raise FormatError(
-            f"{path}: states {member.file_size:,} bytes in {member.compress_size:,}; it may be a zip bomb; "
+            f"{path}: states {stated:,} bytes in {held:,}; it may be a zip bomb; "
             "unpack it yourself if you trust it"
         )
 
@@ -168,29 +179,31 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
 def _listed(path: Path) -> Iterator[Source]:
     """Yield the files that a DICOMDIR names (PS3.3, F.3.2.2: ReferencedFileID)."""
     with path.open("rb") as stream, quiet_pydicom():
-        records = parse(stream, path.name).get("DirectoryRecordSequence") or []
-        names = [
-            [part] if isinstance(part, str) else [str(each) for each in part]
-            for record in records
-            if (part := record.get("ReferencedFileID"))
-        ]
+        try:
+            records = parse(stream, path.name).get("DirectoryRecordSequence") or []
+            found = (record.get("ReferencedFileID") for record in records)
+            names = [
+                [part] if isinstance(part, str) else [str(each) for each in part] for part in found if part
+            ]
+        except Exception:  # elements are decoded when asked for, and damaged ones raise all sorts
+            raise FormatError(f"{path}: is a damaged DICOMDIR; give the folder with the images") from None
     folder = path.parent.resolve()
     for parts in names:
         if any(part in ("", ".", "..") or "/" in part or "\\" in part for part in parts):
             raise FormatError(
                 f"{path}: names a file outside its folder; give the folder with the images instead"
             )
-        found = _find_below(folder, parts)
-        if found is None:
+        file = _find_below(folder, parts)
+        if file is None:
             raise InputError(
                 f"{path}: names a file that is missing ({'/'.join(parts)}); get a complete copy, or give the "
                 "folder with the images"
             )
-        if not found.resolve().is_relative_to(folder):
+        if not file.resolve().is_relative_to(folder):
             raise FormatError(
                 f"{path}: names a file outside its folder; give the folder with the images instead"
             )
-        yield Source(found, "/".join(parts))
+        yield Source(file, "/".join(parts))
 
 
 def _find_below(folder: Path, parts: list[str]) -> Path | None:

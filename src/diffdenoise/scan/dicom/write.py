@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
-from datetime import datetime
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.errors import OutputError
+from diffdenoise.errors import DiffDenoiseError, OutputError
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.dicom.derive import Derivation, derive
 from diffdenoise.scan.dicom.frames import Frame
-from diffdenoise.scan.dicom.padding import padding_of
+from diffdenoise.scan.dicom.overlays import keep_overlays
+from diffdenoise.scan.dicom.padding import beside_padding, padding_of
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.pixels import stored_values
 from diffdenoise.scan.dicom.series import Series
@@ -48,17 +48,28 @@ def write_series(scan: Scan, targets: dict[str, Path], how: Derivation) -> None:
     of_file: dict[int, list[tuple[Frame, NDArray[Any]]]] = {}
     for frame, image in zip(frames, images, strict=True):
         of_file.setdefault(frame.file, []).append((frame, image))
-    run, now = secrets.token_hex(16), datetime.now()
     for number, changed in of_file.items():
         source = series.sources[number]
-        with source.open() as stream:
-            dataset = parse(stream, source.name, pixels=True)
         target = targets[source.name]
+        try:
+            with source.open() as stream:
+                dataset = parse(stream, source.name, pixels=True)
+        except OSError as error:
+            raise OutputError(
+                f"{target}: not written: the source cannot be read ({error.strerror})"
+            ) from None
         with quiet_pydicom():
-            stored = _changed(dataset, changed, source.name)
-            derive(dataset, how, run, now)
+            try:
+                stored = _changed(dataset, changed, source.name)
+                keep_overlays(dataset, source.name)
+                derive(dataset, how, hashlib.sha256(stored.tobytes()).digest())
+                _put_pixels(dataset, stored, how, target)
+            except (DiffDenoiseError, MemoryError):
+                raise
+            except Exception:  # damaged elements, which only show when they are decoded
+                raise _unwritable(target) from None
             with atomic_path(target) as temporary:
-                _save(dataset, stored, temporary, how, target)
+                _save(dataset, temporary, target)
 
 
 def targets_of(series: Series, output: Path, *, as_file: bool) -> dict[str, Path]:
@@ -98,23 +109,19 @@ def _changed(dataset: Any, changed: list[tuple[Frame, NDArray[Any]]], name: str)
         values = to_stored(np.clip(real, low, high), stored.dtype)
         if padding is not None:
             outside = padding[frame.number]
-            values = np.where(outside, stored[frame.number], _beside_padding(dataset, values, low, high))
+            values = np.where(outside, stored[frame.number], beside_padding(dataset, values, low, high))
         stored[frame.number] = values
     return stored
 
 
-def _beside_padding(dataset: Any, values: NDArray[Any], low: int, high: int) -> NDArray[Any]:
-    """Move values that would read as padding to the nearest one that doesn't."""
-    wrong = padding_of(dataset, values)
-    if wrong is None:
-        return values
-    marks = values[wrong]
-    up, down = int(marks.max()) + 1, int(marks.min()) - 1
-    return np.where(wrong, up if up <= high else max(down, low), values)
+def _unwritable(target: Path) -> OutputError:
+    return OutputError(
+        f"{target}: an element of the source can't be written; try --private drop, or convert to NIfTI"
+    )
 
 
-def _save(dataset: Any, stored: NDArray[Any], path: Path, how: Derivation, target: Path) -> None:
-    """Write a data set with new pixel data to `path`; messages name `target`."""
+def _put_pixels(dataset: Any, stored: NDArray[Any], how: Derivation, target: Path) -> None:
+    """Put new pixel data in a data set, in the transfer syntax that it is to be written in."""
     implicit, little = dataset.original_encoding
     if not little:
         _swap_words(dataset)
@@ -133,29 +140,55 @@ def _save(dataset: Any, stored: NDArray[Any], path: Path, how: Derivation, targe
     pixels.is_undefined_length = False
     if how.compression != "none":
         _compress(dataset, how.compression, target)
+
+
+def _save(dataset: Any, path: Path, target: Path) -> None:
+    """Write a data set to `path`; messages name `target`."""
+    dataset.preamble = bytes(128)
     try:
         dataset.save_as(
             path,
-            implicit_vr=plain == _IMPLICIT_LITTLE and how.compression == "none",
+            implicit_vr=dataset.file_meta.TransferSyntaxUID == _IMPLICIT_LITTLE,
             little_endian=True,
             enforce_file_format=True,
         )
-    except OSError:
+    except OSError as error:
+        # pydicom raises them without a number for elements that it can't write.
+        if error.errno is None:
+            raise _unwritable(target) from None
         raise
-    except Exception as error:  # pydicom raises all sorts for elements that it can't write
-        raise OutputError(
-            f"{target}: an element of the source can't be written; try --private drop, or convert to NIfTI"
-        ) from error
+    except Exception:  # pydicom raises all sorts for elements that it can't write
+        raise _unwritable(target) from None
+
+
+def check_compression(series: Series, compression: str, target: Path) -> None:
+    """Raise `OutputError` if images like a series' can't be compressed, by compressing an empty one."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID
+
+    header = series.header
+    allocated, stored, signed = header.bits
+    empty = Dataset()
+    empty.file_meta = FileMetaDataset()
+    empty.file_meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE)
+    empty.Rows, empty.Columns, empty.SamplesPerPixel = header.rows, header.columns, 1
+    empty.PhotometricInterpretation = "MONOCHROME2"
+    empty.BitsAllocated, empty.BitsStored, empty.HighBit = allocated, stored, stored - 1
+    empty.PixelRepresentation = signed
+    empty.PixelData = bytes(header.rows * header.columns * allocated // 8)
+    empty["PixelData"].VR = "OW"
+    with quiet_pydicom():
+        _compress(empty, compression, target)
 
 
 def _compress(dataset: Any, compression: str, target: Path) -> None:
     try:
         dataset.compress(_SYNTAXES[compression], generate_instance_uid=False)
-    except Exception as error:  # the encoders raise all sorts: images of a few pixels, 32 bits
+    except Exception:  # the encoders raise all sorts: images of a few pixels, 32 bits
         raise OutputError(
             f"{target}: can't be compressed as {compression} (a size or bits that it doesn't take); "
             "leave out --compress"
-        ) from error
+        ) from None
 
 
 def _meta(dataset: Any, syntax: str) -> Any:
@@ -188,14 +221,16 @@ def _state_extremes(dataset: Any, stored: NDArray[Any]) -> None:
 
     A series' extremes are optional (PS3.3, C.7.6.3.1), and each file here is written by itself.
     """
-    for keyword, value in (
-        ("SmallestImagePixelValue", stored.min()),
-        ("LargestImagePixelValue", stored.max()),
-    ):
-        if keyword in dataset:
+    low, high = int(stored.min()), int(stored.max())
+    signed = bool(int(dataset.PixelRepresentation))
+    fits = np.iinfo(np.int16 if signed else np.uint16)
+    for keyword, value in (("SmallestImagePixelValue", low), ("LargestImagePixelValue", high)):
+        if keyword in dataset and not fits.min <= low <= high <= fits.max:
+            delattr(dataset, keyword)
+        elif keyword in dataset:
             element = dataset[keyword]
-            element.VR = "SS" if int(dataset.PixelRepresentation) else "US"
-            element.value = int(value)
+            element.VR = "SS" if signed else "US"
+            element.value = value
     for keyword in ("SmallestPixelValueInSeries", "LargestPixelValueInSeries"):
         if keyword in dataset:
             delattr(dataset, keyword)
