@@ -50,7 +50,7 @@ def test_a_fault_is_one_line_and_exit_code_1(run: Run, noisy: Path, monkeypatch:
     outcome = run("info", noisy)
     assert outcome.code == 1
     assert outcome.err == (
-        "diffdenoise: internal error: ZeroDivisionError: by zero; run again with --debug and report it\n"
+        "diffdenoise: internal error: ZeroDivisionError; run again with --debug and report it\n"
     )
     assert run("info", noisy, "--json").json["kind"] == "InternalError"
 

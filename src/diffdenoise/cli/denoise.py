@@ -170,7 +170,7 @@ def denoise(
                     shutil.rmtree(batch.work)
     except KeyboardInterrupt:
         so_far = f"{len(found)} of {len(jobs)} scans were written" if found else "nothing was written"
-        unfinished = model is None and any(batch.work.is_dir() for batch in batches)
+        unfinished = model is None and (bool(found) or any(batch.work.is_dir() for batch in batches))
         how_on = f"; go on with: {resume_command(context.obj)}" if unfinished else ""
         raise Interrupted(f"stopped, {so_far}{how_on}") from None
     kept = model or save_model

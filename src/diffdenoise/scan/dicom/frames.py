@@ -22,6 +22,8 @@ _NOT_ACQUIRED = {
     "1.2.840.10008.5.1.4.1.1.481.2": "dose",
     "1.2.840.10008.5.1.4.1.1.30": "parametric map",
 }
+#: Modalities whose files hold pixels, for telling a damaged image from a report.
+_IMAGE_MODALITIES = {"CT", "MR", "CR", "DX", "PT", "XA", "RF", "NM", "MG", "SC"}
 _LOCALISER = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 #: Rows, columns and frames that no scanner makes: US and IS elements hold more only in damaged files.
 _MOST_SIDE, _MOST_FRAMES = 65535, 1_000_000
@@ -105,12 +107,8 @@ def why_not(dataset: Any) -> str | None:
     sop_class = str(value_of(dataset, "SOPClassUID", ""))
     rows, columns = (number_of(dataset, keyword) for keyword in ("Rows", "Columns"))
     if rows is None or columns is None:
-        images = ("CT", "MR", "CR", "DX", "PT", "XA", "RF", "NM", "MG", "SC")
-        return (
-            "image without Rows or Columns"
-            if words_of(dataset, "Modality")[:1] in [(m,) for m in images]
-            else "not an image"
-        )
+        of_images = _IMAGE_MODALITIES.intersection(words_of(dataset, "Modality"))
+        return "image without Rows or Columns" if of_images else "not an image"
     if sop_class in _NOT_ACQUIRED:
         return _NOT_ACQUIRED[sop_class]
     if value_of(dataset, "BitsAllocated") == 1:

@@ -14,8 +14,6 @@ from diffdenoise.scan.quiet import quiet_c_code
 #: Pixel data that state more than this many times their size, and this many bytes, are damaged or a bomb.
 _MOST_SHRINKAGE, _LEAST_BOMB_BYTES = 4096, 64 * 2**20
 
-Stored = NDArray[np.int64]
-
 
 def stored_values(dataset: Any, name: str) -> NDArray[Any]:
     """Decode all frames of a data set.
