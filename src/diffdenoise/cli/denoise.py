@@ -82,7 +82,8 @@ def denoise(
 ) -> None:
     """Denoise a scan: train on it alone, or use a trained model.
 
-    Without --model this trains for --minutes on the scan itself; with it, it takes seconds.
+    Without --model this trains for --minutes on the scan itself (of a DICOM study, on each series by itself);
+    with it, it takes seconds.
     """
     began = time.monotonic()
     require([input_, model])

@@ -95,7 +95,7 @@ UidRoot = Annotated[
     str | None,
     typer.Option(
         metavar="ROOT",
-        help="Root of new UIDs, made from those of the source and the settings alone (default: random ones).",
+        help="Root of new UIDs, made from the source's, the settings and the result (default: random ones).",
         rich_help_panel=_DICOM,
     ),
 ]

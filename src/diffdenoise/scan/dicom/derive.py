@@ -86,8 +86,8 @@ class Derivation:
     method : str
         For DerivationDescription: which noise, which budget.
     uid_root : str or None
-        Root of the new UIDs, which then depend on the source's and on the fingerprint alone. None:
-        random ones below 2.25 (PS3.5, B.2).
+        Root of the new UIDs, which then depend on the source's, on the fingerprint and on an image's new
+        pixels alone. None: random ones below 2.25 (PS3.5, B.2).
     private : {"keep", "drop"}
         What becomes of private elements.
     compression : {"none", "jpeg-ls", "jpeg-2000"}
