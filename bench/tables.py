@@ -285,7 +285,10 @@ def ablations(cells: Cells) -> str:
     cases = [case for case in ABLATED if any((case, method) in cells for method in variants)]
     methods = [method for method in ("ours", *variants) if any((case, method) in cells for case in cases)]
     found = _rows_by_case(cells, cases, [(NAMES[method], method, "result") for method in methods])
-    early = _stages_of(cells, "ours-distilled", [case for case in cases if (case, "ours-distilled") in cells])
+    inside = [case for case in cases if (case, "ours-distilled") in cells]
+    if not inside:
+        return found
+    early = _stages_of(cells, "ours-distilled", inside)
     return f'{found}\n\nInside of "{NAMES["ours-distilled"]}":\n\n{early}'
 
 
