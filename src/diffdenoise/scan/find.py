@@ -193,7 +193,7 @@ def _images_in(folder: Path) -> Iterator[tuple[Path, str | None]]:
     for path in seen:
         if _may_hold_dicom(path):
             holds_dicom = holds_dicom or not path.name.lower().endswith(".zip")
-        elif suffix_of(path) is not None:
+        elif suffix_of(path) is not None and not _is_of_another(path):
             images.append(path)
     if not images and not holds_dicom:
         zips = any(path.suffix.lower() == ".zip" for path in seen)
@@ -203,6 +203,12 @@ def _images_in(folder: Path) -> Iterator[tuple[Path, str | None]]:
         yield path, inside[path].as_posix()
     if holds_dicom:
         yield folder, None
+
+
+def _is_of_another(path: Path) -> bool:
+    """Whether a .mat file is what SPM writes beside an image: its orientation."""
+    beside = (path.with_suffix(suffix) for suffix in (".hdr", ".nii"))
+    return path.suffix.lower() == ".mat" and any(image.is_file() for image in beside)
 
 
 def _natural(path: Path) -> list[tuple[list[str | int], str]]:
