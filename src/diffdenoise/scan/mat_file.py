@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,7 @@ def read(path: Path) -> Scan:
     with path.open("rb") as stream:
         if stream.read(10) == b"MATLAB 7.3":
             raise FormatError(f"{path}: is of version 7.3; expected 7 or older; save it with -v7 in MATLAB")
+    _try_elsewhere(path)
     listed = io.whosmat(str(path))
     for key, shape, kind in listed:
         refuse_oversized(
@@ -79,6 +82,14 @@ def read(path: Path) -> Scan:
         header=_Source(images[0], others),
         name=str(path),
     )
+
+
+def _try_elsewhere(path: Path) -> None:
+    """Read the file in another process first: on some damaged files SciPy 1.17 takes its process down."""
+    code = "import sys; from scipy.io import loadmat; loadmat(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(path.resolve())]
+    if subprocess.run(command, capture_output=True, check=False).returncode:  # noqa: S603
+        raise FormatError(f"{path}: is damaged or of a kind that is not read; get a complete copy")
 
 
 def write(scan: Scan, path: Path, *, float32: bool) -> None:
