@@ -87,17 +87,15 @@ def find_scans(inputs: Sequence[str | Path], series_uid: str | None = None) -> F
     """
     images: dict[Path, Found] = {}
     dicom: list[Path] = []
-    skipped: Counter[str] = Counter()
     if not inputs:
         raise InputError("no input given; expected files, globs or folders")
     for given in inputs:
-        for path, name in _expand(given, skipped):
+        for path, name in _expand(given):
             if name is None:
                 dicom.append(path)
             else:
                 images.setdefault(path.resolve(), Found(name, (path,)))
     study = find_series(list(dict.fromkeys(dicom)))
-    skipped.update(study.skipped)
     chosen = [one for one in study.series if series_uid in (None, one.header.series_uid)]
     if series_uid is not None and not chosen:
         raise InputError(
@@ -105,8 +103,8 @@ def find_scans(inputs: Sequence[str | Path], series_uid: str | None = None) -> F
         )
     others = [] if series_uid is not None else list(images.values())
     if not others and not chosen:
-        raise InputError(f"{inputs[0]}: holds no image to denoise{passed_over(dict(skipped))}")
-    return Findings((*others, *_named(chosen)), dict(skipped))
+        raise InputError(f"{inputs[0]}: holds no image to denoise{passed_over(study.skipped)}")
+    return Findings((*others, *_named(chosen)), study.skipped)
 
 
 def read_scans(inputs: Sequence[str | Path]) -> list[Scan]:
@@ -144,7 +142,7 @@ def _named(series: Sequence[Series]) -> Iterator[Found]:
         yield Found(f"{one.title}{number}", paths, one)
 
 
-def _expand(given: str | Path, skipped: Counter[str]) -> Iterator[tuple[Path, str | None]]:
+def _expand(given: str | Path) -> Iterator[tuple[Path, str | None]]:
     """Yield (path, name) for one file, folder or glob; no name for what DICOM is to be looked for in."""
     path = Path(given)
     try:

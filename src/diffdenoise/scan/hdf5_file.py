@@ -21,7 +21,7 @@ from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Array
 
 _KEEPS = "the array's place, shape, type and attributes; everything else but complex arrays (k-space)"
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: Arrays of fastMRI files, the best first: (slices, height, width).
 _FASTMRI = ("reconstruction_rss", "reconstruction_esc", "reconstruction")
 _LEAST_SIDE = 8
@@ -37,10 +37,11 @@ class _Source:
 
 
 def _recognise(head: bytes) -> bool:
-    return head.startswith(_SIGNATURE)
+    return head.startswith(SIGNATURE)
 
 
-def _h5py(path: Path) -> Any:
+def import_h5py(path: Path) -> Any:
+    """Return the package that a file needs, or raise `FormatError` saying how to install it."""
     try:
         import h5py  # type: ignore[import-untyped]
     except ImportError as error:
@@ -70,7 +71,7 @@ def read(path: Path) -> Scan:
     ShapeError
         If it has more than four axes.
     """
-    h5py = _h5py(path)
+    h5py = import_h5py(path)
     with h5py.File(path, "r") as file:
         found: dict[str, Any] = {}
 
@@ -130,7 +131,7 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     float32 : bool
         Store float32 instead.
     """
-    h5py = _h5py(path)
+    h5py = import_h5py(path)
     data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
     # In memory first: on a full disk libhdf5 takes the whole process down.
     with h5py.File(path.name, "w", driver="core", backing_store=False) as target:

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, InputError, IntensityError, OutputError, ShapeError
+from diffdenoise.errors import InputError, IntensityError, OutputError, ShapeError
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.hdf5_file import SIGNATURE as HDF5_SIGNATURE
+from diffdenoise.scan.hdf5_file import import_h5py
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
 
 _GZIP = b"\x1f\x8b"
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _NETCDF = b"CDF\x01"
 #: Suffixes of a header file, and of the file beside it that holds the voxels; upper case or lower.
 _PAIRS = {".hdr": ".img", ".par": ".rec", ".head": ".brik"}
@@ -55,13 +56,13 @@ def read(path: Path, name: str) -> Scan:
 
     files = _files(path)
     if _is_hdf5(path):
-        _require_h5py(path)
+        import_h5py(path)
     with quiet("nibabel.global"):
-        # PAR/REC: slices that an interrupted scan lacks are left out rather than refused.
+        # PAR/REC: slices and volumes by their labels, not in the order of the file.
         options = {"strict_sort": True} if name == "par" else {}
         image: Any = nib.load(files[0], **options)
         shape, stored = tuple(int(size) for size in image.shape), np.dtype(image.get_data_dtype())
-        if stored.kind == "V" or (stored.kind == "u" and stored.names):
+        if stored.kind == "V":
             raise IntensityError(f"{path}: is a colour (RGB) image; expected one value a voxel")
         if stored.kind == "c":
             raise IntensityError(f"{path}: holds complex numbers; expected real ones; take the magnitude")
@@ -145,16 +146,7 @@ def _is_compressed(path: Path) -> bool:
 
 def _is_hdf5(path: Path) -> bool:
     with path.open("rb") as stream:
-        return stream.read(len(_HDF5)) == _HDF5
-
-
-def _require_h5py(path: Path) -> None:
-    try:
-        import h5py  # type: ignore[import-untyped]  # noqa: F401
-    except ImportError as error:
-        raise FormatError(
-            f"{path}: is MINC 2, which needs a package that is not installed: pip install 'diffdenoise[hdf5]'"
-        ) from error
+        return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
 def _is_mgh(head: bytes) -> bool:
@@ -182,7 +174,7 @@ _AS_NIFTI = "voxel sizes and affine; written as NIfTI"
 FORMATS = (
     _format("mgh", "MGH", (".mgh", ".mgz"), _is_mgh, "header, affine, type"),
     _format("analyze", "Analyze or NIfTI pair", (".hdr",), _is_pair, _AS_NIFTI),
-    _format("minc", "MINC", (".mnc",), lambda head: head.startswith((_NETCDF, _HDF5)), _AS_NIFTI),
+    _format("minc", "MINC", (".mnc",), lambda head: head.startswith((_NETCDF, HDF5_SIGNATURE)), _AS_NIFTI),
     _format("par", "Philips PAR/REC", (".par",), lambda head: head[:1] in (b"#", b"\r", b"\n"), _AS_NIFTI),
     _format("afni", "AFNI", (".head",), lambda head: b"type" in head[:200], _AS_NIFTI),
 )

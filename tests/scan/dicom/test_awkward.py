@@ -8,6 +8,20 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.pixels import get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from diffdenoise.errors import DiffDenoiseError
 from diffdenoise.scan.read import read_scan
@@ -103,3 +117,23 @@ def test_damaged_files_give_our_errors_and_print_nothing(name, tmp_path, capfd):
 def _read(path: Path) -> None:
     with suppress(DiffDenoiseError):
         read_scan(path)
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        RLELossless,
+        JPEGBaseline8Bit,
+        JPEGLossless,
+        JPEGLosslessSV1,
+        JPEGLSLossless,
+        JPEGLSNearLossless,
+        JPEG2000,
+        JPEG2000Lossless,
+        HTJ2KLossless,
+        HTJ2KLosslessRPCL,
+        HTJ2K,
+    ],
+)
+def test_there_is_a_decoder_for_every_syntax_that_the_documentation_names(syntax):
+    assert get_decoder(syntax).is_available

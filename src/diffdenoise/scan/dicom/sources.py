@@ -93,7 +93,7 @@ def is_zip(head: bytes) -> bool:
 
 
 def sources_of(path: Path) -> Iterator[Source]:
-    """Yield the DICOM files that a file, a folder, a DICOMDIR or a zip holds, in natural order of names.
+    """Yield the DICOM files that a file, a folder, a DICOMDIR or a zip holds, sorted by name.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def _put_pixels(dataset: Any, stored: NDArray[Any], how: Derivation, target: Pat
     syntax = str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", _IMPLICIT_LITTLE))
     plain = _IMPLICIT_LITTLE if implicit and little and syntax == _IMPLICIT_LITTLE else _EXPLICIT_LITTLE
     dataset.file_meta = _meta(dataset, plain)
-    # The high bits of a value beyond its sign are its sign, or nothing: overlays in them are of old files.
+    # Bits beyond the value hold its sign, or nothing; overlays that lay there have elements of their own now.
     dataset.HighBit = int(dataset.BitsStored) - 1
     dataset.PixelData = np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")).tobytes()
     if len(dataset.PixelData) % 2:
