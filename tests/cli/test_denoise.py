@@ -214,3 +214,15 @@ def test_a_clean_scan_is_left_as_it_is(run: Run, tmp_path: Path) -> None:
     assert "clean_below=0" in outcome.out
     assert np.array_equal(np.asarray(nibabel.load(tmp_path / "out.nii.gz").dataobj), data)
     assert not (tmp_path / "out.nii.gz.work").exists()
+
+
+@pytest.mark.parametrize("name", ["a.hdr", "a.img"])
+def test_either_file_of_a_pair_becomes_the_file_that_was_asked_for(
+    run: Run, tmp_path: Path, noisy: Path, name: str
+) -> None:
+    image = nibabel.load(noisy)
+    nibabel.save(nibabel.Nifti1Pair(np.asanyarray(image.dataobj), image.affine), tmp_path / "a.img")
+    outcome = run("denoise", tmp_path / name, "-o", tmp_path / "out.nii.gz", *TINY, "--json")
+    assert outcome.code == 0, outcome.err
+    assert values(tmp_path / "out.nii.gz").shape == image.shape
+    assert "written as NIfTI" in outcome.json["notices"][0]

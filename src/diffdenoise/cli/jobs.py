@@ -111,7 +111,8 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
     single = (
         not source.is_dir()
         and len(findings.scans) == 1
-        and findings.scans[0].paths == (source,)
+        # Of a pair of files, the header is read whichever was named.
+        and (findings.scans[0].series is None or findings.scans[0].paths == (source,))
         and not _is_in_zip(findings.scans[0])
     )
     if single:
