@@ -132,11 +132,10 @@ def _files(path: Path) -> list[Path]:
 
 
 def header_of_pair(path: Path) -> Path:
-    """Return the header file that lies beside a file of voxels (.img, .img.gz); any other path as it is."""
+    """Return the header file that lies beside a file of voxels (.img, .rec, .brik.gz); others as they are."""
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    if plain.suffix.lower() != ".img":
-        return path
-    beside = (plain.with_suffix(suffix) for suffix in (".hdr", ".HDR"))
+    headers = [header for header, voxels in _PAIRS.items() if voxels == plain.suffix.lower()]
+    beside = (plain.with_suffix(suffix) for header in headers for suffix in (header, header.upper()))
     return next((header for header in beside if header.is_file()), path)
 
 
