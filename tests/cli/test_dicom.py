@@ -173,6 +173,31 @@ def test_a_stopped_study_goes_on_where_it_was(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("with_model", [True, False])
+def test_a_damaged_series_stops_no_other(run: Run, tmp_path: Path, with_model: bool, as_json: bool) -> None:
+    source = study(tmp_path / "in")
+    whole = sorted(path for path in (source / "t1").iterdir())[2]
+    whole.write_bytes(whole.read_bytes()[:-100])
+    how = TINY
+    if with_model:
+        kept = run("train", source / "t2", "-o", tmp_path / "model", *TINY)
+        assert kept.code == 0, kept.err
+        how = ["--model", tmp_path / "model"]
+    outcome = run("denoise", source, "-o", tmp_path / "out", *how, *(["--json"] if as_json else []))
+    assert outcome.code == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["t2"]
+    assert len(list((tmp_path / "out" / "t2").iterdir())) == 3
+    reason = f"t1/{whole.name}: its pixel data are damaged or cut short"
+    if as_json:
+        (failed,) = outcome.json["failed"].items()
+        assert failed[0] == "series 3 (MR, 4 slices of 40x40)"
+        assert failed[1].startswith(reason)
+        assert len(outcome.json["scans"]) == 1
+    else:
+        assert outcome.err.splitlines()[-1].startswith(f"diffdenoise: {reason}")
+
+
 def test_info_lists_series_and_what_was_passed_over(run: Run, tmp_path: Path) -> None:
     source = study(tmp_path / "in")
     outcome = run("info", source)

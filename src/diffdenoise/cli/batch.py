@@ -60,10 +60,13 @@ class Batch:
         What to denoise.
     work : path
         Folder of the training.
+    alone : bool
+        Whether there is but one scan to denoise, so that a slice axis that doesn't fit it is a mistake.
     """
 
     jobs: Sequence[Job]
     work: Path
+    alone: bool
 
     @property
     def title(self) -> str:
@@ -90,7 +93,7 @@ class Batch:
         wanted = trained.settings.data.axis if axis is None else axis
         for job in self.jobs:
             scan = job.found.read()
-            along = _axis(scan, wanted, alone=len(self.jobs) == 1 and axis is not None)
+            along = _axis(scan, wanted, alone=self.alone and axis is not None)
             denoised = trained.denoise_scan(scan, axis=along, progress=progress)
             yield Result(job, scan, denoised, along, None, left=False)
 
@@ -119,7 +122,7 @@ class Batch:
             When the time budget began to run, by `time.monotonic`.
         """
         scans = [job.found.read() for job in self.jobs]
-        axes = [_axis(scan, settings.data.axis, alone=len(scans) == 1) for scan in scans]
+        axes = [_axis(scan, settings.data.axis, alone=self.alone) for scan in scans]
         if not keep and not resume and already_clean(scans, settings):
             return [
                 Result(job, scan, scan.with_data(scan.data.astype(np.float64)), axis, None, left=True)

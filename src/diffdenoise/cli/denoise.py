@@ -18,10 +18,10 @@ from diffdenoise.cli.batch import Batch, Result, check_works
 from diffdenoise.cli.jobs import Job, batches_of, jobs_of
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.progress import watch
-from diffdenoise.cli.run import Interrupted
+from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
 from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
-from diffdenoise.errors import OutputError, SettingsError
+from diffdenoise.errors import DivergedError, InputError, ModelError, OutputError, SettingsError
 from diffdenoise.noise.level import estimate_noise
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.intensity import IntensityMap
@@ -110,7 +110,7 @@ def denoise(
         noise_std=noise_std,
     )
     jobs, skipped = jobs_of(input_, output, series)
-    learned_from = [jobs] if model is not None else batches_of(jobs)
+    learned_from = [[job] for job in jobs] if model is not None else batches_of(jobs)
     several = len(learned_from) > 1
     if save_model is not None and several:
         raise SettingsError(
@@ -118,7 +118,7 @@ def denoise(
             "name one with --series"
         )
     batches = [
-        Batch(batch, save_model or Path(f"{output}.work{f'-{number}' if several else ''}"))
+        Batch(batch, save_model or Path(f"{output}.work{f'-{number}' if several else ''}"), len(jobs) == 1)
         for number, batch in enumerate(learned_from, 1)
     ]
     if model is None and save_model is None:
@@ -139,7 +139,22 @@ def denoise(
     if picture is not None:
         _check_picture(picture, jobs, overwrite)
     trained = _load(model, device.value, threads)
+
+    def results_of(batch: Batch) -> Iterable[Result]:
+        if trained is not None:
+            return batch.apply(trained, axis, progress)
+        return batch.learn(
+            settings,
+            resume=resume and (batch.work.is_dir() or save_model is not None),
+            keep=save_model is not None,
+            device=device.value,
+            threads=threads,
+            progress=progress,
+            began=began if batch is todo[0] else time.monotonic(),
+        )
+
     found: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
     left = 0
     try:
         with watch(quiet, as_json) as progress:
@@ -147,26 +162,22 @@ def denoise(
                 if several:
                     progress.say(f"{batch.title} ({batches.index(batch) + 1} of {len(batches)})")
                 again = overwrite or (resume and batch.work.is_dir())
-                results: Iterable[Result]
-                if trained is not None:
-                    results = batch.apply(trained, axis, progress)
-                else:
-                    results = batch.learn(
-                        settings,
-                        resume=resume and (batch.work.is_dir() or save_model is not None),
-                        keep=save_model is not None,
-                        device=device.value,
-                        threads=threads,
-                        progress=progress,
-                        began=began if batch is todo[0] else time.monotonic(),
-                    )
-                for one in results:
-                    described = replace(how, method=_LEFT) if one.left else how
-                    one.job.write(one.denoised, described, float32=float32, overwrite=again)
-                    if picture is not None and not found:
-                        save_comparison(picture, one.noisy, one.denoised, axis=one.axis, overwrite=overwrite)
-                    found.append(_measure(one, settings.noise_std))
-                    left += one.left
+                try:
+                    for one in results_of(batch):
+                        described = replace(how, method=_LEFT) if one.left else how
+                        one.job.write(one.denoised, described, float32=float32, overwrite=again)
+                        if picture is not None and not found:
+                            save_comparison(
+                                picture, one.noisy, one.denoised, axis=one.axis, overwrite=overwrite
+                            )
+                        found.append(_measure(one, settings.noise_std))
+                        left += one.left
+                except (InputError, DivergedError, ModelError) as error:
+                    # One bad series is no reason to leave a study's others as they are.
+                    if not several:
+                        raise
+                    failed[batch.title] = str(error)
+                    continue
                 if model is None and save_model is None and batch.work.is_dir():
                     shutil.rmtree(batch.work)
     except KeyboardInterrupt:
@@ -183,14 +194,20 @@ def denoise(
         "seconds": time.monotonic() - began,
         **({"picture": str(picture)} if picture is not None else {}),
         **({"passed_over": skipped} if skipped else {}),
+        **({"failed": failed} if failed else {}),
     }
     if as_json:
         single = (
             {key: value for key, value in found[0].items() if key not in report} if len(jobs) == 1 else {}
         )
         print_json({**report, **single, "scans": found})
-    elif not quiet:
+    elif found and not quiet:
         _print(report, found)
+    if failed:
+        if not as_json:
+            for reason in failed.values():
+                report_error(reason)
+        raise typer.Exit(USER_ERROR)
 
 
 def _refuse_training_options(**given: object) -> None:

@@ -67,7 +67,7 @@ class Commands(TyperGroup):
             if debug:
                 traceback.print_exc()
             code, kind, message = _explain(error)
-            _report(message, kind, as_json)
+            report_error(message, kind, as_json)
         sys.exit(code if isinstance(code, int) else DONE)
 
 
@@ -88,8 +88,18 @@ def _explain(error: Exception) -> tuple[int, str, str]:
     return FAULT, "InternalError", text
 
 
-def _report(message: str, kind: str, as_json: bool) -> None:
-    """Print one line: to stderr, or as JSON to stdout."""
+def report_error(message: str, kind: str = "", as_json: bool = False) -> None:
+    """Print one line: to stderr, or as JSON to stdout.
+
+    Parameters
+    ----------
+    message : str
+        An error's.
+    kind : str
+        Its name; in JSON only.
+    as_json : bool
+        Whether to print JSON.
+    """
     # File names may hold line breaks or terminal codes; the message stays one harmless line.
     line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
     if as_json:
