@@ -13,7 +13,7 @@ STAMP := $(VENV)/installed.stamp
 NOISY := samples/brain-t2-0.3T-repeat1.nii.gz
 REFERENCE := samples/brain-t2-0.3T-reference.nii.gz
 
-READERS := dicom dicom-zip nifti nifti-gz nrrd metaimage mgh hdf5 png tiff npy npz
+READERS := dicom dicom-zip nifti nifti-gz nrrd metaimage mgh hdf5 zarr png tiff npy npz
 SECONDS ?= 60
 
 .PHONY: help demo test lint fuzz bench which-python
@@ -50,7 +50,7 @@ lint: $(STAMP)
 
 # atheris has wheels for Linux only, so it is no part of what the tests need.
 fuzz: $(STAMP)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm,hdf5,fuzz]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm,hdf5,zarr,fuzz]'
 	@for reader in $(READERS); do \
 	  echo "fuzzing $$reader"; \
 	  $(BIN)/python -m fuzz.readers $$reader --seconds $(SECONDS) >fuzz/log 2>&1 \
@@ -88,5 +88,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -c '$(IS_RECENT)' && $(BIN)/python -m pip --version >/dev/null || { echo "make: $(VENV) holds a Python that is older than 3.11, or is broken;" \
 	  "delete the folder $(VENV) and run make again" >&2; exit 1; }
 	@echo "installing into $(VENV): a few minutes the first time"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm,hdf5]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench,gdcm,hdf5,zarr]'
 	@touch $@

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from fuzz.readers import CORPUS, SUFFIXES
+from fuzz.readers import CORPUS, SUFFIXES, pack
 from tests.scan.dicom.files import dataset, enhanced, pixels, save
 from tests.scan.files import FILES, make
+
+#: Zarr stores of one chunk.
+PACKED = ("zarr-int16",)
 
 
 def main() -> None:
@@ -40,7 +43,10 @@ def keep(path: Path, name: str) -> None:
     fitting = [reader for reader, suffix in SUFFIXES.items() if path.name.lower().endswith(suffix)]
     for reader in fitting:
         (CORPUS / reader).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, CORPUS / reader / name)
+        if path.is_file():
+            shutil.copyfile(path, CORPUS / reader / name)
+        elif name in PACKED:
+            (CORPUS / reader / name).write_bytes(pack(path))
 
 
 if __name__ == "__main__":

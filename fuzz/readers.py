@@ -34,10 +34,26 @@ SUFFIXES = {
     "metaimage": ".mha",
     "mgh": ".mgh",
     "hdf5": ".h5",
+    "zarr": ".zarr",
     "npy": ".npy",
     "npz": ".npz",
 }
 _MOST_BYTES, _MOST_MEMORY_MB, _LONGEST_S = 2**20, 1024, 10
+
+
+def pack(store: Path) -> bytes:
+    """A plain Zarr store of one chunk as one input: its metadata, a zero, its chunk."""
+    (chunk,) = (path for path in store.rglob("*") if path.is_file() and path.name != "zarr.json")
+    return (store / "zarr.json").read_bytes() + b"\0" + chunk.read_bytes()
+
+
+def unpack(data: bytes, store: Path) -> None:
+    """The store of an input, for images of three axes."""
+    metadata, _, chunk = data.partition(b"\0")
+    place = store / "c" / "0" / "0" / "0"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (store / "zarr.json").write_bytes(metadata)
+    place.write_bytes(chunk)
 
 
 def main() -> None:
@@ -52,7 +68,10 @@ def main() -> None:
         (Path(folder) / "kept").mkdir()
 
         def read(data: bytes) -> None:
-            path.write_bytes(data)
+            if given.reader == "zarr":
+                unpack(data, path)
+            else:
+                path.write_bytes(data)
             try:
                 read_scan(path)
             except DiffDenoiseError as error:

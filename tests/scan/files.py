@@ -12,6 +12,7 @@ import nrrd
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 from scipy import io
 
@@ -55,6 +56,57 @@ def nifti(
         image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"kept"))
         image.header.set_slope_inter(slope, inter)
         image.to_filename(path)
+
+    return make
+
+
+def zarr_array(shape: tuple[int, ...], dtype: Any, **options: Any) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        data = values(shape, dtype)
+        zarr.create_array(path, data=data, attributes={"note": "kept"}, **options)
+
+    return make
+
+
+def ome_zarr(shape: tuple[int, ...], dtype: Any, version: str) -> Callable[[Path], None]:
+    """Two levels of an image of axes t, c, z, y, x; the second has half as many voxels a side."""
+
+    def make(path: Path) -> None:
+        levels = [values(shape, dtype), values(shape, dtype)[..., ::2, ::2]]
+        image = {
+            "name": "a",
+            "axes": [
+                {"name": "t", "type": "time"},
+                {"name": "c", "type": "channel"},
+                *({"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"),
+            ],
+            "datasets": [
+                {
+                    "path": str(number),
+                    "coordinateTransformations": [
+                        {"type": "scale", "scale": [1, 1, 3, 0.5 * 2**number, 0.75 * 2**number]}
+                    ],
+                }
+                for number in range(2)
+            ],
+        }
+        second = version == "0.4"
+        described = {"multiscales": [{**image, "version": version}], "omero": {"channels": [{"label": "MR"}]}}
+        group = zarr.create_group(
+            path,
+            zarr_format=2 if second else 3,
+            attributes=described if second else {"ome": {**described, "version": version}},
+        )
+        for number, level in enumerate(levels):
+            array = group.create_array(
+                str(number),
+                shape=level.shape,
+                dtype=level.dtype,
+                chunks=(1, 1, 1, 8, 8),
+                chunk_key_encoding={"name": "v2" if second else "default", "separator": "/"},
+                dimension_names=None if second else list("tczyx"),
+            )
+            array[...] = level
 
     return make
 
@@ -224,6 +276,14 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "mgh-int16": ("a.mgh", mgh((9, 11, 4), np.int16)),
     "mgh-float32": ("a.mgz", mgh((9, 11, 4), np.float32)),
     "mgh-4d": ("a.mgz", mgh((9, 11, 3, 2), np.uint8)),
+    "zarr-int16": ("a.zarr", zarr_array((9, 11, 4), np.int16)),
+    "zarr-2-big-endian": ("a.zarr", zarr_array((9, 11), ">u2", zarr_format=2, chunks=(5, 5))),
+    "zarr-sharded-float32": (
+        "a.zarr",
+        zarr_array((4, 10, 12), np.float32, chunks=(1, 5, 6), shards=(2, 10, 12), dimension_names="zyx"),
+    ),
+    "zarr-ome-0.4": ("a.ome.zarr", ome_zarr((1, 1, 3, 9, 11), np.uint16, version="0.4")),
+    "zarr-ome-0.5-4d": ("a.ome.zarr", ome_zarr((2, 1, 3, 9, 11), np.int16, version="0.5")),
     "npy-int16": ("a.npy", npy((9, 11, 4), np.int16)),
     "npy-fortran": ("a.npy", npy((9, 11, 4), np.float64, "F")),
     "npy-big-endian": ("a.npy", npy((9, 11), ">f4")),

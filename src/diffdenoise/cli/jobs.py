@@ -11,6 +11,7 @@ from diffdenoise.scan import bids
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.write import targets_of
 from diffdenoise.scan.find import Found, find_scans
+from diffdenoise.scan.folder import is_store
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.registry import format_named, suffix_of
 from diffdenoise.scan.scan import Scan
@@ -109,7 +110,7 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
     findings = find_scans([source], series_uid)
     # The file that was named, and no more: not what a DICOMDIR or zip holds.
     single = (
-        not source.is_dir()
+        (not source.is_dir() or is_store(source))
         and len(findings.scans) == 1
         # Of a pair of files, the header is read whichever was named.
         and (findings.scans[0].series is None or findings.scans[0].paths == (source,))

@@ -1,10 +1,11 @@
-"""Files that appear whole or not at all."""
+"""Files, and folders that are one image, which appear whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,8 +20,8 @@ def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
     Parameters
     ----------
     path : path
-        Where the file shall be in the end; one that is there is replaced in one step. Missing
-        parent folders are made.
+        Where the file (or folder) shall be in the end; a file that is there is replaced in one step, a
+        folder is renamed first. Missing parent folders are made.
     suffix : str, optional
         Ending of the temporary name, for writers that go by it; by default that of `path`.
 
@@ -40,18 +41,40 @@ def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
     try:
         made = _make_folders(path.parent)
         yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
+        _take_place(temporary, path)
     except BaseException as error:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            _delete(temporary)
         for folder in reversed(made):
             with suppress(OSError):
                 folder.rmdir()
         if isinstance(error, OSError):
             raise _refused(path, error) from error
         raise
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    """Wait until a file or folder is on the disk, and give it its name."""
+    if temporary.is_dir():
+        for each in temporary.rglob("*"):
+            _flush(each)
+    _flush(temporary)
+    if temporary.is_dir() and os.path.lexists(path):
+        # No system call that Python has swaps folders: for a moment the old one has another name.
+        old = temporary.with_name(f"{temporary.name}.old")
+        path.replace(old)
+        temporary.replace(path)
+        _delete(old)
+    else:
+        temporary.replace(path)
+    _flush(path.parent)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -13,7 +13,8 @@ from diffdenoise.errors import InputError
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.dicom.read import passed_over, read_series
 from diffdenoise.scan.dicom.series import Series, find_series
-from diffdenoise.scan.dicom.sources import HEAD_BYTES, is_dicom, is_zip
+from diffdenoise.scan.dicom.sources import HEAD_BYTES, Source, is_dicom, is_zip
+from diffdenoise.scan.folder import files_below, is_store
 from diffdenoise.scan.read import read_scan, unreadable
 from diffdenoise.scan.registry import format_of, suffix_of, suffixes
 from diffdenoise.scan.scan import Scan
@@ -86,15 +87,15 @@ def find_scans(inputs: Sequence[str | Path], series_uid: str | None = None) -> F
         If something isn't there, can't be opened or holds no image.
     """
     images: dict[Path, Found] = {}
-    dicom: list[Path] = []
+    dicom: list[Path | Source] = []
     if not inputs:
         raise InputError("no input given; expected files, globs or folders")
     for given in inputs:
-        for path, name in _expand(given):
-            if name is None:
-                dicom.append(path)
+        for each in _expand(given):
+            if isinstance(each, Found):
+                images.setdefault(each.paths[0].resolve(), each)
             else:
-                images.setdefault(path.resolve(), Found(name, (path,)))
+                dicom.append(each)
     study = find_series(list(dict.fromkeys(dicom)))
     chosen = [one for one in study.series if series_uid in (None, one.header.series_uid)]
     if series_uid is not None and not chosen:
@@ -142,21 +143,21 @@ def _named(series: Sequence[Series]) -> Iterator[Found]:
         yield Found(f"{one.title}{number}", paths, one)
 
 
-def _expand(given: str | Path) -> Iterator[tuple[Path, str | None]]:
-    """Yield (path, name) for one file, folder or glob; no name for what DICOM is to be looked for in."""
+def _expand(given: str | Path) -> Iterator[Found | Source | Path]:
+    """Yield the images of one file, folder or glob, DICOM files, and what DICOM is to be looked for in."""
     path = Path(given)
     try:
-        if path.is_dir():
+        if path.is_dir() and not is_store(path):
             yield from _images_in(path)
             return
         if path.exists() or not glob.has_magic(str(given)):
-            path = header_of_pair(path)
-            yield path, None if _may_hold_dicom(path) else path.name
+            yield _image(header_of_pair(path))
             return
     except OSError as error:
         raise unreadable(path, error) from error
     names = glob.glob(str(given), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
-    files = [path for path in sorted((Path(name) for name in names), key=_natural) if path.is_file()]
+    paths = sorted((Path(name) for name in names), key=_natural)
+    files = [path for path in paths if path.is_file() or is_store(path)]
     images = [path for path in files if suffix_of(path) is not None or _may_hold_dicom(path)]
     if not images:
         found = f"matches {len(names)} names but no image" if names else "matches nothing"
@@ -164,7 +165,12 @@ def _expand(given: str | Path) -> Iterator[tuple[Path, str | None]]:
             f"{given}: {found}; expected DICOM, or files ending in {suffixes()}; check the pattern"
         )
     for image in images:
-        yield image, None if _may_hold_dicom(image) else image.name
+        yield _image(image)
+
+
+def _image(path: Path) -> Found | Path:
+    """What a file by itself is."""
+    return path if _may_hold_dicom(path) else Found(path.name, (path,))
 
 
 def _may_hold_dicom(path: Path) -> bool:
@@ -181,26 +187,24 @@ def _may_hold_dicom(path: Path) -> bool:
     return is_dicom(head) or (is_zip(head) and path.suffix.lower() == ".zip")
 
 
-def _images_in(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """Yield (path, name relative to the folder) of a folder's images, and the folder if it holds DICOM."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    inside = {path: path.relative_to(folder) for path in files}
-    seen = [path for path in files if not any(part.startswith(".") for part in inside[path].parts)]
-    holds_dicom = False
-    images = []
+def _images_in(folder: Path) -> Iterator[Found | Source]:
+    """Yield a folder's images, named relative to it, DICOM files last; not what zips in it hold."""
+    seen = files_below(folder)
+    dicom, images = [], []
     for path in seen:
         if _may_hold_dicom(path):
-            holds_dicom = holds_dicom or not path.name.lower().endswith(".zip")
+            if path.suffix.lower() != ".zip":
+                dicom.append(path)
         elif suffix_of(path) is not None and not _is_of_another(path):
             images.append(path)
-    if not images and not holds_dicom:
+    if not images and not dicom:
         zips = any(path.suffix.lower() == ".zip" for path in seen)
         hint = "name the zip itself" if zips else "check the folder"
         raise InputError(f"{folder}: holds no image; expected DICOM, or files ending in {suffixes()}; {hint}")
     for path in sorted(images, key=_natural):
-        yield path, inside[path].as_posix()
-    if holds_dicom:
-        yield folder, None
+        yield Found(path.relative_to(folder).as_posix(), (path,))
+    for path in dicom:
+        yield Source(path, path.relative_to(folder).as_posix())
 
 
 def _is_of_another(path: Path) -> bool:

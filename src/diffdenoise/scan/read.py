@@ -13,6 +13,8 @@ from diffdenoise.errors import DiffDenoiseError, FormatError, InputError, Intens
 from diffdenoise.scan.dicom.read import read as read_dicom
 from diffdenoise.scan.dicom.sources import is_dicom, is_zip, sources_of
 from diffdenoise.scan.dicom_file import FORMAT as DICOM
+from diffdenoise.scan.folder import is_store
+from diffdenoise.scan.format import Format
 from diffdenoise.scan.pixels import native
 from diffdenoise.scan.registry import FORMATS, format_of
 from diffdenoise.scan.scan import Scan
@@ -28,7 +30,8 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
     Parameters
     ----------
     path : str or path
-        A file of any format in the registry; or a folder, DICOMDIR or zip that holds one DICOM series.
+        A file (or Zarr store) of any format in the registry; or a folder, DICOMDIR or zip that holds one
+        DICOM series.
     name : str, optional
         Name for messages and outputs; by default the file's name without its folder.
 
@@ -43,6 +46,8 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
     """
     path = header_of_pair(Path(path))
     try:
+        if is_store(path):
+            return _named(_read_as(format_of(path), path), path, name)
         if path.is_dir():
             if any(True for _ in sources_of(path)):
                 return _named(read_dicom(path), path, name)
@@ -64,8 +69,13 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
             f"{path}: {held or 'is not an image or is damaged'}; expected {fmt.title} from its suffix; "
             + ("rename it" if held else "get a complete copy or convert it")
         )
+    return _named(_read_as(fmt, path), path, name)
+
+
+def _read_as(fmt: Format, path: Path) -> Scan:
+    """Read a file or store of a format; whatever goes wrong becomes one of our errors."""
     try:
-        scan = fmt.read(path)
+        return fmt.read(path)
     except DiffDenoiseError:
         raise
     except MemoryError as error:
@@ -79,7 +89,6 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
             f"{path}: is damaged or of a kind that is not read; expected a {fmt.title} image; "
             "get a complete copy or convert it"
         ) from error
-    return _named(scan, path, name)
 
 
 def _named(scan: Scan, path: Path, name: str | None) -> Scan:

@@ -16,6 +16,7 @@ from diffdenoise.scan import (
     png,
     tiff,
     volumes,
+    zarr_file,
 )
 from diffdenoise.scan.format import Format
 
@@ -32,6 +33,7 @@ FORMATS: tuple[Format, ...] = (
     hdf5_file.FORMAT,
     mat_file.FORMAT,
     *volumes.FORMATS,
+    zarr_file.FORMAT,
     dicom_file.FORMAT,
 )
 

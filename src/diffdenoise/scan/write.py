@@ -15,6 +15,7 @@ from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.dicom.write import check_compression, targets_of, write_series
 from diffdenoise.scan.dicom_file import NOT_FROM_OTHERS
+from diffdenoise.scan.folder import STORE, is_store
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.registry import format_named, format_of, suffix_of
 from diffdenoise.scan.scan import Scan
@@ -126,7 +127,8 @@ def _check_places(paths: Sequence[Path], suffix: str, overwrite: bool, inputs: I
         given = {_identity(Path(each)) for each in inputs if Path(each).exists()}
         folders = set()
         for path in paths:
-            if path.is_dir():
+            _check_outside(path, inputs)
+            if path.is_dir() and not (suffix == STORE and _holds_store(path)):
                 raise OutputError(
                     f"{path}: is a folder; expected a file name; add one such as /denoised{suffix}"
                 )
@@ -142,6 +144,18 @@ def _check_places(paths: Sequence[Path], suffix: str, overwrite: bool, inputs: I
                 _check_folder(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _check_outside(path: Path, inputs: Iterable[str | Path]) -> None:
+    """Raise `OutputError` if a result would go into a store that is one of the inputs."""
+    for given in inputs:
+        if is_store(Path(given)) and Path(given).resolve() in path.resolve().parents:
+            raise OutputError(f"{path}: lies inside the input {given}; choose a place outside")
+
+
+def _holds_store(path: Path) -> bool:
+    """Whether a folder is a Zarr store, which may be replaced, by what it must hold."""
+    return is_store(path) and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def _identity(path: Path) -> tuple[int, int]:

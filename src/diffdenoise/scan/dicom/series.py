@@ -94,13 +94,14 @@ class Study:
     skipped: dict[str, int]
 
 
-def find_series(paths: Sequence[Path]) -> Study:
+def find_series(places: Sequence[Path | Source]) -> Study:
     """Find all series in files, folders, DICOMDIRs and zips.
 
     Parameters
     ----------
-    paths : sequence of path
-        Of things that exist. Files that are not DICOM are passed over without a word.
+    places : sequence of path or Source
+        Paths of things that exist, in which files that are not DICOM are passed over without a word; or DICOM
+        files that a folder was found to hold.
 
     Raises
     ------
@@ -111,10 +112,12 @@ def find_series(paths: Sequence[Path]) -> Study:
     """
     skipped: Counter[str] = Counter()
     found: list[tuple[Source, Header]] = []
-    for path in paths:
+    for place in places:
+        path = place.path if isinstance(place, Source) else place
         try:
-            for source in sources_of(path):
-                header = _header(source, skipped, alone=source.path == path and source.member is None)
+            for source in [place] if isinstance(place, Source) else sources_of(place):
+                # Named by itself, rather than found somewhere.
+                header = _header(source, skipped, alone=source.path == place and source.member is None)
                 if header is not None:
                     found.append((source, header))
         except OSError as error:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from diffdenoise.errors import FormatError, InputError
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
+from diffdenoise.scan.folder import files_below
 
 #: A file's first bytes: the preamble, "DICM" and the first elements (PS3.10, 7.1).
 HEAD_BYTES = 144
@@ -109,7 +110,7 @@ def sources_of(path: Path) -> Iterator[Source]:
         If the system refuses.
     """
     if path.is_dir():
-        for each in _files_below(path):
+        for each in files_below(path):
             if is_dicom(_head(each)):
                 yield Source(each, each.relative_to(path).as_posix())
         return
@@ -119,17 +120,6 @@ def sources_of(path: Path) -> Iterator[Source]:
     elif is_dicom(head):
         found = list(_listed(path)) if path.name.upper().startswith("DICOMDIR") else []
         yield from found or [Source(path, path.name)]
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones; links to folders are not followed, so that none can loop."""
-    found = []
-    for each in folder.rglob("*"):
-        if any(part.startswith(".") for part in each.relative_to(folder).parts):
-            continue
-        if each.is_file():
-            found.append(each)
-    return sorted(found)
 
 
 def _head(path: Path) -> bytes:
