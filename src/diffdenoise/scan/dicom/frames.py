@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from diffdenoise.scan.dicom.mosaic import mosaic_of
 from diffdenoise.scan.dicom.parse import number_of, numbers_of, value_of, words_of
 from diffdenoise.scan.dicom.pixels import refuse_absurd
 
@@ -71,7 +72,7 @@ class Header:
     modality : str
         "MR", "CT", ...
     rows, columns : int
-        Size of each frame.
+        Size of each frame; of a mosaic, of each slice in it.
     bits : tuple of int
         BitsAllocated, BitsStored, PixelRepresentation.
     kind : tuple of str
@@ -84,6 +85,9 @@ class Header:
         Their `file` is 0 until a series numbers them.
     many : bool
         Whether the file is of a multi-frame class.
+    tiles : int
+        Slices side by side in one image, and below each other, that `frames` numbers row by row: 1, but in a
+        mosaic.
     """
 
     series_uid: str
@@ -100,6 +104,18 @@ class Header:
     thickness: float | None
     frames: tuple[Frame, ...]
     many: bool
+    tiles: int = 1
+
+    def place(self, number: int) -> tuple[int | slice, ...]:
+        """Return where a frame lies in a file's pixels, (images, rows, columns)."""
+        if self.tiles == 1:
+            return (number,)
+        row, column = divmod(number, self.tiles)
+        return (
+            0,
+            slice(row * self.rows, (row + 1) * self.rows),
+            slice(column * self.columns, (column + 1) * self.columns),
+        )
 
 
 def why_not(dataset: Any) -> str | None:
@@ -165,7 +181,18 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
     first = None if groups is None else groups[0]
     measures = _group(first, shared, "PixelMeasuresSequence", dataset)
     spacing = numbers_of(measures, "PixelSpacing", 2) or numbers_of(dataset, "ImagerPixelSpacing", 2)
+    spacing = spacing if spacing and min(spacing) > 0 else None
     thickness = number_of(measures, "SpacingBetweenSlices") or number_of(measures, "SliceThickness")
+    frames, tiles = _frames(dataset, shared, groups, count), 1
+    mosaic = mosaic_of(dataset, rows, columns) if count == 1 else None
+    position, orientation = frames[0].position, frames[0].orientation
+    if mosaic and position and orientation and spacing and thickness:
+        size_mm = (rows * spacing[0], columns * spacing[1])
+        places = mosaic.positions(position, orientation, size_mm, abs(thickness))
+        frames = tuple(
+            replace(frames[0], number=number, position=place) for number, place in enumerate(places)
+        )
+        tiles = mosaic.side
     return Header(
         series_uid=str(value_of(dataset, "SeriesInstanceUID", "")),
         sop_class=str(value_of(dataset, "SOPClassUID", "")),
@@ -173,14 +200,15 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
         study_uid=str(value_of(dataset, "StudyInstanceUID", "")),
         series_number=_whole(number_of(dataset, "SeriesNumber")),
         modality=_modality(dataset),
-        rows=rows,
-        columns=columns,
+        rows=rows // tiles,
+        columns=columns // tiles,
         bits=(allocated, stored, signed),
         kind=words_of(dataset, "ImageType")[2:],
-        spacing=spacing if spacing and min(spacing) > 0 else None,
+        spacing=spacing,
         thickness=abs(thickness) if thickness else None,
-        frames=_frames(dataset, shared, groups, count),
+        frames=frames,
         many="NumberOfFrames" in dataset and (count > 1 or groups is not None),
+        tiles=tiles,
     )
 
 

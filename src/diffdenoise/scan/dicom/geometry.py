@@ -70,8 +70,8 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
         places[-1].append(frame)
     for place in places:
         place.sort(key=lambda frame: frame.volume)
-    if "MOSAIC" in header.kind:
-        # Slices side by side in one image (Siemens): its position is that of none of them.
+    if "MOSAIC" in header.kind and header.tiles == 1:
+        # Its position is that of none of its slices, and where these lie isn't said (any more).
         notice = "holds mosaics of slices: each is read as one image"
         return Layout(_one_by_one(in_order), None, _spacing(header, None), (notice,))
     if len(places) == 1:

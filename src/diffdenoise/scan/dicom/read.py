@@ -70,15 +70,16 @@ def read_series(series: Series, name: str) -> Scan:
             raise
         except Exception:  # damaged elements are decoded when asked for; damaged zips when read
             raise FormatError(f"{source.name}: is a damaged DICOM file; get a complete copy") from None
-        if values.shape[1:] != data.shape[1:]:
+        if values.shape[1:] != (header.rows * header.tiles, header.columns * header.tiles):
             raise FormatError(f"{source.name}: changed while it was read; try again")
         stored_dtype = stored_dtype or values.dtype
         for place in wanted:
             frame = frames[place]
             slope, intercept = np.array([frame.slope, frame.intercept]).astype(dtype)
-            data[place] = values[frame.number] * slope + intercept
+            inside = header.place(frame.number)
+            data[place] = values[inside] * slope + intercept
             if padding is not None:
-                padded[place] = padding[frame.number]
+                padded[place] = padding[inside]
     if padded.any() and not padded.all():
         data[padded] = data[~padded].min()
     if series.is_flat:

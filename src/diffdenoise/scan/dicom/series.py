@@ -72,7 +72,8 @@ class Series:
             if len(frames[0]) == 1:
                 what = f"{len(frames)} frames of {size}"
         elif len(frames[0]) > 1:
-            what = f"{len(frames[0])} {'frames' if len(self.sources) == 1 else 'slices'} of {size}"
+            several = len(self.sources) > 1 or self.header.tiles > 1
+            what = f"{len(frames[0])} {'slices' if several else 'frames'} of {size}"
         else:
             what = f"one image of {size}"
         return f"{number} ({self.header.modality or 'unknown modality'}, {what})"
@@ -181,6 +182,7 @@ def _key(header: Header, source: Source) -> tuple[object, ...]:
         header.sop_class,
         header.rows,
         header.columns,
+        header.tiles,
         header.bits[1:],
         header.kind,
         tuple(round(each, _ORIENTATION_DIGITS) + 0.0 for each in first.orientation),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffdenoise.errors import DiffDenoiseError, OutputError
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.dicom.derive import Derivation, derive
-from diffdenoise.scan.dicom.frames import Frame
+from diffdenoise.scan.dicom.frames import Frame, Header
 from diffdenoise.scan.dicom.overlays import keep_overlays
 from diffdenoise.scan.dicom.padding import beside_padding, padding_of
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
@@ -60,7 +60,7 @@ def write_series(scan: Scan, targets: dict[str, Path], how: Derivation) -> None:
             ) from None
         with quiet_pydicom():
             try:
-                stored = _changed(dataset, changed, source.name)
+                stored = _changed(dataset, changed, series.header, source.name)
                 keep_overlays(dataset, source.name)
                 derive(dataset, how, hashlib.sha256(stored.tobytes()).digest())
                 _put_pixels(dataset, stored, how, target)
@@ -98,7 +98,9 @@ def _images(scan: Scan, count: int) -> NDArray[Any]:
     return data.T.reshape(count, data.shape[1], data.shape[0])
 
 
-def _changed(dataset: Any, changed: list[tuple[Frame, NDArray[Any]]], name: str) -> NDArray[Any]:
+def _changed(
+    dataset: Any, changed: list[tuple[Frame, NDArray[Any]]], header: Header, name: str
+) -> NDArray[Any]:
     """A file's new stored values: slope undone, rounded, clipped, padding kept."""
     stored = stored_values(dataset, name).copy()
     padding = padding_of(dataset, stored)
@@ -107,10 +109,10 @@ def _changed(dataset: Any, changed: list[tuple[Frame, NDArray[Any]]], name: str)
     for frame, image in changed:
         real = (np.asarray(image, np.float64) - frame.intercept) / frame.slope
         values = to_stored(np.clip(real, low, high), stored.dtype)
+        inside = header.place(frame.number)
         if padding is not None:
-            outside = padding[frame.number]
-            values = np.where(outside, stored[frame.number], beside_padding(dataset, values, low, high))
-        stored[frame.number] = values
+            values = np.where(padding[inside], stored[inside], beside_padding(dataset, values, low, high))
+        stored[inside] = values
     return stored
 
 
@@ -171,11 +173,12 @@ def check_compression(series: Series, compression: str, target: Path) -> None:
     empty = Dataset()
     empty.file_meta = FileMetaDataset()
     empty.file_meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE)
-    empty.Rows, empty.Columns, empty.SamplesPerPixel = header.rows, header.columns, 1
+    rows, columns = header.rows * header.tiles, header.columns * header.tiles
+    empty.Rows, empty.Columns, empty.SamplesPerPixel = rows, columns, 1
     empty.PhotometricInterpretation = "MONOCHROME2"
     empty.BitsAllocated, empty.BitsStored, empty.HighBit = allocated, stored, stored - 1
     empty.PixelRepresentation = signed
-    empty.PixelData = bytes(header.rows * header.columns * allocated // 8)
+    empty.PixelData = bytes(rows * columns * allocated // 8)
     empty["PixelData"].VR = "OW"
     with quiet_pydicom():
         _compress(empty, compression, target)
