@@ -13,7 +13,7 @@ STAMP := $(VENV)/installed.stamp
 NOISY := samples/brain-t2-0.3T-repeat1.nii.gz
 REFERENCE := samples/brain-t2-0.3T-reference.nii.gz
 
-READERS := dicom dicom-zip nifti nifti-gz nrrd metaimage mgh hdf5 zarr png tiff npy npz
+READERS := dicom dicom-zip nifti nifti-gz nrrd metaimage mgh hdf5 zarr matlab minc analyze par afni nhdr png tiff npy npz
 SECONDS ?= 60
 
 .PHONY: help demo test lint fuzz bench which-python

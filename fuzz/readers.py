@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["diffdenoise.scan", "pydicom", "nibabel
 
 ROOT = Path(__file__).parent
 CORPUS, FOUND = ROOT / "corpus", ROOT / "found"
-#: File name suffix for each reader. Of MATLAB files, whatever SciPy does to them happens in another process.
+#: File name suffix for each reader. MATLAB files are tried in another process first, a few of them a second.
 SUFFIXES = {
     "dicom": ".dcm",
     "dicom-zip": ".zip",
@@ -35,25 +35,48 @@ SUFFIXES = {
     "mgh": ".mgh",
     "hdf5": ".h5",
     "zarr": ".zarr",
+    "matlab": ".mat",
+    "minc": ".mnc",
+    "analyze": ".hdr",
+    "par": ".par",
+    "afni": ".head",
+    "nhdr": ".nhdr",
     "npy": ".npy",
     "npz": ".npz",
 }
 _MOST_BYTES, _MOST_MEMORY_MB, _LONGEST_S = 2**20, 1024, 10
 
 
-def pack(store: Path) -> bytes:
-    """A plain Zarr store of one chunk as one input: its metadata, a zero, its chunk."""
-    (chunk,) = (path for path in store.rglob("*") if path.is_file() and path.name != "zarr.json")
-    return (store / "zarr.json").read_bytes() + b"\0" + chunk.read_bytes()
+def parts_of(path: Path) -> tuple[Path, Path] | None:
+    """Return the two files that an image is made of; None if it is but one.
+
+    Of a Zarr store, that is a plain one of three axes in one chunk; of a detached NRRD header, `input.raw`.
+    """
+    if path.suffix == ".zarr":
+        return path / "zarr.json", path / "c" / "0" / "0" / "0"
+    other = {".hdr": ".img", ".par": ".rec", ".head": ".brik", ".nhdr": ".raw"}.get(path.suffix)
+    return None if other is None else (path, path.with_suffix(other))
 
 
-def unpack(data: bytes, store: Path) -> None:
-    """The store of an input, for images of three axes."""
-    metadata, _, chunk = data.partition(b"\0")
-    place = store / "c" / "0" / "0" / "0"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    (store / "zarr.json").write_bytes(metadata)
-    place.write_bytes(chunk)
+def unpack(data: bytes, path: Path) -> None:
+    """Write an input as the file that it is, or as two: the length of the first, in four bytes, both."""
+    parts = parts_of(path)
+    if parts is None:
+        path.write_bytes(data)
+        return
+    length = int.from_bytes(data[:4], "little")
+    parts[1].parent.mkdir(parents=True, exist_ok=True)
+    parts[0].write_bytes(data[4 : 4 + length])
+    parts[1].write_bytes(data[4 + length :])
+
+
+def pack(path: Path) -> bytes:
+    """Return the input of an image."""
+    parts = parts_of(path)
+    if parts is None:
+        return path.read_bytes()
+    first, second = (part.read_bytes() for part in parts)
+    return len(first).to_bytes(4, "little") + first + second
 
 
 def main() -> None:
@@ -68,10 +91,7 @@ def main() -> None:
         (Path(folder) / "kept").mkdir()
 
         def read(data: bytes) -> None:
-            if given.reader == "zarr":
-                unpack(data, path)
-            else:
-                path.write_bytes(data)
+            unpack(data, path)
             try:
                 read_scan(path)
             except DiffDenoiseError as error:
