@@ -9,18 +9,15 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, pstdev
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from bench.cases import CASES, REAL
 from bench.end_to_end import CELL as VERSIONS_CELL
 from bench.inferences import CELL as INFERENCES_CELL
 from bench.noise_estimates import CELL as NOISE_CELL
 from bench.noise_estimates import NOISES
+from bench.pictures import SHOWN, can_draw, draw, draw_iterations
 from bench.quality import ABLATED, CELLS
 
 _ROOT = Path(__file__).parent.parent
@@ -77,11 +74,8 @@ STAGES = {
 _TOLD = ("r2r-spectrum", "bm3d-spectrum", "bm4d-spectrum", "ceiling", "ceiling-start")
 #: Methods that are ours in part: they begin with our weights.
 _HALF_OURS = ("r2r-start",)
-_SHOWN = ("noisy", "bm3d", "r2r", "ours", "ceiling")
-#: The case whose iterations are drawn.
-ITERATED = "t1w-white"
-#: Difference maps show this share of the range, either way, as black and white.
-_DIFFERENCE = 0.1
+#: Cells with more than the tables' time for a training.
+LONGER = CELLS.parent / "longer"
 
 Cell = dict[str, Any]
 Cells = dict[tuple[str, str], list[Cell]]
@@ -97,21 +91,29 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=PICTURES)
     given = parser.parse_args()
     for name in CASES:
-        draw(name, given.cells, given.pictures / f"bench-{name}.png")
+        names = {method: _name(method, name) for method in SHOWN}
+        draw(name, names, given.cells, given.pictures / f"bench-{name}.png")
     draw_iterations(given.cells, given.pictures / "iterations.png")
     write(given.cells, given.noise, given.inferences, given.page, _ROOT / "README.md")
 
 
 def write(
-    folder: Path, noise: Path, inferences: Path, page: Path, readme: Path, versions_cell: Path = VERSIONS_CELL
+    folder: Path,
+    noise: Path,
+    inferences: Path,
+    page: Path,
+    readme: Path,
+    versions_cell: Path = VERSIONS_CELL,
+    longer_folder: Path = LONGER,
 ) -> None:
-    """Fill the page's tables, and the README's, from a folder of cells, and the other scripts' cells."""
+    """Fill the page's tables, and the README's, from folders of cells, and the other scripts' cells."""
     cells = read_cells(folder)
     drawn = [name for name in CASES if can_draw(name, folder)]
     text = page.read_text(encoding="utf-8")
     for name, table in {
         "summary": summary(cells),
         "cases": per_case(cells, drawn),
+        "longer": longer(cells, read_cells(longer_folder)),
         "stages": stages(cells),
         "ablations": ablations(cells),
         "iterations": iterations(cells),
@@ -131,7 +133,7 @@ def inferences_table(record: dict[str, Any]) -> str:
     """Mean and spread of each kind of inference."""
     lines = ["| kind | inferences | mean PSNR | standard deviation |", "|---|---|---|---|"]
     for kind, values in record["psnr"].items():
-        spread = f"{np.std(values):.4f}" if len(values) > 1 else "none"
+        spread = f"{pstdev(values):.4f}" if len(values) > 1 else "none"
         lines.append(f"| {kind} | {len(values)} | {mean(values):.2f} | {spread} |")
     return "\n".join(lines)
 
@@ -165,6 +167,12 @@ def _number(value: float | None, digits: int, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.{digits}f}"
 
 
+def _minutes(cells: Cells, cases: Sequence[str]) -> str:
+    """How long ours was trained, in words."""
+    found = {cell["minutes"] for case in cases for cell in cells.get((case, "ours"), [])}
+    return " and ".join(f"{minutes:g}" for minutes in sorted(found))
+
+
 def summary(cells: Cells) -> str:
     """One line a case: ours, the best peer that knows no more than a user, and the ceiling."""
     lines = [
@@ -175,22 +183,55 @@ def summary(cells: Cells) -> str:
         ours = _score(cells, case, "ours")
         if ours is None:
             continue
-        peers = {
-            method: _score(cells, case, method)
-            for method in NAMES
-            if not method.startswith("ours") and method not in (*_TOLD, *_HALF_OURS, "noisy")
-        }
-        known = {method: value for method, value in peers.items() if value is not None}
-        best = max(known, key=lambda method: known[method], default=None)
+        best = _best_peer(cells, case)
+        over = None if best is None else ours - (_score(cells, case, best) or 0.0)
         ceiling = _score(cells, case, "ceiling")
         lines.append(
             f"| {CASES[case].title} | {_pair(cells, case, 'noisy')} "
             f"| {'-' if best is None else f'{_name(best, case)}: {_pair(cells, case, best)}'} "
             f"| **{_pair(cells, case, 'ours')}** "
-            f"| {'-' if best is None else f'{ours - known[best]:+.2f} dB'} "
+            f"| {'-' if over is None else f'{over:+.2f} dB'} "
             f"| {_pair(cells, case, 'ceiling')} "
             f"| {'-' if ceiling is None else f'{ceiling - ours:.2f} dB'} |"
         )
+    return "\n".join(lines)
+
+
+def _best_peer(cells: Cells, case: str) -> str | None:
+    """The peer with the highest PSNR of those that know no more than the level."""
+    peers = {
+        method: _score(cells, case, method)
+        for method in NAMES
+        if not method.startswith("ours") and method not in (*_TOLD, *_HALF_OURS, "noisy")
+    }
+    known = {method: value for method, value in peers.items() if value is not None}
+    return max(known, key=lambda method: known[method], default=None)
+
+
+def longer(cells: Cells, more: Cells) -> str:
+    """A line a case for ours and the ceiling with more time, and what they were with less."""
+    cases = [case for case in CASES if (case, "ours") in more]
+    if not cases:
+        return "Not run yet."
+    minutes = [_minutes(found, cases) for found in (cells, more)]
+    head = [
+        "case",
+        "best peer",
+        f"ours, {minutes[0]} min",
+        f"ours, {minutes[1]} min",
+        f"ceiling, {minutes[1]} min",
+    ]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for case in cases:
+        best = _best_peer(cells, case)
+        row = [
+            CASES[case].title,
+            "-" if best is None else f"{_name(best, case)}: {_pair(cells, case, best)}",
+            _pair(cells, case, "ours"),
+            _pair(more, case, "ours"),
+            _pair(more, case, "ceiling"),
+        ]
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 
 
@@ -341,60 +382,6 @@ def _reading(row: dict[str, Any]) -> str:
     width = max(row["width_px"])
     varies = "" if row["constant"] else ", varies"
     return f"{row['std_percent']:.1f}%{f', {width:.2g} px' if width else ''}{varies}"
-
-
-def can_draw(case: str, cells: Path) -> bool:
-    """Whether there are crops of the reference and of ours."""
-    needed = (f"{case}-noisy-seed0-reference.png", f"{case}-ours-seed0.png")
-    return all((cells / name).is_file() for name in needed)
-
-
-def draw(case: str, cells: Path, target: Path) -> bool:
-    """Crops of a case above their differences from the reference; False if there is nothing to draw."""
-    if not can_draw(case, cells):
-        return False
-    crops = {_name(method, case): cells / f"{case}-{method}-seed0.png" for method in _SHOWN}
-    _draw_crops(cells / f"{case}-noisy-seed0-reference.png", crops, target)
-    return True
-
-
-def draw_iterations(cells: Path, target: Path) -> bool:
-    """Crops of each iteration (figure 3e of Demir et al. 2025); False if there are none."""
-    stem = f"{ITERATED}-ours-iterations-seed0"
-    crops = {f"iteration {turn}": cells / f"{stem}-iteration-{turn}.png" for turn in (1, 2)}
-    crops["iteration 3"] = cells / f"{stem}.png"
-    if not all(path.is_file() for path in crops.values()):
-        return False
-    _draw_crops(cells / f"{ITERATED}-noisy-seed0-reference.png", crops, target)
-    return True
-
-
-def _draw_crops(reference: Path, crops: dict[str, Path], target: Path) -> None:
-    """Draw the crops that are there, in columns, above their differences from the reference."""
-    from matplotlib.figure import Figure
-
-    truth = _grey(reference)
-    images = {"reference": truth, **{name: _grey(path) for name, path in crops.items() if path.is_file()}}
-    figure = Figure(figsize=(2.2 * len(images), 4.7), layout="constrained")
-    axes = figure.subplots(2, len(images))
-    low, high = float(truth.min()), float(np.quantile(truth, 0.998))
-    for (top, bottom), (name, image) in zip(axes.T, images.items(), strict=True):
-        top.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        top.set_title(name.strip("*").split(":")[0], fontsize=9)
-        if image is truth:
-            label = f"difference,\n±{_DIFFERENCE:.0%} of the range"
-            bottom.text(0.5, 0.5, label, ha="center", va="center", fontsize=8)
-        else:
-            limits = {"vmin": -_DIFFERENCE, "vmax": _DIFFERENCE}
-            bottom.imshow(image - truth, cmap="gray", interpolation="nearest", **limits)
-        for axis in (top, bottom):
-            axis.set_axis_off()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=80, pil_kwargs={"optimize": True})
-
-
-def _grey(path: Path) -> NDArray[np.float64]:
-    return np.asarray(Image.open(path), np.float64) / 255
 
 
 if __name__ == "__main__":

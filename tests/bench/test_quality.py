@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import end_to_end, inferences, noise_estimates, quality, tables
+from bench import end_to_end, inferences, noise_estimates, pictures, quality, tables
 from bench.cases import CASES, Data, Noise
 from bench.peers.trained import _join, _mirror, _split
 from bench.sharpness import gradient_correlation
@@ -189,9 +189,10 @@ def test_the_page_holds_what_the_cells_say(tmp_path: Path) -> None:
 def test_pictures_are_drawn_of_a_run(folder: Path, tmp_path: Path) -> None:
     for method in ("noisy", "nlm", "ours"):
         cell_of(folder, tmp_path, method)
-    assert tables.draw("t1w-white", tmp_path, tmp_path / "picture.png")
+    names = {"noisy": "noisy", "nlm": "NLM", "ours": "ours"}
+    assert pictures.draw("t1w-white", names, tmp_path, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 2000
-    assert not tables.draw("knee-white", tmp_path, tmp_path / "other.png")
+    assert not pictures.draw("knee-white", names, tmp_path, tmp_path / "other.png")
 
 
 def test_noise_estimates_of_a_reference() -> None:
