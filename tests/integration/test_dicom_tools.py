@@ -110,3 +110,9 @@ def test_dcm2niix_sees_the_same_geometry_and_values_as_we_do(kind: str, tmp_path
     theirs = np.rint(np.linalg.inv(before.affine) @ places)[:3].astype(int)
     assert np.allclose((np.linalg.inv(before.affine) @ places)[:3], theirs, atol=1e-2)
     assert np.allclose(before.get_fdata()[tuple(theirs)], ours.data[tuple(voxels)])
+
+
+@pytest.mark.parametrize("name", ["JPGExtended.dcm", "JPEG-lossy.dcm"])
+def test_dcmtk_decodes_jpeg_of_12_bits_to_the_same_values(name: str, tmp_path: Path) -> None:
+    subprocess.run([tool("dcmdjpeg"), FILES / name, tmp_path / "plain"], check=True, capture_output=True)
+    assert np.array_equal(read_scan(FILES / name).data, read_scan(tmp_path / "plain").data)

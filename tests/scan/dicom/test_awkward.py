@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     HTJ2K,
@@ -16,6 +17,7 @@ from pydicom.uid import (
     HTJ2KLosslessRPCL,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -23,25 +25,25 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from diffdenoise.errors import DiffDenoiseError
+from diffdenoise.errors import DiffDenoiseError, FormatError
+from diffdenoise.scan.dicom import jpeg_extended
 from diffdenoise.scan.read import read_scan
 
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 #: pydicom has no such file.
 HTJ2K_COPY = Path(__file__).parent.parent / "data" / "MR_small_htj2k.dcm"
-TWELVE_BIT_JPEG = "is compressed as JPEG Extended .* with 12 bits, which no decoder reads"
 #: Greyscale images, by their shape, and those that can't be read, by the reason.
 IMAGES = {
     "693_J2KI.dcm": (512, 512),
     "CT_small.dcm": (128, 128),
     "J2K_pixelrep_mismatch.dcm": (512, 512),
-    "JPEG-lossy.dcm": TWELVE_BIT_JPEG,
+    "JPEG-lossy.dcm": (1024, 256),
     # Its fragments are cut where a delimiter seems to be; pydicom doesn't decode it either.
     "JPEG2000-embedded-sequence-delimiter.dcm": "damaged or cut short",
     "JPEG2000.dcm": (1024, 256),
     "JPEGLSNearLossless_08.dcm": (45, 10),
     "JPEGLSNearLossless_16.dcm": (50, 10),
-    "JPGExtended.dcm": TWELVE_BIT_JPEG,
+    "JPGExtended.dcm": (1024, 256),
     "MR_small.dcm": (64, 64),
     "MR_small_RLE.dcm": (64, 64),
     "MR_small_bigendian.dcm": (64, 64),
@@ -126,6 +128,7 @@ def _read(path: Path) -> None:
     [
         RLELossless,
         JPEGBaseline8Bit,
+        JPEGExtended12Bit,
         JPEGLossless,
         JPEGLosslessSV1,
         JPEGLSLossless,
@@ -139,3 +142,25 @@ def _read(path: Path) -> None:
 )
 def test_there_is_a_decoder_for_every_syntax_that_the_documentation_names(syntax):
     assert get_decoder(syntax).is_available
+
+
+@pytest.mark.parametrize("damage", [slice(0, 200), slice(0, 3000)])
+def test_damaged_12_bit_jpeg_is_refused_and_prints_nothing(damage, tmp_path, capfd):
+    made = pydicom.dcmread(FILES / "JPGExtended.dcm")
+    frame = next(generate_frames(made.PixelData, number_of_frames=1))
+    made.PixelData = encapsulate([frame[damage]])
+    made.save_as(tmp_path / "a.dcm")
+    with pytest.raises(FormatError, match="damaged or cut short"):
+        read_scan(tmp_path / "a.dcm")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_gdcm_it_is_said_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(jpeg_extended.importlib.util, "find_spec", lambda name: None)
+    decoder = get_decoder(JPEGExtended12Bit)
+    if "diffdenoise" in decoder.available_plugins:
+        decoder.remove_plugin("diffdenoise")
+    jpeg_extended.register.cache_clear()
+    with pytest.raises(FormatError, match=r"no decoder is installed.*diffdenoise\[gdcm\]"):
+        read_scan(FILES / "JPGExtended.dcm")
+    jpeg_extended.register.cache_clear()

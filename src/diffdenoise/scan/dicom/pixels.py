@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.errors import FormatError
+from diffdenoise.scan.dicom.jpeg_extended import is_available, register
 from diffdenoise.scan.dicom.parse import number_of, quiet_pydicom
 from diffdenoise.scan.quiet import quiet_c_code
 
@@ -53,6 +54,7 @@ def raw_values(dataset: Any, name: str) -> NDArray[Any]:
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     count = int(number_of(dataset, "NumberOfFrames") or 1)
     refuse_absurd(name, rows * columns * count * int(dataset.BitsAllocated) // 8, len(dataset.PixelData))
+    register()
     with quiet_pydicom(), quiet_c_code():
         try:
             found = pixel_array(dataset, raw=True, correct_unused_bits=False)
@@ -81,15 +83,10 @@ def _undecodable(dataset: Any, name: str, said: str) -> FormatError:
         able = syntax is None or bool(get_decoder(syntax).is_available)
     except (NotImplementedError, ValueError):
         return FormatError(f"{name}: its transfer syntax is not known; save it uncompressed")
-    if not able:
+    if not able or ("does not support" in said and not is_available(str(syntax))):
         return FormatError(
             f"{name}: is compressed as {syntax.name}, for which no decoder is installed; "
             "install one: pip install 'diffdenoise[gdcm]'"
-        )
-    if "does not support" in said:
-        return FormatError(
-            f"{name}: is compressed as {syntax.name} with {int(dataset.BitsStored)} bits, which no "
-            "decoder reads; save it uncompressed (dcmtk's dcmdjpeg does)"
         )
     return FormatError(f"{name}: its pixel data are damaged or cut short; get a complete copy")
 
