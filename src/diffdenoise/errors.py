@@ -8,6 +8,7 @@
     │   ├── ShapeError      dimensions or sizes that do not fit
     │   └── IntensityError  values that cannot be denoised (NaN, no contrast, colour)
     ├── OutputError         the result cannot be written where it was asked for
+    │   └── DiskFullError   there is no room for it
     ├── SettingsError       a setting is unknown or out of range
     ├── DeviceError         the compute device asked for is not there
     ├── ModelError          a model folder is missing, unfinished or does not fit
@@ -42,6 +43,10 @@ class IntensityError(InputError):
 
 class OutputError(DiffDenoiseError):
     """The result cannot be written where it was asked for."""
+
+
+class DiskFullError(OutputError):
+    """There is no room for the result."""
 
 
 class SettingsError(DiffDenoiseError):

@@ -13,7 +13,9 @@ import numpy as np
 import pydicom
 import pytest
 
+from diffdenoise.cli.jobs import Job
 from diffdenoise.cli.progress import Lines
+from diffdenoise.errors import DiskFullError, OutputError
 from diffdenoise.scan.dicom import derive as derive_module
 from tests.scan.dicom.files import CANARY, DX, dataset, read, save, slices
 
@@ -190,12 +192,60 @@ def test_a_damaged_series_stops_no_other(run: Run, tmp_path: Path, with_model: b
     assert len(list((tmp_path / "out" / "t2").iterdir())) == 3
     reason = f"t1/{whole.name}: its pixel data are damaged or cut short"
     if as_json:
-        (failed,) = outcome.json["failed"].items()
-        assert failed[0] == "series 3 (MR, 4 slices of 40x40)"
-        assert failed[1].startswith(reason)
+        (failed,) = outcome.json["failed"]
+        assert failed["scan"] == "series 3 (MR, 4 slices of 40x40)"
+        assert failed["reason"].startswith(reason)
         assert len(outcome.json["scans"]) == 1
     else:
-        assert outcome.err.splitlines()[-1].startswith(f"diffdenoise: {reason}")
+        assert outcome.err.splitlines()[-1].startswith(
+            f"diffdenoise: series 3 (MR, 4 slices of 40x40): {reason}"
+        )
+
+
+def test_a_damaged_x_ray_and_an_unfit_series_stop_no_other(run: Run, tmp_path: Path) -> None:
+    for number, modality in enumerate(["CR"] * 3 + ["DX"] * 3):
+        made = dataset(noisy_values(1, seed=number)[0], sop_class=DX, SeriesInstanceUID=f"1.2.{number}")
+        made.Modality = modality
+        save(made, tmp_path / "in" / f"{modality}{number}")
+    slices(tmp_path / "in" / "mr", values=noisy_values(3), count=3, series="1.3", StudyInstanceUID="")
+    for name in ("CR1", "DX5"):
+        path = tmp_path / "in" / name
+        path.write_bytes(path.read_bytes()[:-100])
+    outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY, "--json")
+    assert outcome.code == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CR0", "CR2", "DX3", "DX4"]
+    assert len(outcome.json["scans"]) == 4
+    failed = {each["scan"]: each["reason"] for each in outcome.json["failed"]}
+    assert set(failed) == {"CR1", "DX5", "series 7 (MR, 3 slices of 40x40)"}
+    assert "lacks StudyInstanceUID" in failed["series 7 (MR, 3 slices of 40x40)"]
+
+
+def test_what_diverges_or_cannot_be_written_is_named(run: Run, tmp_path: Path, monkeypatch) -> None:
+    source = study(tmp_path / "in")
+    write = Job.write
+
+    def broken(self: Job, *args: object, **options: object) -> None:
+        if "series 3" in self.name:
+            raise OutputError("an element of the source can't be written")
+        write(self, *args, **options)
+
+    monkeypatch.setattr(Job, "write", broken)
+    outcome = run("denoise", source, "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["t2"]
+    line = "series 3 (MR, 4 slices of 40x40): an element of the source can't be written"
+    assert outcome.err.splitlines()[-1] == f"diffdenoise: {line}"
+    # Said at once too, for whoever stops the run later.
+    assert f"not denoised: {line}" in outcome.err
+
+    def full(self: Job, *args: object, **options: object) -> None:
+        raise DiskFullError("the disk is full")
+
+    monkeypatch.setattr(Job, "write", full)
+    outcome = run("denoise", source, "-o", tmp_path / "out2", *TINY)
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1] == "diffdenoise: the disk is full"
+    assert "series 4" not in outcome.err
 
 
 def test_info_lists_series_and_what_was_passed_over(run: Run, tmp_path: Path) -> None:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from diffdenoise.cli.jobs import Job
-from diffdenoise.errors import OutputError
+from diffdenoise.errors import (
+    DiffDenoiseError,
+    DiskFullError,
+    DivergedError,
+    InputError,
+    ModelError,
+    OutputError,
+)
 from diffdenoise.plan import already_clean
+from diffdenoise.scan import bids
 from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.types import Progress
@@ -22,6 +31,10 @@ from diffdenoise.types import Progress
 if TYPE_CHECKING:
     from diffdenoise.config import Settings
     from diffdenoise.model import Model
+
+
+#: For a derived DICOM image that is like its source.
+_LEFT = "too little noise to touch, values left as they are"
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,27 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A scan, or several that were learned from together, of which there is no result.
+
+    Attributes
+    ----------
+    name : str
+        Of the scan or scans.
+    reason : str
+        The error's message.
+    """
+
+    name: str
+    reason: str
+
+    @property
+    def line(self) -> str:
+        """Which it is, and why."""
+        return self.reason if self.name in self.reason else f"{self.name}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Batch:
     """Scans that are learned from together.
 
@@ -61,7 +95,8 @@ class Batch:
     work : path
         Folder of the training.
     alone : bool
-        Whether there is but one scan to denoise, so that a slice axis that doesn't fit it is a mistake.
+        Whether there is but one scan to denoise: what doesn't fit it (a slice axis) is a mistake, and what
+        goes wrong with it ends the command.
     """
 
     jobs: Sequence[Job]
@@ -71,14 +106,20 @@ class Batch:
     @property
     def title(self) -> str:
         """For messages."""
-        return self.jobs[0].name if len(self.jobs) == 1 else f"{len(self.jobs)} images"
+        first = self.jobs[0]
+        if len(self.jobs) == 1:
+            return first.name
+        kind = "/".join(bids.kind_of(first.bids.image)) if first.bids is not None else ""
+        if first.found.series is not None:
+            kind = first.found.series.header.modality
+        return f"{len(self.jobs)} {kind} images".replace("  ", " ")
 
     @property
     def is_done(self) -> bool:
         """Whether all of its results are there, and no training waits to be gone on with."""
         return all(job.is_done for job in self.jobs) and not self.work.exists()
 
-    def apply(self, trained: Model, axis: int | None, progress: Progress) -> Iterator[Result]:
+    def apply(self, trained: Model, axis: int | None, progress: Progress) -> Iterator[Result | Failure]:
         """Denoise with a trained model, one scan at a time.
 
         Parameters
@@ -92,10 +133,14 @@ class Batch:
         """
         wanted = trained.settings.data.axis if axis is None else axis
         for job in self.jobs:
-            scan = job.found.read()
-            along = _axis(scan, wanted, alone=self.alone and axis is not None)
-            denoised = trained.denoise_scan(scan, axis=along, progress=progress)
-            yield Result(job, scan, denoised, along, None, left=False)
+            try:
+                scan = job.found.read()
+                along = _axis(scan, wanted, alone=self.alone and axis is not None)
+                denoised = trained.denoise_scan(scan, axis=along, progress=progress)
+            except (InputError, ModelError) as error:
+                yield self._failure(job.name, error)
+            else:
+                yield Result(job, scan, denoised, along, None, left=False)
 
     def learn(
         self,
@@ -107,7 +152,7 @@ class Batch:
         threads: int | None,
         progress: Progress,
         began: float,
-    ) -> list[Result]:
+    ) -> Iterator[Result | Failure]:
         """Train on the scans alone, and denoise them; leave them as they are if they are clean.
 
         Parameters
@@ -121,37 +166,77 @@ class Batch:
         began : float
             When the time budget began to run, by `time.monotonic`.
         """
-        scans = [job.found.read() for job in self.jobs]
-        axes = [_axis(scan, settings.data.axis, alone=self.alone) for scan in scans]
+        jobs, scans, axes = [], [], []
+        for job in self.jobs:
+            try:
+                scan = job.found.read()
+                axis = _axis(scan, settings.data.axis, alone=self.alone)
+            except InputError as error:
+                yield self._failure(job.name, error)
+                continue
+            jobs.append(job)
+            scans.append(scan)
+            axes.append(axis)
+        if not jobs:
+            return
         if not keep and not resume and already_clean(scans, settings):
-            return [
-                Result(job, scan, scan.with_data(scan.data.astype(np.float64)), axis, None, left=True)
-                for job, scan, axis in zip(self.jobs, scans, axes, strict=True)
-            ]
+            for job, scan, axis in zip(jobs, scans, axes, strict=True):
+                yield Result(job, scan, scan.with_data(scan.data.astype(np.float64)), axis, None, left=True)
+            return
         # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
         from diffdenoise import pipeline
 
         if not keep and not resume and self.work.exists():
             shutil.rmtree(self.work)
-        trained = pipeline.train(
-            scans,
-            settings,
-            self.work,
-            resume=resume,
-            device=device,
-            threads=threads,
-            progress=progress,
-            spent_s=time.monotonic() - began,
-        )
+        try:
+            trained = pipeline.train(
+                scans,
+                settings,
+                self.work,
+                resume=resume,
+                device=device,
+                threads=threads,
+                progress=progress,
+                spent_s=time.monotonic() - began,
+            )
+        except (InputError, DivergedError) as error:
+            yield self._failure(self.title, error)
+            return
         stds = tuple(trained.noise.stds)
+        # All of them before any is written: a run that is stopped here goes on here.
         denoised = [
             trained.denoise_scan(scan, axis=axis, progress=progress)
             for scan, axis in zip(scans, axes, strict=True)
         ]
-        return [
-            Result(job, scan, done, axis, stds, left=False)
-            for job, scan, done, axis in zip(self.jobs, scans, denoised, axes, strict=True)
-        ]
+        for job, scan, done, axis in zip(jobs, scans, denoised, axes, strict=True):
+            yield Result(job, scan, done, axis, stds, left=False)
+
+    def write(
+        self, made: Result | Failure, how: Derivation, *, float32: bool, overwrite: bool
+    ) -> Result | Failure:
+        """Write a result, and return it; a failure, given or met with one of several, is returned as such.
+
+        Raises
+        ------
+        OutputError
+            If the only scan's result, or on a full disk any, can't be written.
+        """
+        if isinstance(made, Failure):
+            return made
+        described = replace(how, method=_LEFT) if made.left else how
+        try:
+            made.job.write(made.denoised, described, float32=float32, overwrite=overwrite)
+        except DiskFullError:
+            raise
+        except OutputError as error:
+            return self._failure(made.job.name, error)
+        return made
+
+    def _failure(self, name: str, error: DiffDenoiseError) -> Failure:
+        """What went wrong with one of several; with the only scan, the error itself is raised."""
+        if self.alone:
+            raise error
+        return Failure(name, str(error))
 
 
 def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,26 +13,23 @@ import numpy as np
 import typer
 
 from diffdenoise.cli import options
-from diffdenoise.cli.batch import Batch, Result, check_works
+from diffdenoise.cli.batch import Batch, Failure, Result, check_works
 from diffdenoise.cli.jobs import Job, batches_of, jobs_of
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.progress import watch
 from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
 from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
-from diffdenoise.errors import DivergedError, InputError, ModelError, OutputError, SettingsError
+from diffdenoise.errors import OutputError, SettingsError
 from diffdenoise.noise.level import estimate_noise
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
+from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.slices import to_stacks
 from diffdenoise.trust.figure import check_picture, save_comparison
 
 if TYPE_CHECKING:
     from diffdenoise.model import Model
-
-
-#: For a derived DICOM image that is like its source.
-_LEFT = "too little noise to touch, values left as they are"
 
 
 def denoise(
@@ -112,6 +108,8 @@ def denoise(
     jobs, skipped = jobs_of(input_, output, series)
     learned_from = [[job] for job in jobs] if model is not None else batches_of(jobs)
     several = len(learned_from) > 1
+    if save_model is not None:
+        check_outside_stores(save_model)
     if save_model is not None and several:
         raise SettingsError(
             f"--save-model: {input_} holds {len(learned_from)} series, each with a model of its own; "
@@ -131,7 +129,14 @@ def denoise(
         compression=compress.value,
     )
     todo = [batch for batch in batches if not (resume and several and batch.is_done)]
-    for batch in todo:
+    failures: list[Failure] = []
+    for batch in list(todo):
+        # A single scan that is unfit is refused by its check.
+        reason = next((job.unfit for job in batch.jobs if job.unfit is not None), None)
+        if several and reason is not None:
+            failures.append(Failure(batch.title, reason))
+            todo.remove(batch)
+            continue
         # What a stopped run wrote of a batch is written again; it was not there before that run.
         again = overwrite or (resume and batch.work.is_dir())
         for job in batch.jobs:
@@ -140,7 +145,7 @@ def denoise(
         _check_picture(picture, jobs, overwrite)
     trained = _load(model, device.value, threads)
 
-    def results_of(batch: Batch) -> Iterable[Result]:
+    def results_of(batch: Batch) -> Iterable[Result | Failure]:
         if trained is not None:
             return batch.apply(trained, axis, progress)
         return batch.learn(
@@ -154,7 +159,6 @@ def denoise(
         )
 
     found: list[dict[str, Any]] = []
-    failed: dict[str, str] = {}
     left = 0
     try:
         with watch(quiet, as_json) as progress:
@@ -162,23 +166,19 @@ def denoise(
                 if several:
                     progress.say(f"{batch.title} ({batches.index(batch) + 1} of {len(batches)})")
                 again = overwrite or (resume and batch.work.is_dir())
-                try:
-                    for one in results_of(batch):
-                        described = replace(how, method=_LEFT) if one.left else how
-                        one.job.write(one.denoised, described, float32=float32, overwrite=again)
-                        if picture is not None and not found:
-                            save_comparison(
-                                picture, one.noisy, one.denoised, axis=one.axis, overwrite=overwrite
-                            )
-                        found.append(_measure(one, settings.noise_std))
-                        left += one.left
-                except (InputError, DivergedError, ModelError) as error:
-                    # One bad series is no reason to leave a study's others as they are.
-                    if not several:
-                        raise
-                    failed[batch.title] = str(error)
-                    continue
-                if model is None and save_model is None and batch.work.is_dir():
+                written = 0
+                for made in results_of(batch):
+                    one = batch.write(made, how, float32=float32, overwrite=again)
+                    if isinstance(one, Failure):
+                        failures.append(one)
+                        progress.say(f"not denoised: {one.line}")
+                        continue
+                    written += 1
+                    if picture is not None and not found:
+                        save_comparison(picture, one.noisy, one.denoised, axis=one.axis, overwrite=overwrite)
+                    found.append(_measure(one, settings.noise_std))
+                    left += one.left
+                if written and model is None and save_model is None and batch.work.is_dir():
                     shutil.rmtree(batch.work)
     except KeyboardInterrupt:
         so_far = f"{len(found)} of {len(jobs)} scans were written" if found else "nothing was written"
@@ -194,7 +194,7 @@ def denoise(
         "seconds": time.monotonic() - began,
         **({"picture": str(picture)} if picture is not None else {}),
         **({"passed_over": skipped} if skipped else {}),
-        **({"failed": failed} if failed else {}),
+        **({"failed": [{"scan": each.name, "reason": each.reason} for each in failures]} if failures else {}),
     }
     if as_json:
         single = (
@@ -203,10 +203,10 @@ def denoise(
         print_json({**report, **single, "scans": found})
     elif found and not quiet:
         _print(report, found)
-    if failed:
+    if failures:
         if not as_json:
-            for reason in failed.values():
-                report_error(reason)
+            for each in failures:
+                report_error(each.line)
         raise typer.Exit(USER_ERROR)
 
 

@@ -19,6 +19,7 @@ from diffdenoise.noise.diagnosis import Diagnosis, diagnose
 from diffdenoise.noise.level import SLICES_DEPEND
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.find import Found, find_scans
+from diffdenoise.scan.folder import is_store
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis, to_stacks
@@ -42,10 +43,11 @@ def info(
     """Show geometry, type, intensities and noise level of a scan."""
     require([input_])
     findings = find_scans([input_], series)
-    folder = len(findings.scans) > 1 or (input_.is_dir() and findings.scans[0].series is None)
+    is_folder = input_.is_dir() and not is_store(input_)
+    folder = len(findings.scans) > 1 or (is_folder and findings.scans[0].series is None)
     if picture is not None:
         if folder:
-            what = "folder" if input_.is_dir() else "file"
+            what = "folder" if is_folder else "file"
             raise SettingsError(
                 f"--picture: shows one scan, but the {what} {input_} holds several; name one, or a --series"
             )

@@ -15,7 +15,7 @@ from diffdenoise.scan.folder import is_store
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.registry import format_named, suffix_of
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.write import check_output, check_series_output, write_scan
+from diffdenoise.scan.write import cannot_derive, check_output, check_series_output, write_scan
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,12 @@ class Job:
         return (
             () if other is None else (f"is read but not written in its own format: written as {other.title}",)
         )
+
+    @property
+    def unfit(self) -> str | None:
+        """Why no result can ever be made of it, whatever the settings; None if one can."""
+        lacks = None if self.found.series is None else self.found.series.lacks
+        return None if lacks is None else cannot_derive(lacks)
 
     @property
     def is_done(self) -> bool:

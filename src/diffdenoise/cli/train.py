@@ -15,6 +15,7 @@ from diffdenoise.cli.run import Interrupted
 from diffdenoise.cli.show import duration, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
 from diffdenoise.scan.find import read_scans
+from diffdenoise.scan.folder import check_outside_stores
 
 
 def train(
@@ -45,6 +46,7 @@ def train(
     """Train a model on noisy scans alone; all inputs together are one data set."""
     began = time.monotonic()
     require(inputs)
+    check_outside_stores(output)
     settings = build_settings(
         config,
         assignments,

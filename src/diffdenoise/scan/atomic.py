@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from diffdenoise.errors import OutputError
+from diffdenoise.errors import DiskFullError, OutputError
 
 
 @contextmanager
@@ -62,9 +62,16 @@ def _take_place(temporary: Path, path: Path) -> None:
     if temporary.is_dir() and os.path.lexists(path):
         # No system call that Python has swaps folders: for a moment the old one has another name.
         old = temporary.with_name(f"{temporary.name}.old")
-        path.replace(old)
-        temporary.replace(path)
-        _delete(old)
+        try:
+            path.replace(old)
+            temporary.replace(path)
+        except BaseException:
+            if os.path.lexists(old) and not os.path.lexists(path):
+                old.replace(path)
+            raise
+        # The result is in its place; what is left of the old one does no harm.
+        with suppress(OSError):
+            _delete(old)
     else:
         temporary.replace(path)
     _flush(path.parent)
@@ -99,7 +106,7 @@ def _flush(path: Path) -> None:
 def _refused(path: Path, error: OSError) -> OutputError:
     """Return the user's error for what the system said."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(
+        return DiskFullError(
             f"{path}: the disk is full; nothing was written; free some space or write elsewhere"
         )
     reason = error.strerror or "the write stopped short; the disk may be full"

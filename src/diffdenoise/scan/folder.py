@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from diffdenoise.errors import OutputError
+
 #: Ending of folders that hold one image; what is inside is no image by itself.
 STORE = ".zarr"
 
@@ -12,6 +14,13 @@ STORE = ".zarr"
 def is_store(path: Path) -> bool:
     """Whether a path is a folder that holds one image."""
     return path.name.lower().endswith(STORE) and path.is_dir()
+
+
+def check_outside_stores(path: Path) -> None:
+    """Raise `OutputError` if a path lies inside of a store: nothing else is written there."""
+    store = next((each for each in path.absolute().parents if is_store(each)), None)
+    if store is not None:
+        raise OutputError(f"{path}: lies inside the image {store.name}; choose a place outside")
 
 
 def files_below(folder: Path) -> list[Path]:

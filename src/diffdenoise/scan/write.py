@@ -15,7 +15,7 @@ from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.dicom.write import check_compression, targets_of, write_series
 from diffdenoise.scan.dicom_file import NOT_FROM_OTHERS
-from diffdenoise.scan.folder import STORE, is_store
+from diffdenoise.scan.folder import STORE, check_outside_stores, is_store
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.registry import format_named, format_of, suffix_of
 from diffdenoise.scan.scan import Scan
@@ -88,13 +88,18 @@ def check_series_output(
     if float32:
         raise OutputError(f"{first}: DICOM holds integers only; leave out float, or convert the input")
     if series.lacks is not None:
-        raise OutputError(
-            f"{first}: the source lacks {series.lacks}, so that no valid DICOM can be derived from it; "
-            "convert it first: diffdenoise convert"
-        )
+        raise OutputError(f"{first}: {cannot_derive(series.lacks)}")
     if compression != "none":
         check_compression(series, compression, first)
     _check_places(list(targets.values()), ".dcm", overwrite, [source.path for source in series.sources])
+
+
+def cannot_derive(keyword: str) -> str:
+    """Say that a source lacks an identifier that a derived image must refer to."""
+    return (
+        f"the source lacks {keyword}, so that no valid DICOM can be derived from it; convert it first: "
+        "diffdenoise convert"
+    )
 
 
 def _output_format(path: Path, source_format: str) -> Format:
@@ -127,7 +132,8 @@ def _check_places(paths: Sequence[Path], suffix: str, overwrite: bool, inputs: I
         given = {_identity(Path(each)) for each in inputs if Path(each).exists()}
         folders = set()
         for path in paths:
-            _check_outside(path, inputs)
+            check_outside_stores(path)
+            _check_not_around(path, inputs)
             if path.is_dir() and not (suffix == STORE and _holds_store(path)):
                 raise OutputError(
                     f"{path}: is a folder; expected a file name; add one such as /denoised{suffix}"
@@ -146,11 +152,11 @@ def _check_places(paths: Sequence[Path], suffix: str, overwrite: bool, inputs: I
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
-def _check_outside(path: Path, inputs: Iterable[str | Path]) -> None:
-    """Raise `OutputError` if a result would go into a store that is one of the inputs."""
+def _check_not_around(path: Path, inputs: Iterable[str | Path]) -> None:
+    """Raise `OutputError` if a store that is to be replaced holds one of the inputs."""
     for given in inputs:
-        if is_store(Path(given)) and Path(given).resolve() in path.resolve().parents:
-            raise OutputError(f"{path}: lies inside the input {given}; choose a place outside")
+        if is_store(path) and path.resolve() in Path(given).resolve().parents:
+            raise OutputError(f"{path}: holds the input {given}; choose another name")
 
 
 def _holds_store(path: Path) -> bool:

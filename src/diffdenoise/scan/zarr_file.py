@@ -2,57 +2,42 @@
 
 References
 ----------
-OME-NGFF 0.5 (and 0.1 to 0.4), https://ngff.openmicroscopy.org; Zarr core specification 3.0, https://zarr-specs.readthedocs.io.
+Zarr core specification 3.0, https://zarr-specs.readthedocs.io.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, IntensityError, ShapeError
+from diffdenoise.errors import FormatError, ShapeError
 from diffdenoise.scan.folder import STORE
 from diffdenoise.scan.format import Format
-from diffdenoise.scan.pixels import MOST_SHRINKAGE, native, to_stored
+from diffdenoise.scan.pixels import native, to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.zarr_store import Image, check_levels, find_image
 from diffdenoise.types import Array
-
-if TYPE_CHECKING:
-    from zarr import Array as ZarrArray
-    from zarr import Group
 
 _KEEPS = (
     "type, chunks, shards, compression, attributes, resolution levels (made anew from the result); labels "
     "and other arrays aren't copied"
 )
-#: Axes of images before NGFF 0.3, which doesn't list them.
-_EARLY_AXES = ("t", "c", "z", "y", "x")
-#: Lengths that NGFF names, in mm.
-_UNIT_MM = {"meter": 1e3, "centimeter": 10.0, "millimeter": 1.0, "micrometer": 1e-3, "nanometer": 1e-6}
-#: Codecs that only compress or rearrange; others may run code that the file brings (pickle).
-_CODECS = {
-    *("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma", "bytes", "transpose", "crc32c", "crc32"),
-    *("sharding_indexed", "shuffle", "delta", "fixedscaleoffset", "quantize", "bitround", "adler32"),
-}
-#: Stores may leave empty chunks out, so small ones may state more than they hold; up to this many bytes.
-_LEAST_BOMB_BYTES = 256 * 2**20
-_LEAST_SIDE = 8
+#: Filters that keep every value; others round, or wrap what lies outside of the source's range.
+_EXACT_FILTERS = ("delta", "shuffle", "transpose")
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the image is: its group and levels, and what order and shape its axes have there."""
+    """The image, its levels (arrays, for what they are beside their values) and its groups' attributes."""
 
-    file: Path = field(compare=False)
-    group: str
-    levels: tuple[str, ...]
-    axes: tuple[str, ...]
+    image: Image
+    arrays: tuple[Any, ...] = field(compare=False, repr=False)
+    attributes: dict[str, dict[str, Any]] = field(repr=False)
 
 
 def _recognise(head: bytes) -> bool:
@@ -93,88 +78,35 @@ def read(path: Path) -> Scan:
     zarr = _import_zarr(path)
     with quiet("zarr"):
         root = zarr.open(str(path), mode="r")
+        image = find_image(root, path)
         if isinstance(root, zarr.Array):
-            source, scales = _Source(path, "", ("",), _names(root)), None
-            array: Any = root
+            arrays, attributes = (root,), {}
         else:
-            source, scales = _find(zarr, root, path)
-            array = root["/".join(part for part in (source.group, source.levels[0]) if part)]
-        _check(array, path)
-        stored = np.asarray(array[...])
-    if len(source.axes) != stored.ndim:
-        raise FormatError(f"{path}: is damaged: it names {len(source.axes)} axes but has {stored.ndim}")
-    if dict(zip(source.axes, stored.shape, strict=True)).get("c", 1) > 1:
+            paths = image.paths()
+            arrays = tuple(root[each] for each in paths)
+            groups = {parent.as_posix() for each in paths for parent in PurePosixPath(each).parents}
+            attributes = {
+                name: (root if name == "." else root[name]).attrs.asdict() for name in sorted(groups)
+            }
+        check_levels(arrays, image.levels, image.axes, path)
+        stored = np.asarray(arrays[0][...])
+    if dict(zip(image.axes, stored.shape, strict=True)).get("c", 1) > 1:
         raise ShapeError(f"{path}: holds several channels; expected one; split it first")
-    order = _order(source.axes, stored.shape)
+    order = _order(image.axes, stored.shape)
     if not 2 <= len(order) <= 4:
         raise ShapeError(f"{path}: has {len(order)} axes {stored.shape}; expected 2 to 4; split it first")
-    spacing = None if scales is None else tuple(scales[axis] for axis in order[:3])
+    spacing = tuple(image.spacing_mm[axis] for axis in order[:3])
     # The axes of length 1 go to the end, where they vanish.
     rest = [axis for axis in range(stored.ndim) if axis not in order]
     return Scan(
         data=native(stored.transpose(*order, *rest).reshape([stored.shape[axis] for axis in order])),
         format="zarr",
         stored_dtype=stored.dtype,
-        spacing_mm=spacing if spacing is not None and all(spacing) else None,
-        slice_axis=0 if len(order) > 2 and source.axes[order[0]] in ("z", "t") else None,
-        header=source,
+        spacing_mm=spacing if all(spacing) else None,
+        slice_axis=0 if len(order) > 2 and image.axes[order[0]] in ("z", "t") else None,
+        header=_Source(image, arrays, attributes),
         name=str(path),
     )
-
-
-def _names(array: ZarrArray[Any]) -> tuple[str, ...]:
-    """Names of a plain array's axes; numbers where it gives none."""
-    given = getattr(array.metadata, "dimension_names", None) or [None] * array.ndim
-    return tuple(name or str(number) for number, name in enumerate(given))
-
-
-def _find(zarr: Any, root: Group, path: Path) -> tuple[_Source, list[float] | None]:
-    """The image in a store, and the size of its voxels along all of its axes, mm; 0 where it isn't known."""
-    groups: dict[str, Any] = {"": root}
-    arrays: dict[str, ZarrArray[Any]] = {}
-    for name, member in root.members(max_depth=None):
-        if name == "labels" or name.startswith("labels/") or "/labels/" in name:
-            continue
-        if isinstance(member, zarr.Array):
-            arrays[name] = member
-        else:
-            groups[name] = member
-    images = {name: found for name, group in groups.items() if (found := _multiscales(group)) is not None}
-    if len(images) == 1:
-        ((name, image),) = images.items()
-        levels = tuple(str(level["path"]) for level in image["datasets"])
-        axes = image.get("axes") or _EARLY_AXES
-        names = tuple(str(axis["name"] if isinstance(axis, Mapping) else axis).lower() for axis in axes)
-        return _Source(path, name, levels, names), _scales(image, axes)
-    likely = [name for name, array in arrays.items() if sorted((0, 0, *array.shape))[-2] >= _LEAST_SIDE]
-    if images or len(likely) != 1:
-        what = "images" if images else "arrays that may be images"
-        raise FormatError(
-            f"{path}: holds {len(images or likely)} {what} ({', '.join(images or likely)}); expected one; "
-            "save the one to denoise in a store of its own"
-        )
-    return _Source(path, "", (likely[0],), _names(arrays[likely[0]])), None
-
-
-def _multiscales(group: Group) -> Any:
-    """What a group says of the image that it is; None if it is none."""
-    attributes = group.attrs.asdict()
-    found = attributes.get("ome", attributes)
-    listed = found.get("multiscales") if isinstance(found, Mapping) else None
-    return listed[0] if isinstance(listed, Sequence) and listed else None
-
-
-def _scales(image: Any, axes: Sequence[Any]) -> list[float]:
-    """Size of a voxel of the finest level along each axis, mm; 0 where the unit isn't known."""
-    units = [_UNIT_MM.get(str(axis.get("unit")), 0.0) if isinstance(axis, Mapping) else 0.0 for axis in axes]
-    applied = [
-        *image["datasets"][0].get("coordinateTransformations", []),
-        *image.get("coordinateTransformations", []),
-    ]
-    for each in applied:
-        if each.get("type") == "scale":
-            units = [unit * float(scale) for unit, scale in zip(units, each["scale"], strict=True)]
-    return [unit if 0 < unit < math.inf else 0.0 for unit in units]
 
 
 def _order(axes: Sequence[str], shape: Sequence[int]) -> list[int]:
@@ -183,34 +115,6 @@ def _order(axes: Sequence[str], shape: Sequence[int]) -> list[int]:
     if len(long) == 4 and "t" in axes:
         long.sort(key=lambda axis: axes[axis] == "t")
     return long
-
-
-def _check(array: ZarrArray[Any], path: Path) -> None:
-    """Raise an error for what is no image, could run code or exhaust the memory; before any chunk is read."""
-    if array.dtype.kind == "c":
-        raise IntensityError(f"{path}: holds complex numbers; expected real ones; take the magnitude")
-    if array.dtype.kind not in "iuf":
-        raise FormatError(f"{path}: holds values of type {array.dtype}; expected numbers; convert it")
-    strange = sorted(set(_codecs(array.metadata.to_dict())) - _CODECS)
-    if strange:
-        raise FormatError(
-            f"{path}: its codec {strange[0]} is not read; expected zstd, blosc, gzip or the like"
-        )
-    stated = array.dtype.itemsize * max(math.prod(array.shape), math.prod(array.shards or array.chunks))
-    held = int(array.nbytes_stored())
-    if stated > max(_LEAST_BOMB_BYTES, MOST_SHRINKAGE * held):
-        raise FormatError(
-            f"{path}: is damaged: it states {stated:,} bytes of voxels, more than its {held:,} bytes can hold"
-        )
-
-
-def _codecs(metadata: Any) -> Iterator[str]:
-    """Names of all codecs in an array's metadata, nested ones too."""
-    for key in ("compressor", "filters", "codecs", "index_codecs"):
-        found = metadata.get(key) or ()
-        for codec in [found] if isinstance(found, Mapping) else found:
-            yield str(codec.get("id") or codec.get("name")).removeprefix("numcodecs.")
-            yield from _codecs(codec.get("configuration") or {})
 
 
 def write(scan: Scan, path: Path, *, float32: bool) -> None:
@@ -229,30 +133,22 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
     with quiet("zarr"):
         if not isinstance(scan.header, _Source):
-            zarr.create_array(str(path), data=data, dimension_names=None)
+            zarr.create_array(str(path), data=data)
             return
-        place = scan.header
-        source = zarr.open(str(place.file), mode="r")
-        if isinstance(source, zarr.Array):
-            _write_level(zarr, path, None, source, _as_stored(data, place.axes, source.shape))
-            return
-        options = {"zarr_format": source.metadata.zarr_format}
-        target = zarr.open_group(str(path), mode="w", attributes=source.attrs.asdict(), **options)
-        group = source
-        if place.group:
-            group = source[place.group]
-            target = target.create_group(place.group, attributes=group.attrs.asdict())
-        inside = f"{place.group}/" if place.group else ""
-        level = None
-        for name in place.levels:
-            like = group[name]
-            level = _as_stored(data, place.axes, like.shape) if level is None else _smaller(level, like.shape)
-            _write_level(zarr, path, f"{inside}{name}", like, level)
-
-
-def _as_stored(data: Array, axes: Sequence[str], shape: tuple[int, ...]) -> Array:
-    """A scan's data with the axes that they have in the store."""
-    return data.transpose(np.argsort(_order(axes, shape))).reshape(shape)
+        image, arrays = scan.header.image, scan.header.arrays
+        for name, attributes in scan.header.attributes.items():
+            zarr.open_group(
+                str(path),
+                path=None if name == "." else name,
+                mode="w",
+                attributes=attributes,
+                zarr_format=arrays[0].metadata.zarr_format,
+            )
+        # The scan's data with the axes that they have in the store.
+        level = data.transpose(np.argsort(_order(image.axes, arrays[0].shape))).reshape(arrays[0].shape)
+        for name, like in zip(image.paths(), arrays, strict=True):
+            level = _smaller(level, like.shape)
+            _write_level(zarr, path, name or None, like, level)
 
 
 def _smaller(level: Array, shape: tuple[int, ...]) -> Array:
@@ -265,10 +161,12 @@ def _smaller(level: Array, shape: tuple[int, ...]) -> Array:
     return to_stored(smoothed, level.dtype)
 
 
-def _write_level(zarr: Any, path: Path, name: str | None, like: ZarrArray[Any], data: Array) -> None:
+def _write_level(zarr: Any, path: Path, name: str | None, like: Any, data: Array) -> None:
     """Write one array with the chunks, compression and attributes of another."""
-    metadata: Any = like.metadata
+    metadata = like.metadata
     second = metadata.zarr_format == 2
+    same = data.dtype == like.dtype
+    exact = all(name in _EXACT_FILTERS for name in _filters(like))
     array = zarr.create_array(
         str(path),
         name=name,
@@ -276,14 +174,14 @@ def _write_level(zarr: Any, path: Path, name: str | None, like: ZarrArray[Any], 
         dtype=data.dtype,
         chunks=like.chunks,
         shards=like.shards,
-        # A filter is made for its dtype.
-        filters=like.filters if like.filters and data.dtype == like.dtype else None,
+        filters=like.filters if like.filters and same and exact else None,
         compressors=like.compressors or None,
         fill_value=like.fill_value,
         order=like.order if second else None,
         zarr_format=metadata.zarr_format,
         attributes=like.attrs.asdict(),
         dimension_names=None if second else metadata.dimension_names,
+        serializer=like.serializer if same and not second else "auto",
         chunk_key_encoding=(
             {"name": "v2", "separator": metadata.dimension_separator}
             if second
@@ -291,6 +189,13 @@ def _write_level(zarr: Any, path: Path, name: str | None, like: ZarrArray[Any], 
         ),
     )
     array[...] = data
+
+
+def _filters(array: Any) -> Iterator[str]:
+    """Names of an array's filters."""
+    for each in array.filters:
+        described = each.get_config() if hasattr(each, "get_config") else each.to_dict()
+        yield str(described.get("id") or described.get("name")).removeprefix("numcodecs.")
 
 
 FORMAT = Format("zarr", "Zarr", (STORE,), _recognise, read, write, _KEEPS, is_folder=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from diffdenoise.errors import OutputError, ShapeError
 from diffdenoise.scan.atomic import atomic_path
+from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust.metrics import Evaluation, Scores
@@ -73,6 +74,7 @@ def check_picture(path: Path, overwrite: bool = False) -> None:
         raise OutputError(f"{path}: is a folder; expected a file name; choose another name")
     if os.path.lexists(path) and not overwrite:
         raise OutputError(f"{path}: exists already; choose another name or use --overwrite")
+    check_outside_stores(path)
     folder = next(each for each in path.absolute().parents if os.path.lexists(each))
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OutputError(f"{path}: {folder} is not a folder to write in; choose another place")

@@ -63,6 +63,21 @@ def test_slices_lie_where_nibabel_says(tmp_path):
     assert sorted(scan.data[5, 0, :, 1].tolist()) == list(range(1000, 1000 + SLICES))
 
 
+@pytest.mark.parametrize("shift_mm", [0.02, 0.7, 3.0])
+def test_volumes_that_follow_a_head_stay_volumes(shift_mm, tmp_path):
+    folder = mosaics(tmp_path)
+    still = read_scan(folder)
+    path = folder / f"{NAMES[1]}.dcm"
+    made = pydicom.dcmread(path)
+    made.ImagePositionPatient[2] += shift_mm
+    made.save_as(path)
+    scan = read_scan(folder)
+    assert np.array_equal(scan.data, still.data)
+    assert np.array_equal(scan.affine, still.affine)
+    (notice,) = scan.header.layout.notices
+    assert notice == f"volumes lie up to {shift_mm:.2g} mm apart; the affine is that of the first"
+
+
 def test_one_mosaic_is_a_volume(tmp_path):
     scan = read_scan(mosaics(tmp_path) / f"{NAMES[0]}.dcm")
     assert scan.data.shape == (SIDE, SIDE, SLICES)

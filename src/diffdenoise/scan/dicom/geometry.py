@@ -60,6 +60,8 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
         return Layout((tuple(in_order),), None, _spacing(header, header.thickness), ())
     right, down = np.array(orientation[:3]), np.array(orientation[3:])
     normal = np.cross(right, down)
+    if header.tiles > 1:
+        return _mosaics(in_order, header, right, down)
     places: list[list[Frame]] = []
     depths: list[float] = []
     for frame in sorted(in_order, key=lambda frame: float(np.dot(frame.position or (), normal))):
@@ -70,7 +72,7 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
         places[-1].append(frame)
     for place in places:
         place.sort(key=lambda frame: frame.volume)
-    if "MOSAIC" in header.kind and header.tiles == 1:
+    if "MOSAIC" in header.kind:
         # Its position is that of none of its slices, and where these lie isn't said (any more).
         notice = "holds mosaics of slices: each is read as one image"
         return Layout(_one_by_one(in_order), None, _spacing(header, None), (notice,))
@@ -104,6 +106,26 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
         if tilt > _TILT:
             notices.append(f"slices are sheared by {tilt:.3g} degrees (gantry tilt), which is kept")
     return Layout(volumes, affine, _spacing(header, typical), tuple(notices))
+
+
+def _mosaics(frames: Sequence[Frame], header: Header, right: Affine, down: Affine) -> Layout:
+    """Each mosaic is a volume, wherever it lies: scanners move slices to follow a head."""
+    normal = np.cross(right, down)
+    of_file: dict[int, list[Frame]] = {}
+    for frame in frames:
+        of_file.setdefault(frame.file, []).append(frame)
+    volumes = [
+        tuple(sorted(volume, key=lambda frame: float(np.dot(frame.position or (), normal))))
+        for volume in of_file.values()
+    ]
+    volumes.sort(key=lambda volume: volume[0].volume[:-1])
+    starts = np.array([volume[0].position for volume in volumes])
+    moved = float(np.linalg.norm(starts - starts[0], axis=1).max())
+    step = np.subtract(volumes[0][1].position or (), volumes[0][0].position or ())
+    affine = _affine(header, right, down, step, volumes[0][0])
+    notices = (f"volumes lie up to {moved:.2g} mm apart; the affine is that of the first",)
+    spacing = _spacing(header, float(np.linalg.norm(step)))
+    return Layout(tuple(volumes), affine, spacing, notices if moved > _SAME_MM else ())
 
 
 def _one_by_one(frames: Sequence[Frame]) -> tuple[tuple[Frame, ...], ...]:
