@@ -19,7 +19,7 @@ from diffdenoise.noise import simulate as noise
 from diffdenoise.plan import already_clean
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.find import read_scans
-from diffdenoise.scan.nifti import from_nibabel, to_nibabel
+from diffdenoise.scan.formats.nifti import from_nibabel, to_nibabel
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis

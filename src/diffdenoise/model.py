@@ -19,8 +19,8 @@ from diffdenoise.networks.unet import UNet
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.formats.nifti import from_nibabel, to_nibabel
 from diffdenoise.scan.intensity import IntensityMap
-from diffdenoise.scan.nifti import from_nibabel, to_nibabel
 from diffdenoise.scan.pixels import to_stored
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.scan import Scan

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
-from diffdenoise.scan.nifti import from_nibabel, to_nibabel
+from diffdenoise.scan.formats.nifti import from_nibabel, to_nibabel
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.write import write_scan
 

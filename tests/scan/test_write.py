@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from diffdenoise.errors import OutputError
-from diffdenoise.scan import nifti, registry
+from diffdenoise.scan import registry
+from diffdenoise.scan.formats import nifti
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.write import check_output, write_scan
 

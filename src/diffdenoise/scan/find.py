@@ -15,10 +15,10 @@ from diffdenoise.scan.dicom.read import passed_over, read_series
 from diffdenoise.scan.dicom.series import Series, find_series
 from diffdenoise.scan.dicom.sources import HEAD_BYTES, Source, is_dicom, is_zip
 from diffdenoise.scan.folder import files_below, is_store
+from diffdenoise.scan.formats.volumes import header_of_pair
 from diffdenoise.scan.read import read_scan, unreadable
 from diffdenoise.scan.registry import format_of, suffix_of, suffixes
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.volumes import header_of_pair
 
 
 @dataclass(frozen=True)

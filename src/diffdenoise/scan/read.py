@@ -12,13 +12,13 @@ import numpy as np
 from diffdenoise.errors import DiffDenoiseError, FormatError, InputError, IntensityError
 from diffdenoise.scan.dicom.read import read as read_dicom
 from diffdenoise.scan.dicom.sources import is_dicom, is_zip, sources_of
-from diffdenoise.scan.dicom_file import FORMAT as DICOM
 from diffdenoise.scan.folder import is_store
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.dicom_file import FORMAT as DICOM
+from diffdenoise.scan.formats.volumes import header_of_pair
 from diffdenoise.scan.pixels import native
 from diffdenoise.scan.registry import FORMATS, format_of
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.volumes import header_of_pair
 
 #: Enough to recognise every format: a NIfTI-2 header has 540 bytes.
 _HEAD_BYTES = 544

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffdenoise.errors import FormatError
-from diffdenoise.scan import (
+from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats import (
     dicom_file,
     hdf5_file,
     mat_file,
@@ -18,7 +19,6 @@ from diffdenoise.scan import (
     volumes,
     zarr_file,
 )
-from diffdenoise.scan.format import Format
 
 __all__ = ["FORMATS", "Format", "format_named", "format_of", "suffix_of", "suffixes"]
 

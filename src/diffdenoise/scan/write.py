@@ -14,9 +14,9 @@ from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.dicom.write import check_compression, targets_of, write_series
-from diffdenoise.scan.dicom_file import NOT_FROM_OTHERS
 from diffdenoise.scan.folder import STORE, check_outside_stores, is_store
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.dicom_file import NOT_FROM_OTHERS
 from diffdenoise.scan.registry import format_named, format_of, suffix_of
 from diffdenoise.scan.scan import Scan
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from diffdenoise.errors import InputError, IntensityError, OutputError, ShapeError
 from diffdenoise.scan.format import Format
-from diffdenoise.scan.hdf5_file import SIGNATURE as HDF5_SIGNATURE
-from diffdenoise.scan.hdf5_file import import_h5py
+from diffdenoise.scan.formats.hdf5_file import SIGNATURE as HDF5_SIGNATURE
+from diffdenoise.scan.formats.hdf5_file import import_h5py
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan

@@ -17,10 +17,10 @@ import numpy as np
 from diffdenoise.errors import FormatError, ShapeError
 from diffdenoise.scan.folder import STORE
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.zarr_store import Image, check_levels, find_image
 from diffdenoise.scan.pixels import native, to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.zarr_store import Image, check_levels, find_image
 from diffdenoise.types import Array
 
 _KEEPS = (
