@@ -24,6 +24,7 @@ NOT_KNOWN = "is not known"
 #: Images by their shape, others by the reason. PAR files that aren't named come without their voxels.
 NIBABELS = {
     "tests/data/0.dcm": (256, 256),
+    "tests/data/1.dcm": (256, 256),
     "tests/data/analyze.hdr": NO_VOXELS,
     "tests/data/anatomical.nii": (33, 41, 25),
     "tests/data/bad_attribute+orig.HEAD": NO_VOXELS,
@@ -46,11 +47,14 @@ NIBABELS = {
     "tests/data/phantom_EPI_asc_CLEAR_2_1.PAR": (64, 64, 9, 3),
     "tests/data/phantom_EPI_asc_CLEAR_2_1.REC": (64, 64, 9, 3),
     "tests/data/phantom_truncated.PAR": "damaged or of a kind that is not read",
+    "tests/data/phantom_truncated.REC": "damaged or of a kind that is not read",
     "tests/data/phantom_varscale.PAR": (64, 64, 9, 3),
+    "tests/data/phantom_varscale.REC": (64, 64, 9, 3),
     "tests/data/reoriented_anat_moved.nii": (21, 26, 22),
     "tests/data/resampled_anat_moved.nii": "NaN or infinite",
     # CIFTI: a matrix of brain regions.
     "tests/data/row_major.dconn.nii": "6 axes",
+    "tests/data/scaled+tlrc.BRIK": (47, 54, 43),
     "tests/data/scaled+tlrc.HEAD": (47, 54, 43),
     "tests/data/small.mnc": (18, 28, 29),
     "tests/data/standard.nii.gz": SMALL,
@@ -60,9 +64,14 @@ NIBABELS = {
     "tests/data/empty.trk": NOT_KNOWN,
     "tests/data/simple.tck": NOT_KNOWN,
     "tests/data/tinypet.v": NOT_KNOWN,
+    "nicom/tests/data/0.dcm": (256, 256),
+    "nicom/tests/data/1.dcm": (256, 256),
+    "nicom/tests/data/csa2_zero_len.bin.gz": NOT_KNOWN,
     "nicom/tests/data/csa_slice_norm.dcm": "no pixel data",
     "nicom/tests/data/decimal_rescale.dcm": "constant",
+    "nicom/tests/data/philips_mprage.dcm.gz": NOT_KNOWN,
     "nicom/tests/data/siemens_dwi_0.dcm.gz": NOT_KNOWN,
+    "nicom/tests/data/siemens_dwi_1000.dcm.gz": NOT_KNOWN,
     "nicom/tests/data/slicethickness_empty_string.dcm": (384, 384),
 }
 NIBABELS |= {
