@@ -19,7 +19,20 @@ from diffdenoise.scan.write import write_scan
 from tests.scan.dicom.files import pixels, slices
 
 _DISK_KB = 96
-SUFFIXES = (".nii", ".nii.gz", ".png", ".tif", ".npy", ".npz", ".nrrd", ".mha", ".mgz", ".mat", ".h5")
+SUFFIXES = (
+    ".nii",
+    ".nii.gz",
+    ".png",
+    ".tif",
+    ".npy",
+    ".npz",
+    ".nrrd",
+    ".mha",
+    ".mgz",
+    ".mat",
+    ".h5",
+    ".zarr",
+)
 
 
 @pytest.fixture
@@ -42,6 +55,12 @@ def noise(side: int = 300) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 2**16, (side, side)).astype(np.uint16)
 
 
+def content(path: Path) -> dict[str, bytes]:
+    """All bytes of a file, or of the files of a store."""
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return {str(each): each.read_bytes() for each in files}
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_full_disk_leaves_what_was_there(suffix: str, small_disk: Path) -> None:
     if suffix == ".h5":
@@ -50,11 +69,11 @@ def test_a_full_disk_leaves_what_was_there(suffix: str, small_disk: Path) -> Non
     small = np.arange(400, dtype=np.int32 if suffix == ".mgz" else np.uint16).reshape(20, 20)
     volume = suffix == ".mgz"
     write_scan(from_array(small[..., None] if volume else small), target)
-    before = target.read_bytes()
+    before = content(target)
     large = noise().astype(small.dtype)
     with pytest.raises(OutputError, match=r"(disk is full|stopped short|No space)"):
         write_scan(from_array(large[..., None] if volume else large), target, overwrite=True)
-    assert target.read_bytes() == before
+    assert content(target) == before
     assert [path.name for path in small_disk.iterdir()] == [target.name]
 
 
@@ -69,11 +88,14 @@ def test_a_full_disk_keeps_the_files_of_a_series_that_were_written(small_disk: P
         assert read_scan(path).data.shape == (100, 100)
 
 
-@pytest.mark.parametrize("kind", ["nifti", "dicom"])
+@pytest.mark.parametrize("kind", ["nifti", "dicom", "zarr"])
 def test_a_killed_process_leaves_whole_files(kind: str, tmp_path: Path) -> None:
     if kind == "dicom":
         slices(tmp_path / "in", values=pixels(20, 64, 64), count=20)
         source, target = tmp_path / "in", tmp_path / "out"
+    elif kind == "zarr":
+        source, target = tmp_path / "in.zarr", tmp_path / "out.zarr"
+        write_scan(from_array(noise()), source)
     else:
         source, target = tmp_path / "in.nii.gz", tmp_path / "out.nii.gz"
         data = np.random.default_rng(0).integers(0, 1000, (60, 60, 40)).astype(np.int16)
@@ -96,8 +118,8 @@ def test_a_killed_process_leaves_whole_files(kind: str, tmp_path: Path) -> None:
         writer.kill()
         writer.wait()
         writer.stdout.close()
-        files = [target] if kind == "nifti" else list(target.iterdir()) if target.exists() else []
+        files = [target] if kind != "dicom" else list(target.iterdir()) if target.exists() else []
         whole = [path for path in files if path.exists() and not path.name.startswith(".partial-")]
         for path in whole:
-            assert read_scan(path).data.shape == (expected.shape if kind == "nifti" else (64, 64))
+            assert read_scan(path).data.shape == ((64, 64) if kind == "dicom" else expected.shape)
     assert whole

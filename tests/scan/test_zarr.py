@@ -22,6 +22,7 @@ from diffdenoise.errors import (
     OutputError,
     ShapeError,
 )
+from diffdenoise.scan import atomic
 from diffdenoise.scan.find import find_scans
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.write import check_output, write_scan
@@ -363,9 +364,25 @@ def test_an_interrupted_replacement_leaves_one_of_the_two(tmp_path, monkeypatch)
         return replace(self, other)
 
     monkeypatch.setattr(Path, "replace", broken)
+    # As on systems that can't swap names.
+    monkeypatch.setattr(atomic, "_swap", lambda *_: False)
     with pytest.raises(KeyboardInterrupt):
         write_scan(scan.with_data(scan.data * 0), target, overwrite=True)
     assert np.array_equal(read_scan(target).data, scan.data)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_a_store_is_replaced_in_one_step_or_in_two(swaps, tmp_path, monkeypatch):
+    scan = read_scan(make("zarr-int16", tmp_path))
+    target = tmp_path / "b.zarr"
+    write_scan(scan, target)
+    swap, done = atomic._swap, []
+    monkeypatch.setattr(atomic, "_swap", lambda *names: swaps and (done.append(swap(*names)) or done[-1]))
+    write_scan(scan.with_data(scan.data * 0), target, overwrite=True)
+    if swaps and sys.platform == "linux":
+        assert done == [True]
+    assert not read_scan(target).data.any()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]
 
 

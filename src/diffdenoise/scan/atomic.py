@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
@@ -12,6 +13,9 @@ from pathlib import Path
 
 from diffdenoise.errors import DiskFullError, OutputError
 
+#: AT_FDCWD and RENAME_EXCHANGE of renameat2 (Linux 3.15, fcntl.h).
+_HERE, _EXCHANGE = -100, 2
+
 
 @contextmanager
 def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
@@ -20,8 +24,8 @@ def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
     Parameters
     ----------
     path : path
-        Where the file (or folder) shall be in the end; a file that is there is replaced in one step, a
-        folder is renamed first. Missing parent folders are made.
+        Where the file (or folder) shall be in the end; what is there is replaced in one step (a
+        folder in two, but on Linux). Missing parent folders are made.
     suffix : str, optional
         Ending of the temporary name, for writers that go by it; by default that of `path`.
 
@@ -60,21 +64,35 @@ def _take_place(temporary: Path, path: Path) -> None:
             _flush(each)
     _flush(temporary)
     if temporary.is_dir() and os.path.lexists(path):
-        # No system call that Python has swaps folders: for a moment the old one has another name.
-        old = temporary.with_name(f"{temporary.name}.old")
-        try:
-            path.replace(old)
-            temporary.replace(path)
-        except BaseException:
-            if os.path.lexists(old) and not os.path.lexists(path):
-                old.replace(path)
-            raise
+        old = temporary if _swap(temporary, path) else _move_aside(temporary, path)
         # The result is in its place; what is left of the old one does no harm.
         with suppress(OSError):
             _delete(old)
     else:
         temporary.replace(path)
     _flush(path.parent)
+
+
+def _swap(first: Path, second: Path) -> bool:
+    """Exchange two names in one step, as Linux can; False where it isn't possible."""
+    try:
+        exchange = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(exchange(_HERE, os.fsencode(first), _HERE, os.fsencode(second), _EXCHANGE) == 0)
+
+
+def _move_aside(temporary: Path, path: Path) -> Path:
+    """Give a folder its name in two steps, the old one another; return that."""
+    old = temporary.with_name(f"{temporary.name}.old")
+    try:
+        path.replace(old)
+        temporary.replace(path)
+    except BaseException:
+        if os.path.lexists(old) and not os.path.lexists(path):
+            old.replace(path)
+        raise
+    return old
 
 
 def _delete(path: Path) -> None:
