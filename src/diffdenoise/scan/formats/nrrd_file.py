@@ -207,6 +207,6 @@ DETACHED = Format(
     _recognise,
     read,
     write_nothing,
-    "as NRRD; written as NRRD",
+    "as NRRD",
     written_as="nrrd",
 )

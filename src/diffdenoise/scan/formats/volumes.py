@@ -169,7 +169,7 @@ def _format(
     )
 
 
-_AS_NIFTI = "voxel sizes and affine; written as NIfTI"
+_AS_NIFTI = "voxel sizes and affine"
 FORMATS = (
     _format("mgh", "MGH", (".mgh", ".mgz"), _is_mgh, "header, affine, type"),
     _format("analyze", "Analyze or NIfTI pair", (".hdr",), _is_pair, _AS_NIFTI),
