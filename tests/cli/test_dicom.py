@@ -208,6 +208,9 @@ def test_a_damaged_x_ray_and_an_unfit_series_stop_no_other(run: Run, tmp_path: P
         made.Modality = modality
         save(made, tmp_path / "in" / f"{modality}{number}")
     slices(tmp_path / "in" / "mr", values=noisy_values(3), count=3, series="1.3", StudyInstanceUID="")
+    lacking = dataset(noisy_values(1)[0], sop_class=DX, SeriesInstanceUID="1.4", StudyInstanceUID="")
+    lacking.Modality = "CR"
+    save(lacking, tmp_path / "in" / "CR9")
     for name in ("CR1", "DX5"):
         path = tmp_path / "in" / name
         path.write_bytes(path.read_bytes()[:-100])
@@ -216,8 +219,15 @@ def test_a_damaged_x_ray_and_an_unfit_series_stop_no_other(run: Run, tmp_path: P
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CR0", "CR2", "DX3", "DX4"]
     assert len(outcome.json["scans"]) == 4
     failed = {each["scan"]: each["reason"] for each in outcome.json["failed"]}
-    assert set(failed) == {"CR1", "DX5", "series 7 (MR, 3 slices of 40x40)"}
+    assert set(failed) == {"CR1", "CR9", "DX5", "series 7 (MR, 3 slices of 40x40)"}
     assert "lacks StudyInstanceUID" in failed["series 7 (MR, 3 slices of 40x40)"]
+    for path in (tmp_path / "in").iterdir():
+        if path.name not in ("mr", "CR9"):
+            path.unlink()
+    refused = run("denoise", tmp_path / "in", "-o", tmp_path / "none", *TINY)
+    assert refused.code == 2
+    assert "lacks StudyInstanceUID" in refused.err
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_diverges_or_cannot_be_written_is_named(run: Run, tmp_path: Path, monkeypatch) -> None:

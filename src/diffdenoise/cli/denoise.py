@@ -106,6 +106,12 @@ def denoise(
         noise_std=noise_std,
     )
     jobs, skipped = jobs_of(input_, output, series)
+    alone = len(jobs) == 1
+    # A single scan that is unfit is refused by its check.
+    failures = [Failure(job.name, job.unfit) for job in jobs if job.unfit is not None and not alone]
+    jobs = [job for job in jobs if job.unfit is None or alone]
+    if not jobs:
+        raise OutputError(failures[0].line)
     learned_from = [[job] for job in jobs] if model is not None else batches_of(jobs)
     several = len(learned_from) > 1
     if save_model is not None:
@@ -116,7 +122,7 @@ def denoise(
             "name one with --series"
         )
     batches = [
-        Batch(batch, save_model or Path(f"{output}.work{f'-{number}' if several else ''}"), len(jobs) == 1)
+        Batch(batch, save_model or Path(f"{output}.work{f'-{number}' if several else ''}"), alone)
         for number, batch in enumerate(learned_from, 1)
     ]
     if model is None and save_model is None:
@@ -129,14 +135,7 @@ def denoise(
         compression=compress.value,
     )
     todo = [batch for batch in batches if not (resume and several and batch.is_done)]
-    failures: list[Failure] = []
-    for batch in list(todo):
-        # A single scan that is unfit is refused by its check.
-        reason = next((job.unfit for job in batch.jobs if job.unfit is not None), None)
-        if several and reason is not None:
-            failures.append(Failure(batch.title, reason))
-            todo.remove(batch)
-            continue
+    for batch in todo:
         # What a stopped run wrote of a batch is written again; it was not there before that run.
         again = overwrite or (resume and batch.work.is_dir())
         for job in batch.jobs:
