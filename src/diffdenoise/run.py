@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,9 +24,9 @@ from diffdenoise.training.compare import risks
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.noise_draws import NoiseDraws
-from diffdenoise.training.randomness import generator
-from diffdenoise.training.slices import Slices, Target, Window
+from diffdenoise.training.slices import Slices, Target
 from diffdenoise.training.teacher import Teacher
+from diffdenoise.training.windows import evenly_spaced, target_order, target_window
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Progress
 
@@ -43,8 +42,6 @@ _TARGET_SIDE = 512
 _ALPHA_SURE, _ALPHA_UNSURE = 0.5, 1.0
 #: Slices, and their side in pixels, on which teacher and student are compared.
 _COMPARED, _COMPARED_SIDE = 2, 256
-#: Slices, evenly spaced, that figures about the data are read from.
-_SAMPLE = 16
 
 
 class Run:
@@ -137,10 +134,11 @@ class Run:
         self._progress.start(self._title(3, "targets by symmetric sampling", turn))
         teacher = self.teacher(turn)
         done = 0
-        order = self._target_order()
+        seed = self.settings.seed
+        order = target_order(self.slices, self.settings.data.patch, seed)
         for number in order:
             if self.workspace.target(name, number) is None:
-                window = self._target_window(number)
+                window = target_window(self.slices, number, _TARGET_SIDE, seed)
                 noisy = self.slices.whole(number, window).to(self.hardware.device)
                 target = teacher.target(noisy, number, self.target_kind(turn))
                 self.workspace.keep_target(name, number, Target(window.top, window.left, target[0, 0].cpu()))
@@ -210,7 +208,7 @@ class Run:
         kept = self.workspace.figure(name)
         if kept is None:
             self._progress.start(self._title(3, "teacher and student compared", turn))
-            teacher = self.teacher(turn)
+            teacher, seed = self.teacher(turn), self.settings.seed
 
             def taught(noisy: Tensor, number: int) -> Tensor:
                 return teacher.target(noisy, number, self.target_kind(turn))
@@ -219,13 +217,13 @@ class Run:
                 with self.hardware.autocast():
                     return distil.denoise(self._student, noisy)
 
-            order = self._target_order()[:_COMPARED]
+            order = target_order(self.slices, self.settings.data.patch, seed)[:_COMPARED]
             slices = (
-                (number, self.slices.whole(number, self._target_window(number, _COMPARED_SIDE)))
+                (number, self.slices.whole(number, target_window(self.slices, number, _COMPARED_SIDE, seed)))
                 for number in order
             )
             placed = ((number, noisy.to(self.hardware.device)) for number, noisy in slices)
-            kept = risks(placed, (taught, own), self.noise_draws(), self.settings.seed)
+            kept = risks(placed, (taught, own), self.noise_draws(), seed)
             self.workspace.keep(name, kept)
             self._progress.finish()
         taught_risk, own_risk = kept
@@ -295,27 +293,10 @@ class Run:
     def _last_student(self, turn: int) -> str:
         return round_name(list(parts_of(self.plan))[-1], turn)
 
-    def _target_order(self) -> list[int]:
-        _, numbers = self.slices.fitting(self.settings.data.patch)
-        order = torch.randperm(len(numbers), generator=generator(self.settings.seed, "target order", 0))
-        return [numbers[int(place)] for place in order]
-
-    def _target_window(self, number: int, side: int = _TARGET_SIDE) -> Window:
-        """The part of a slice whose target is computed: all of it, but for large images."""
-        draws = torch.rand(2, generator=generator(self.settings.seed, "target window", number)).tolist()
-        height, width = self.slices.size(number)
-        tall, wide = min(height, side), min(width, side)
-        top, left = int(draws[0] * (height - tall + 1)), int(draws[1] * (width - wide + 1))
-        return Window(top, left, tall, wide)
-
     def _read_targets(self, turn: int) -> dict[int, Target]:
         name = round_name("targets", turn)
         found = {number: self.workspace.target(name, number) for number in range(len(self.slices))}
         return {number: target for number, target in found.items() if target is not None}
-
-    def _sample(self) -> list[int]:
-        count = len(self.slices)
-        return sorted({int(k) for k in np.linspace(0, count - 1, min(count, _SAMPLE)).round()})
 
     @torch.no_grad()
     def _kept_residual_std(self, turn: int) -> float:
@@ -325,13 +306,13 @@ class Run:
         if kept is None:
             condition_of = self.condition_of(turn)
             squares, count = 0.0, 0
-            for number in self._sample():
+            for number in evenly_spaced(self.slices):
                 noisy = self.slices.whole(number).to(self.hardware.device)
                 with self.hardware.autocast():
                     residual = noisy[:, :1] - condition_of(noisy)
                 squares += float(residual.square().sum())
                 count += residual.numel()
-            kept = max(float(np.sqrt(squares / count)), 1e-4)
+            kept = max(math.sqrt(squares / count), 1e-4)
             self.workspace.keep(name, kept)
         return float(kept)
 

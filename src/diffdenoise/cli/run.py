@@ -21,6 +21,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from diffdenoise.cli.show import printable
 from diffdenoise.errors import DiffDenoiseError
 
 DONE, FAULT, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -101,7 +102,7 @@ def report_error(message: str, kind: str = "", as_json: bool = False) -> None:
         Whether to print JSON.
     """
     # File names may hold line breaks or terminal codes; the message stays one harmless line.
-    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
+    line = printable(" ".join(message.split()))
     if as_json:
         typer.echo(json.dumps({"error": line, "kind": kind}))
     else:

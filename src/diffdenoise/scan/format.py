@@ -42,8 +42,6 @@ class Format:
         Whether float32 values can be stored.
     written_as : str or None
         The format that its scans are written in, if not itself.
-    is_folder : bool
-        Whether each image is a folder, told by its suffix alone.
     """
 
     name: str
@@ -55,4 +53,3 @@ class Format:
     keeps: str
     holds_float: bool = True
     written_as: str | None = None
-    is_folder: bool = False

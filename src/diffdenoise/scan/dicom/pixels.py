@@ -81,7 +81,7 @@ def _undecodable(dataset: Any, name: str, said: str) -> FormatError:
     syntax: Any = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
     try:
         able = syntax is None or bool(get_decoder(syntax).is_available)
-    except (NotImplementedError, ValueError):
+    except (NotImplementedError, ValueError):  # what pydicom raises for a syntax that it doesn't know
         return FormatError(f"{name}: its transfer syntax is not known; save it uncompressed")
     if not able or ("does not support" in said and not is_available(str(syntax))):
         return FormatError(

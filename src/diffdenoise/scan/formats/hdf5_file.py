@@ -16,6 +16,7 @@ import numpy as np
 
 from diffdenoise.errors import FormatError, ShapeError
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.common import LEAST_SIDE, import_extra, not_one_image
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Array
@@ -24,7 +25,6 @@ _KEEPS = "the array's place, shape, type and attributes; everything else but com
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: Arrays of fastMRI files, the best first: (slices, height, width).
 _FASTMRI = ("reconstruction_rss", "reconstruction_esc", "reconstruction")
-_LEAST_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,7 @@ def _recognise(head: bytes) -> bool:
 
 def import_h5py(path: Path) -> Any:
     """Return the package that a file needs, or raise `FormatError` saying how to install it."""
-    try:
-        import h5py  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise FormatError(
-            f"{path}: HDF5 needs a package that is not installed: pip install 'diffdenoise[hdf5]'"
-        ) from error
-    return h5py
+    return import_extra("h5py", path, "HDF5", "hdf5")
 
 
 def read(path: Path) -> Scan:
@@ -84,10 +78,7 @@ def read(path: Path) -> Scan:
         key = next((name for name in _FASTMRI if name in found), None)
         if key is None:
             if len(found) != 1:
-                raise FormatError(
-                    f"{path}: holds {len(found)} arrays that may be images ({', '.join(sorted(found))}); "
-                    "expected one; save the one to denoise in a file of its own"
-                )
+                raise not_one_image(path, found)
             key = next(iter(found))
         array = found[key]
         if array.is_virtual or array.external:
@@ -116,7 +107,7 @@ def read(path: Path) -> Scan:
 def _is_image(array: Any) -> bool:
     """Whether an array may be an image: real numbers, two sides that are long enough."""
     sides = sorted(array.shape)
-    return array.dtype.kind in "iuf" and len(sides) >= 2 and sides[-2] >= _LEAST_SIDE
+    return array.dtype.kind in "iuf" and len(sides) >= 2 and sides[-2] >= LEAST_SIDE
 
 
 def write(scan: Scan, path: Path, *, float32: bool) -> None:

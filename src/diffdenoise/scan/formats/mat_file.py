@@ -13,6 +13,7 @@ import numpy as np
 
 from diffdenoise.errors import FormatError
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.common import LEAST_SIDE, not_one_image
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.scan import Scan
 
@@ -20,7 +21,6 @@ _KEEPS = "the array's name, shape and type; all other variables"
 #: Bytes of MATLAB's classes (MAT-File Format, table 1-3).
 _ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "single": 4}
 _ITEM_BYTES |= {"int64": 8, "uint64": 8, "double": 8}
-_LEAST_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,10 @@ def read(path: Path) -> Scan:
     images = [
         key
         for key, shape, kind in listed
-        if kind in _ITEM_BYTES and 2 <= len(shape) <= 4 and sorted(shape)[-2] >= _LEAST_SIDE
+        if kind in _ITEM_BYTES and 2 <= len(shape) <= 4 and sorted(shape)[-2] >= LEAST_SIDE
     ]
     if len(images) != 1:
-        raise FormatError(
-            f"{path}: holds {len(images)} arrays that may be images ({', '.join(images)}); expected one; "
-            "save the one to denoise in a file of its own"
-        )
+        raise not_one_image(path, images)
     content = io.loadmat(str(path))
     stored = content.pop(images[0])
     others = {key: value for key, value in content.items() if not key.startswith("__")}

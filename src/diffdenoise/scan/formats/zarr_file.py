@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, ShapeError
+from diffdenoise.errors import ShapeError
 from diffdenoise.scan.folder import STORE
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.common import import_extra
 from diffdenoise.scan.formats.zarr_store import Image, check_levels, find_image
 from diffdenoise.scan.pixels import native, to_stored
 from diffdenoise.scan.quiet import quiet
@@ -45,16 +46,6 @@ def _recognise(head: bytes) -> bool:
     return False
 
 
-def _import_zarr(path: Path) -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise FormatError(
-            f"{path}: Zarr needs a package that is not installed: pip install 'diffdenoise[zarr]'"
-        ) from error
-    return zarr
-
-
 def read(path: Path) -> Scan:
     """Read the finest level of an OME-Zarr image, or the only array of another Zarr store.
 
@@ -75,7 +66,7 @@ def read(path: Path) -> Scan:
     ShapeError, IntensityError
         If it isn't one real number a voxel in up to four axes: several channels, say.
     """
-    zarr = _import_zarr(path)
+    zarr = import_extra("zarr", path, "Zarr", "zarr")
     with quiet("zarr"):
         root = zarr.open(str(path), mode="r")
         image = find_image(root, path)
@@ -129,7 +120,7 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     float32 : bool
         Store float32 instead.
     """
-    zarr = _import_zarr(path)
+    zarr = import_extra("zarr", path, "Zarr", "zarr")
     data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
     with quiet("zarr"):
         if not isinstance(scan.header, _Source):
@@ -198,4 +189,4 @@ def _filters(array: Any) -> Iterator[str]:
         yield str(described.get("id") or described.get("name")).removeprefix("numcodecs.")
 
 
-FORMAT = Format("zarr", "Zarr", (STORE,), _recognise, read, write, _KEEPS, is_folder=True)
+FORMAT = Format("zarr", "Zarr", (STORE,), _recognise, read, write, _KEEPS)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from diffdenoise.errors import FormatError, IntensityError
+from diffdenoise.scan.formats.common import LEAST_SIDE, not_one_image
 from diffdenoise.scan.pixels import MOST_SHRINKAGE
 
 #: Axes of images before NGFF 0.3, which doesn't list them.
@@ -32,8 +33,6 @@ _CODECS = {
 _LEAST_BOMB_BYTES = 256 * 2**20
 #: Compressed chunks may state a little more than they must hold.
 _CHUNK_SLACK = 2**16
-_LEAST_SIDE = 8
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -93,14 +92,10 @@ def find_image(root: Any, path: Path) -> Image:
         axes = image.get("axes") or _EARLY_AXES
         levels = tuple(str(level["path"]) for level in image["datasets"])
         return Image(group, levels, tuple(_axis(each) for each in axes), _spacing(image, axes))
-    likely = [name for name, array in arrays.items() if sorted((0, 0, *array.shape))[-2] >= _LEAST_SIDE]
+    likely = [name for name, array in arrays.items() if sorted((0, 0, *array.shape))[-2] >= LEAST_SIDE]
     if images or len(likely) != 1:
-        what = "images" if images else "arrays that may be images"
-        names = [name or "the store itself" for name, _ in images] or likely
-        raise FormatError(
-            f"{path}: holds {len(names)} {what}{_listed(names)}; expected one; save the one to denoise in a "
-            "store of its own"
-        )
+        names = [name or "the store itself" for name, _ in images]
+        raise not_one_image(path, names, "images") if images else not_one_image(path, likely)
     return _plain(likely[0], arrays[likely[0]])
 
 
@@ -138,13 +133,6 @@ def _spacing(image: Any, axes: Sequence[Any]) -> tuple[float, ...]:
         if each.get("type") == "scale":
             sizes = [size * float(scale) for size, scale in zip(sizes, each["scale"], strict=True)]
     return tuple(size if 0 < size < math.inf else 0.0 for size in sizes)
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Some names in brackets, without signs that a message can't have."""
-    clean = ["".join(sign if sign.isprintable() else "?" for sign in name)[:40] for name in names]
-    more = ["..."] if len(clean) > _MOST_NAMED else []
-    return f" ({', '.join([*clean[:_MOST_NAMED], *more])})" if clean else ""
 
 
 def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str], path: Path) -> None:
@@ -201,8 +189,8 @@ def _codecs(metadata: Any) -> Iterator[str]:
 def _check_chunks(array: Any, path: Path) -> None:
     """Raise `FormatError` if a chunk states that it unpacks to more than a chunk is.
 
-    Of zstd, blosc and lz4, whose decoders believe it; the others can't shrink anything to less than a
-    thousandth. Chunks inside of shards aren't looked at.
+    Of zstd, blosc and lz4, whose chunks say so; gzip can't shrink anything to less than a thousandth. bz2 and
+    lzma, and chunks inside of shards, aren't looked at.
     """
     if array.shards is not None:
         return

@@ -1,0 +1,34 @@
+"""Which slices, and which parts of them, are computed as a whole: as targets, to compare, to read figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from diffdenoise.training.randomness import generator
+from diffdenoise.training.slices import Slices, Window
+
+#: Slices, evenly spaced, that figures about the data are read from.
+_SAMPLE = 16
+
+
+def target_order(slices: Slices, patch: int, seed: int) -> list[int]:
+    """Return the slices that hold a patch of `patch` pixels a side, in random order."""
+    _, numbers = slices.fitting(patch)
+    order = torch.randperm(len(numbers), generator=generator(seed, "target order", 0))
+    return [numbers[int(place)] for place in order]
+
+
+def target_window(slices: Slices, number: int, side: int, seed: int) -> Window:
+    """Return all of a slice, or a random part of one of more than `side` pixels a side."""
+    draws = torch.rand(2, generator=generator(seed, "target window", number)).tolist()
+    height, width = slices.size(number)
+    tall, wide = min(height, side), min(width, side)
+    top, left = int(draws[0] * (height - tall + 1)), int(draws[1] * (width - wide + 1))
+    return Window(top, left, tall, wide)
+
+
+def evenly_spaced(slices: Slices) -> list[int]:
+    """Return up to 16 slices that stand for all."""
+    count = len(slices)
+    return sorted({int(k) for k in np.linspace(0, count - 1, min(count, _SAMPLE)).round()})
