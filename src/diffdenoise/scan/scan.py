@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise.types import Affine, Array
 
@@ -34,6 +35,8 @@ class Scan:
     name : str
         File name as the user gave it, relative to the folder that was given; for messages and for
         naming outputs.
+    outside : bool array, shape of `data`, or None
+        Voxels that the user wants left as they are: they come back bit for bit and are not learned from.
     """
 
     data: Array
@@ -44,6 +47,7 @@ class Scan:
     slice_axis: int | None = None
     header: Any = field(default=None, repr=False, compare=False)
     name: str = ""
+    outside: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
 
     def with_data(self, data: Array) -> Scan:
         """Return the same scan with other voxel values of the same shape."""
