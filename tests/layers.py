@@ -25,6 +25,7 @@ LAYERS = {
     "run": 5,
     "model": 5,
     "model_folder": 5,
+    "facts": 5,
     "api": 5,
     "__init__": 5,
     "cli": 6,

@@ -13,16 +13,12 @@ import typer
 from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
-from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, OutputError, SettingsError
-from diffdenoise.noise.diagnosis import Diagnosis, diagnose
+from diffdenoise.facts import describe, diagnosis_of, of_series
 from diffdenoise.noise.level import SLICES_DEPEND
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.find import Found, find_scans
+from diffdenoise.scan.find import find_scans
 from diffdenoise.scan.folder import is_store
-from diffdenoise.scan.intensity import IntensityMap
-from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis, to_stacks
 from diffdenoise.trust.figure import check_picture
 from diffdenoise.trust.noise_figure import save_noise_picture
 
@@ -63,14 +59,14 @@ def info(
             scan = dataclasses.replace(scan, name=name)
             check_scan(scan)
             known = diagnosis_of(scan, axis)
-            found.append({**describe(scan, known, axis), **_of_series(one)})
+            found.append({**describe(scan, known, axis), **of_series(one)})
             if picture is not None:
                 save_noise_picture(picture, scan, known, axis=axis, overwrite=overwrite)
         except InputError as error:
             if not folder:
                 raise
             # A folder is listed to its end: which of its files can't be used is what one asks here.
-            found.append({"name": name, "problem": str(error), **_of_series(one)})
+            found.append({"name": name, "problem": str(error), **of_series(one)})
             first_problem = first_problem or error
     usable = [scan for scan in found if "problem" not in scan]
     if not usable and first_problem is not None:
@@ -86,75 +82,6 @@ def info(
         print_json({"input": str(input_), "scans": found, **summary})
     elif not quiet:
         _print_folder(found, summary)
-
-
-def _of_series(found: Found) -> dict[str, Any]:
-    """Return what to name a DICOM series by, and what is odd about its geometry."""
-    if found.series is None:
-        return {}
-    return {
-        "series_uid": found.series.header.series_uid,
-        "files": len(found.series.sources),
-        "notices": list(found.series.layout.notices),
-    }
-
-
-def diagnosis_of(scan: Scan, axis: int | None = None) -> Diagnosis:
-    """Look at a scan's noise, in shares of its range."""
-    scaling = IntensityMap.fit(scan.data)
-    stacks = to_stacks(scaling.scale(scan.data), choose_axis(scan, axis))
-    return diagnose(stacks, [scaling.zero] * len(stacks))
-
-
-def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str, Any]:
-    """Return what is known about a scan, for JSON.
-
-    Parameters
-    ----------
-    scan : Scan
-        Any scan that can be denoised.
-    noise : Diagnosis
-        Of that scan.
-    axis : int, optional
-        Array axis across the slices; None: chosen from the voxel sizes.
-    """
-    levels: list[float] = np.percentile(scan.data, (0.5, 50, 99.5)).tolist()  # type: ignore[type-var]
-    low, middle, high = levels
-    scaling = IntensityMap(low, high) if high > low else IntensityMap.fit(scan.data)
-    axis = choose_axis(scan, axis)
-    # 0 where every pixel is like its neighbours.
-    known = noise.std > 0
-    return {
-        "name": scan.name,
-        "format": scan.format,
-        "shape": list(scan.data.shape),
-        "spacing_mm": None if scan.spacing_mm is None else [round(side, 6) for side in scan.spacing_mm],
-        "orientation": _orientation(scan),
-        "slice_axis": axis,
-        "slices": 1 if axis is None else scan.data.shape[axis],
-        "dtype": str(scan.stored_dtype),
-        "intensities": {
-            "min": float(scan.data.min()),
-            "percentile_0.5": low,
-            "median": middle,
-            "percentile_99.5": high,
-            "max": float(scan.data.max()),
-        },
-        "noise_std": noise.std * scaling.range if known else None,
-        "noise_percent_of_range": 100 * noise.std if known else None,
-        "noise_correlation_px": list(noise.correlation.width_px) if known else None,
-        "noise": noise.as_dict() if known else None,
-        "already_clean": noise.is_clean(Settings().clean_below),
-    }
-
-
-def _orientation(scan: Scan) -> str | None:
-    """Return the directions that the array axes run to, such as RAS; None without geometry."""
-    if scan.affine is None:
-        return None
-    from nibabel.orientations import aff2axcodes
-
-    return "".join(code or "?" for code in aff2axcodes(scan.affine))  # type: ignore[no-untyped-call]
 
 
 def _by(sizes: Sequence[float]) -> str:

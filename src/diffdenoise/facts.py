@@ -1,0 +1,104 @@
+"""What is known about a scan before anything is done to it: geometry, type, intensities, noise (no torch)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffdenoise.config import Settings
+from diffdenoise.noise.diagnosis import Diagnosis, diagnose
+from diffdenoise.scan.find import Found
+from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.slices import choose_axis, to_stacks
+
+
+class Facts(dict[str, Any]):
+    """What `diffdenoise info --json` says of a scan, as a dictionary that shows itself in one line."""
+
+    def __repr__(self) -> str:
+        if "problem" in self:
+            return f"<{self['name']}: {self['problem']}>"
+        noise = self["noise_std"]
+        said = "noise unknown"
+        if noise is not None:
+            said = f"noise std {noise:.4g} ({self['noise_percent_of_range']:.2g} % of the range)"
+        if self["already_clean"]:
+            said += ", already clean"
+        parts = (
+            f"{self['format']} {' x '.join(map(str, self['shape']))} {self['dtype']}",
+            f"{' x '.join(f'{side:.4g}' for side in self['spacing_mm'])} mm" if self["spacing_mm"] else None,
+            self["orientation"],
+            said,
+        )
+        return f"<{self['name']}: {', '.join(part for part in parts if part)}>"
+
+
+def of_series(found: Found) -> dict[str, Any]:
+    """Return what to name a DICOM series by, and what is odd about its geometry."""
+    if found.series is None:
+        return {}
+    return {
+        "series_uid": found.series.header.series_uid,
+        "files": len(found.series.sources),
+        "notices": list(found.series.layout.notices),
+    }
+
+
+def diagnosis_of(scan: Scan, axis: int | None = None) -> Diagnosis:
+    """Look at a scan's noise, in shares of its range."""
+    scaling = IntensityMap.fit(scan.data)
+    stacks = to_stacks(scaling.scale(scan.data), choose_axis(scan, axis))
+    return diagnose(stacks, [scaling.zero] * len(stacks))
+
+
+def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str, Any]:
+    """Return what is known about a scan, for JSON.
+
+    Parameters
+    ----------
+    scan : Scan
+        Any scan that can be denoised.
+    noise : Diagnosis
+        Of that scan.
+    axis : int, optional
+        Array axis across the slices; None: chosen from the voxel sizes.
+    """
+    levels: list[float] = np.percentile(scan.data, (0.5, 50, 99.5)).tolist()  # type: ignore[type-var]
+    low, middle, high = levels
+    scaling = IntensityMap(low, high) if high > low else IntensityMap.fit(scan.data)
+    axis = choose_axis(scan, axis)
+    # 0 where every pixel is like its neighbours.
+    known = noise.std > 0
+    return {
+        "name": scan.name,
+        "format": scan.format,
+        "shape": list(scan.data.shape),
+        "spacing_mm": None if scan.spacing_mm is None else [round(side, 6) for side in scan.spacing_mm],
+        "orientation": _orientation(scan),
+        "slice_axis": axis,
+        "slices": 1 if axis is None else scan.data.shape[axis],
+        "dtype": str(scan.stored_dtype),
+        "intensities": {
+            "min": float(scan.data.min()),
+            "percentile_0.5": low,
+            "median": middle,
+            "percentile_99.5": high,
+            "max": float(scan.data.max()),
+        },
+        "noise_std": noise.std * scaling.range if known else None,
+        "noise_percent_of_range": 100 * noise.std if known else None,
+        "noise_correlation_px": list(noise.correlation.width_px) if known else None,
+        "noise": noise.as_dict() if known else None,
+        "already_clean": noise.is_clean(Settings().clean_below),
+    }
+
+
+def _orientation(scan: Scan) -> str | None:
+    """Return the directions that the array axes run to, such as RAS; None without geometry."""
+    if scan.affine is None:
+        return None
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(code or "?" for code in aff2axcodes(scan.affine))  # type: ignore[no-untyped-call]
