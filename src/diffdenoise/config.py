@@ -6,7 +6,10 @@ the model folder (`settings.yaml`). Maths functions take plain arguments, never 
 
 from __future__ import annotations
 
+import difflib
 import re
+import reprlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -14,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from diffdenoise.errors import SettingsError
+from diffdenoise.plain_files import NotPlainError, parse_yaml, read_plain
 
 #: Names of stages in a schedule.
 _STAGE_NAME = re.compile("blind-spot|(diffusion|targets|student|refine|self-training)(-[2-9])?")
@@ -24,6 +28,12 @@ StageName: TypeAlias = Literal["stage1", "stage2", "stage3"]
 STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
 #: Widths of the networks whose starting weights come with the package.
 _START_WIDTHS: dict[StageName, int] = {"stage1": 16, "stage2": 32, "stage3": 32}
+#: Channels at most: eight times the widest default; a student of these has 30 million weights.
+MOST_WIDTH = 256
+#: Steps of a stage at most: a year of a thousand a second is more.
+MOST_STEPS = 10**10
+#: Bytes of a settings file; nine rounds of all stages take a tenth of it.
+MOST_SETTINGS_BYTES = 2**16
 
 
 class _Frozen(BaseModel):
@@ -37,12 +47,12 @@ class Steps(_Frozen):
     measures its own speed, and writes here what it did; given back, these numbers repeat it.
     """
 
-    steps: int = Field(ge=0)
+    steps: int = Field(ge=0, le=MOST_STEPS)
     """Optimiser steps in all. For "targets": slices whose target is computed. 0 leaves "targets" and
     "student" out."""
-    decay_start: int | None = Field(default=None, ge=0)
+    decay_start: int | None = Field(default=None, ge=0, le=MOST_STEPS)
     """Step at which the learning rate begins to fall; None: after 60 % of the steps."""
-    decay_steps: int | None = Field(default=None, ge=1)
+    decay_steps: int | None = Field(default=None, ge=1, le=MOST_STEPS)
     """Steps that a whole decay to zero takes; None: all that are left."""
 
 
@@ -54,16 +64,16 @@ class Data(_Frozen):
     neighbours: int | None = Field(default=None, ge=0, le=3)
     """Slices on either side given as extra inputs; None: 1 for volumes whose slices have noise of
     their own, else 0."""
-    patch: int = Field(default=64, ge=16, multiple_of=8)
+    patch: int = Field(default=64, ge=16, le=4096, multiple_of=8)
     """Side of a training patch in pixels."""
-    batch: int = Field(default=16, ge=1)
+    batch: int = Field(default=16, ge=1, le=4096)
     """Patches in a step."""
 
 
 class Stage1(_Frozen):
     """Blind-spot network: predicts a pixel's mean and variance from its neighbourhood."""
 
-    width: int = Field(default=16, ge=4)
+    width: int = Field(default=16, ge=4, le=MOST_WIDTH)
     """Channels at full resolution in each of the four half-plane branches."""
     blind_spot: Literal[1, 3, 5, 7, 9] | None = None
     """Side in pixels of the square that the network doesn't see; None: from the noise's correlation."""
@@ -76,7 +86,7 @@ class Stage1(_Frozen):
 class Stage2(_Frozen):
     """Conditional diffusion model of the noisy image given stage 1's output."""
 
-    width: int = Field(default=32, ge=4)
+    width: int = Field(default=32, ge=4, le=MOST_WIDTH)
     """Channels at full resolution."""
     jointly_blind: bool = True
     """Hide random pixels from the condition and learn on these alone. False: as in the paper, where
@@ -90,9 +100,9 @@ class Stage2(_Frozen):
 class Sampling(_Frozen):
     """Stabilised reverse diffusion sampling."""
 
-    pairs: int = Field(default=1, ge=1)
+    pairs: int = Field(default=1, ge=1, le=1000)
     """Symmetric pairs (+e, -e) averaged for one output. The paper has 1."""
-    nodes: int = Field(default=5, ge=1)
+    nodes: int = Field(default=5, ge=1, le=1000)
     """Noise levels of the deterministic Heun sampler."""
     sigma_min: float = Field(default=0.02, gt=0)
     """Lowest diffusion noise level, as a multiple of the residual's std."""
@@ -109,12 +119,12 @@ class Sampling(_Frozen):
 class Stage3(_Frozen):
     """Knowledge distillation: the student that users run."""
 
-    width: int = Field(default=32, ge=4)
+    width: int = Field(default=32, ge=4, le=MOST_WIDTH)
     """Channels at full resolution."""
     target: Literal["srds", "fusion", "corrected"] = "fusion"
     """What the student learns: the symmetric pair's mean as in the paper; that with the noisy pixel
     given back; or the recorruption-corrected posterior mean of the diffusion network."""
-    draws: int = Field(default=8, ge=1)
+    draws: int = Field(default=8, ge=1, le=1000)
     """Draws averaged for one "corrected" target."""
     alpha: float | None = Field(default=None, gt=0)
     """Recorruption strength in "corrected" targets and refinement: the added noise's std as a multiple
@@ -212,7 +222,12 @@ class Settings(_Frozen):
 
     @classmethod
     def build(
-        cls, file: Path | None = None, assignments: list[str] | None = None, **overrides: Any
+        cls,
+        file: Path | None = None,
+        assignments: list[str] | None = None,
+        *,
+        follow_link: bool = True,
+        **overrides: Any,
     ) -> Settings:
         """Return settings from a YAML file, `key=value` assignments and keywords, later ones winning.
 
@@ -222,6 +237,8 @@ class Settings(_Frozen):
             YAML file, such as the `settings.yaml` of a model folder.
         assignments : list of str, optional
             Dotted keys: `stage2.jointly_blind=false`, `schedule.student.steps=100`.
+        follow_link : bool
+            Whether `file` may be a link to a file.
         **overrides
             Top-level fields; None leaves a field as it is. `minutes` drops the file's schedule.
 
@@ -230,7 +247,7 @@ class Settings(_Frozen):
         SettingsError
             If the file can't be read, a key is unknown or a value out of range.
         """
-        tree: dict[str, Any] = _load_yaml(file) if file is not None else {}
+        tree: dict[str, Any] = _load_yaml(file, follow=follow_link) if file is not None else {}
         if overrides.get("minutes") is not None:
             # Asked for a time, the file's step counts would say otherwise.
             tree.pop("schedule", None)
@@ -243,9 +260,7 @@ class Settings(_Frozen):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "settings"
-            raise SettingsError(f"setting {where}: {first['msg']} (found {first.get('input')!r})") from error
+            raise SettingsError(_explain(error)) from error
 
     def to_yaml(self) -> str:
         """Return the settings as YAML that `build` reads back to an equal object."""
@@ -265,13 +280,56 @@ def stage_names(settings: Settings, self_trains: bool = False) -> list[str]:
     return ["blind-spot", *(round_name(stage, turn) for turn in turns for stage in a_round)]
 
 
-def _load_yaml(file: Path) -> dict[str, Any]:
+def known_keys(group: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted name of every setting but those of a schedule: "seed", "stage3.draws"."""
+    for name, field in group.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from known_keys(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _explain(error: ValidationError) -> str:
+    """Say which setting is wrong, and for one that isn't known, which was perhaps meant."""
+    errors = error.errors()
+    # A misspelt name says more than that the right one is missing.
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+    where = ".".join(str(part) for part in first["loc"])[:100] or "settings"
+    if first["type"] == "extra_forbidden":
+        inner = first.get("input")
+        key = f"{where}.{next(iter(inner))}" if isinstance(inner, dict) and len(inner) == 1 else where
+        return f"setting {where}: there is no such setting{did_you_mean(key)}"
+    found = reprlib.repr(first.get("input"))
+    return f"setting {where}: {first['msg'].removeprefix('Value error, ')} (found {found})"
+
+
+def did_you_mean(key: str) -> str:
+    """Return "; did you mean stage3.draws?" for a dotted key that is nearly that of a setting."""
+    known = list(known_keys())
+    group = key.rpartition(".")[0]
+    if group.startswith("schedule."):
+        known = [f"{group}.{name}" for name in Steps.model_fields]
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    last = key.rpartition(".")[2]
+    if not near:
+        # The right name in the wrong group, or in none.
+        near = [each for each in known if each.rpartition(".")[2] == last][:1]
+    if not near:
+        names = {each.rpartition(".")[2]: each for each in reversed(known)}
+        near = [names[name] for name in difflib.get_close_matches(last, names, n=1, cutoff=0.75)]
+    return f"; did you mean {near[0]}?" if near else "; diffdenoise train INPUT -o DIR --dry-run lists all"
+
+
+def _load_yaml(file: Path, *, follow: bool) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+        tree = parse_yaml(read_plain(file, MOST_SETTINGS_BYTES, follow=follow))
+    except NotPlainError as error:
+        raise SettingsError(f"{file}: {error}; expected a settings file") from error
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: is not YAML; expected a settings file") from error
+    except ValueError as error:
+        raise SettingsError(f"{file}: {error}; expected a settings file of 'key: value' lines") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -288,6 +346,6 @@ def _assign(tree: dict[str, Any], dotted: str, value: str) -> None:
             raise SettingsError(f"--set {dotted}: '{part}' is not a group of settings")
         tree = node
     try:
-        tree[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"--set {dotted}={value}: the value cannot be read") from error
+        tree[last] = parse_yaml(value)
+    except ValueError as error:
+        raise SettingsError(f"--set {dotted}={value}: the value {error}") from error

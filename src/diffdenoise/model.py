@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError
+from diffdenoise.model_record import RECORD, STUDENT, ModelRecord, read_record, read_settings, read_weights
 from diffdenoise.networks.unet import UNet
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.rician import signal_of_denoised
@@ -29,9 +30,6 @@ from diffdenoise.stages import distil
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from diffdenoise.training.slices import Slices
 from diffdenoise.types import Progress, Quiet, Stack
-
-#: Files of a model folder.
-STUDENT, SETTINGS, RECORD, CARD = "student.safetensors", "settings.yaml", "record.json", "README.md"
 
 
 def student_network(settings: Settings, neighbours: int) -> UNet:
@@ -48,7 +46,7 @@ class Model:
         Where it is stored.
     settings : Settings
         What it was trained with; its schedule repeats the training.
-    record : dict
+    facts : ModelRecord
         Training record: versions, data fingerprint, noise, steps, seconds, losses.
     """
 
@@ -56,20 +54,25 @@ class Model:
         self,
         folder: Path,
         settings: Settings,
-        record: dict[str, Any],
+        facts: ModelRecord,
         student: nn.Module,
         hardware: Hardware,
     ) -> None:
         self.folder = folder
         self.settings = settings
-        self.record = record
+        self.facts = facts
         self._student = hardware.place(student).eval()
         self._hardware = hardware
 
     @property
     def noise(self) -> NoiseModel:
         """The training data's noise as found, in scaled intensities."""
-        return NoiseModel.from_dict(self.record["noise"])
+        return self.facts.noise.model()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The training record as plain lists, numbers and texts."""
+        return self.facts.as_dict()
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto", threads: int | None = None) -> Model:
@@ -87,26 +90,40 @@ class Model:
         Raises
         ------
         ModelError
-            If the folder is missing, unfinished or damaged.
+            If the folder is missing, unfinished or damaged, or holds what a model folder doesn't.
         DeviceError
             If the device is absent.
         """
         folder = Path(folder)
         if not folder.is_dir():
             raise ModelError(f"{folder}: no such model folder; train one with: diffdenoise train")
-        if not (folder / RECORD).is_file():
+        if not os.path.lexists(folder / RECORD):
             if (folder / "work").is_dir():
                 raise ModelError(f"{folder}: its training has not finished; go on with --resume")
             raise ModelError(f"{folder}: is not a model folder; it has no {RECORD}")
         hardware = choose_hardware(device, threads)
-        settings = Settings.build(folder / SETTINGS)
+        facts, settings = read_record(folder), read_settings(folder)
+        if settings.data.neighbours not in (None, facts.neighbours):
+            raise ModelError(
+                f"{folder}: {RECORD} and settings.yaml disagree on the neighbours; get the model again"
+            )
+        # Shapes without memory: what the folder says is compared before anything of its size is made.
+        with torch.device("meta"):
+            planned = student_network(settings, facts.neighbours).state_dict()
+        content = read_weights(folder, {name: tuple(tensor.shape) for name, tensor in planned.items()})
+        student = student_network(settings, facts.neighbours)
         try:
-            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-            student = student_network(settings, int(record["neighbours"]))
-            student.load_state_dict(load_file(folder / STUDENT))
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"{folder}: is damaged or incomplete; get it again or train anew") from error
-        return cls(folder, settings, record, student, hardware)
+            tensors = load(content)
+            student.load_state_dict(tensors)
+        except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            raise ModelError(
+                f"{folder / STUDENT}: is damaged or incomplete; get the model again or train anew"
+            ) from error
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+            raise ModelError(
+                f"{folder / STUDENT}: holds NaN or infinite weights; get the model again or train anew"
+            )
+        return cls(folder, settings, facts, student, hardware)
 
     def denoise(self, scan: Any, *, axis: int | None = None, progress: Progress | None = None) -> Any:
         """Denoise an image in whatever form it comes.
@@ -144,14 +161,14 @@ class Model:
         axis = choose_axis(scan, axis)
         intensities = IntensityMap.fit(scan.data)
         noisy = to_stacks(intensities.scale(scan.data), axis)
-        neighbours = int(self.record["neighbours"])
+        neighbours = self.facts.neighbours
         if min(len(stack) for stack in noisy) < max(1, 2 * neighbours):
             raise ModelError(
                 f"{scan.name}: has {min(len(stack) for stack in noisy)} slice(s), but the model takes "
                 f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
             )
         denoised = self._denoise_stacks(noisy, neighbours, progress)
-        rician_std = self.record.get("rician_std")
+        rician_std = self.facts.rician_std
         if rician_std is not None and float(scan.data.min()) >= 0:
             zero = intensities.zero
             signal = signal_of_denoised([stack - zero for stack in denoised], rician_std)
@@ -166,7 +183,7 @@ class Model:
         for number in range(len(slices)):
             item = slices.whole(number).to(self._hardware.device, memory_format=torch.channels_last)
             with self._hardware.autocast():
-                output = distil.denoise_turned(self._student, item, int(self.record.get("orientations", 1)))
+                output = distil.denoise_turned(self._student, item, self.facts.orientations)
             flat.append(output[0, 0].cpu().numpy())
             progress.advance(number + 1, len(slices), None, None)
         progress.finish()

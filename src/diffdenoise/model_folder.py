@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from diffdenoise._version import __version__
 from diffdenoise.config import STAGES, round_name, stage_names
-from diffdenoise.model import CARD, RECORD, SETTINGS, STUDENT
+from diffdenoise.model_record import CARD, RECORD, SETTINGS, STUDENT, ModelRecord, thinned
 from diffdenoise.plan import Plan
 from diffdenoise.training.checkpoint_io import save_json
 from diffdenoise.training.hardware import Hardware
@@ -79,30 +79,37 @@ def write_model(
         ),
         encoding="utf-8",
     )
-    record: dict[str, Any] = {
-        "neighbours": plan.neighbours,
-        "fingerprint": plan.fingerprint(),
-        "data": summary,
-        "noise": plan.noise.as_dict(),
-        "orientations": orientations,
-        "rician_std": plan.rician_std,
-        "synthetic_start": [stage for stage in STAGES if settings.starts_synthetic(stage)],
-        "residual_std": {
-            name: workspace.figure(name)
-            for name in (round_name("residual_std", turn) for turn in range(1, last + 1))
-        },
-        "risks": {
-            name: workspace.figure(name)
-            for name in (round_name("risks", turn) for turn in range(1, last + 1))
-        },
-        "stages": stages,
-        "seconds": round(workspace.spent_s, 1),
-        "device": hardware.describe(),
-        "precision": hardware.precision,
-        "versions": {
-            "diffdenoise": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "lightning", "numpy")},
-        },
-    }
-    save_json(record, folder / RECORD)
+    record = ModelRecord.model_validate_json(
+        json.dumps(
+            {
+                "neighbours": plan.neighbours,
+                "fingerprint": plan.fingerprint(),
+                "data": summary,
+                "noise": plan.noise.as_dict(),
+                "orientations": orientations,
+                "rician_std": plan.rician_std,
+                "synthetic_start": [stage for stage in STAGES if settings.starts_synthetic(stage)],
+                "residual_std": {
+                    name: workspace.figure(name)
+                    for name in (round_name("residual_std", turn) for turn in range(1, last + 1))
+                },
+                "risks": {
+                    name: workspace.figure(name)
+                    for name in (round_name("risks", turn) for turn in range(1, last + 1))
+                },
+                "stages": {
+                    name: {**stage, "losses": thinned(stage.get("losses") or [])}
+                    for name, stage in stages.items()
+                },
+                "seconds": round(workspace.spent_s, 1),
+                "device": hardware.describe()[:200],
+                "precision": hardware.precision,
+                "versions": {
+                    "diffdenoise": __version__,
+                    "python": platform.python_version(),
+                    **{name: version(name) for name in ("torch", "lightning", "numpy")},
+                },
+            }
+        )
+    )
+    save_json(record.as_dict(), folder / RECORD)

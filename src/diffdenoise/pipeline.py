@@ -17,8 +17,9 @@ from safetensors import SafetensorError
 
 from diffdenoise.config import Settings
 from diffdenoise.errors import DeviceError, ModelError, OutputError
-from diffdenoise.model import RECORD, Model
+from diffdenoise.model import Model
 from diffdenoise.model_folder import write_model
+from diffdenoise.model_record import RECORD
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.run import Run
 from diffdenoise.scan.scan import Scan
@@ -114,7 +115,7 @@ def run_all_stages(run: Run) -> None:
 def _finished(model_dir: Path, plan: Plan, device: str, threads: int | None) -> Model:
     """Return the model of a run that was stopped after its last stage."""
     model = Model.load(model_dir, device, threads)
-    if model.record["fingerprint"] != plan.fingerprint():
+    if model.facts.fingerprint != plan.fingerprint():
         raise ModelError(f"{model_dir}: was trained on other scans; give the same ones to --resume")
     # What the run chose for itself doesn't count as a wish.
     chosen: dict[str, Any] = {"schedule": plan.settings.schedule}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -233,12 +234,11 @@ def fingerprint_of(model: Path | None) -> str:
     """Digest of a trained model's weights; nothing for none."""
     if model is None:
         return ""
-    from diffdenoise.model import STUDENT
+    from diffdenoise.model_record import MOST_WEIGHTS_BYTES, STUDENT, read_model_file
 
-    weights = model / STUDENT
-    if not weights.is_file():
+    if not os.path.lexists(model / STUDENT):
         return ""
-    return hashlib.sha256(weights.read_bytes()).hexdigest()
+    return hashlib.sha256(read_model_file(model, STUDENT, MOST_WEIGHTS_BYTES)).hexdigest()
 
 
 def _load(model: Path | None, device: str, threads: int | None) -> Model | None:
