@@ -60,8 +60,8 @@ def change(model: Path, **changes: Any) -> None:
 def test_what_is_written_is_read_back(model: Path) -> None:
     loaded = dd.load(model)
     assert loaded.record == json.loads((model / "record.json").read_text())
-    assert loaded.facts.format == 1
-    assert loaded.facts.neighbours == 0
+    assert loaded.details.format == 1
+    assert loaded.details.neighbours == 0
     assert loaded.noise.typical_std > 0
 
 

@@ -46,7 +46,7 @@ class Model:
         Where it is stored.
     settings : Settings
         What it was trained with; its schedule repeats the training.
-    facts : ModelRecord
+    details : ModelRecord
         Training record: versions, data fingerprint, noise, steps, seconds, losses.
     """
 
@@ -54,25 +54,25 @@ class Model:
         self,
         folder: Path,
         settings: Settings,
-        facts: ModelRecord,
+        details: ModelRecord,
         student: nn.Module,
         hardware: Hardware,
     ) -> None:
         self.folder = folder
         self.settings = settings
-        self.facts = facts
+        self.details = details
         self._student = hardware.place(student).eval()
         self._hardware = hardware
 
     @property
     def noise(self) -> NoiseModel:
         """The training data's noise as found, in scaled intensities."""
-        return self.facts.noise.model()
+        return self.details.noise.model()
 
     @property
     def record(self) -> dict[str, Any]:
         """The training record as plain lists, numbers and texts."""
-        return self.facts.as_dict()
+        return self.details.as_dict()
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto", threads: int | None = None) -> Model:
@@ -102,16 +102,16 @@ class Model:
                 raise ModelError(f"{folder}: its training has not finished; go on with --resume")
             raise ModelError(f"{folder}: is not a model folder; it has no {RECORD}")
         hardware = choose_hardware(device, threads)
-        facts, settings = read_record(folder), read_settings(folder)
-        if settings.data.neighbours not in (None, facts.neighbours):
+        details, settings = read_record(folder), read_settings(folder)
+        if settings.data.neighbours not in (None, details.neighbours):
             raise ModelError(
                 f"{folder}: {RECORD} and settings.yaml disagree on the neighbours; get the model again"
             )
         # Shapes without memory: what the folder says is compared before anything of its size is made.
         with torch.device("meta"):
-            planned = student_network(settings, facts.neighbours).state_dict()
+            planned = student_network(settings, details.neighbours).state_dict()
         content = read_weights(folder, {name: tuple(tensor.shape) for name, tensor in planned.items()})
-        student = student_network(settings, facts.neighbours)
+        student = student_network(settings, details.neighbours)
         try:
             tensors = load(content)
             student.load_state_dict(tensors)
@@ -123,7 +123,7 @@ class Model:
             raise ModelError(
                 f"{folder / STUDENT}: holds NaN or infinite weights; get the model again or train anew"
             )
-        return cls(folder, settings, facts, student, hardware)
+        return cls(folder, settings, details, student, hardware)
 
     def denoise(self, scan: Any, *, axis: int | None = None, progress: Progress | None = None) -> Any:
         """Denoise an image in whatever form it comes.
@@ -161,14 +161,14 @@ class Model:
         axis = choose_axis(scan, axis)
         intensities = IntensityMap.fit(scan.data)
         noisy = to_stacks(intensities.scale(scan.data), axis)
-        neighbours = self.facts.neighbours
+        neighbours = self.details.neighbours
         if min(len(stack) for stack in noisy) < max(1, 2 * neighbours):
             raise ModelError(
                 f"{scan.name}: has {min(len(stack) for stack in noisy)} slice(s), but the model takes "
                 f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
             )
         denoised = self._denoise_stacks(noisy, neighbours, progress)
-        rician_std = self.facts.rician_std
+        rician_std = self.details.rician_std
         if rician_std is not None and float(scan.data.min()) >= 0:
             zero = intensities.zero
             signal = signal_of_denoised([stack - zero for stack in denoised], rician_std)
@@ -183,7 +183,7 @@ class Model:
         for number in range(len(slices)):
             item = slices.whole(number).to(self._hardware.device, memory_format=torch.channels_last)
             with self._hardware.autocast():
-                output = distil.denoise_turned(self._student, item, self.facts.orientations)
+                output = distil.denoise_turned(self._student, item, self.details.orientations)
             flat.append(output[0, 0].cpu().numpy())
             progress.advance(number + 1, len(slices), None, None)
         progress.finish()

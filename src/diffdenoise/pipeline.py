@@ -115,7 +115,7 @@ def run_all_stages(run: Run) -> None:
 def _finished(model_dir: Path, plan: Plan, device: str, threads: int | None) -> Model:
     """Return the model of a run that was stopped after its last stage."""
     model = Model.load(model_dir, device, threads)
-    if model.facts.fingerprint != plan.fingerprint():
+    if model.details.fingerprint != plan.fingerprint():
         raise ModelError(f"{model_dir}: was trained on other scans; give the same ones to --resume")
     # What the run chose for itself doesn't count as a wish.
     chosen: dict[str, Any] = {"schedule": plan.settings.schedule}
