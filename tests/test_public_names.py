@@ -10,11 +10,14 @@ import diffdenoise
 NAMES = [
     "DiffDenoiseError",
     "Model",
+    "Result",
     "Scan",
     "Settings",
     "__version__",
+    "convert",
     "denoise",
     "evaluate",
+    "info",
     "load",
     "simulate",
     "train",
@@ -41,6 +44,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_importing_the_package_loads_nothing_slow():
     code = (
         "import sys, diffdenoise; diffdenoise.__version__; diffdenoise.Settings; diffdenoise.Scan;"
+        "diffdenoise.info; diffdenoise.convert; diffdenoise.Result;"
         f"print([name for name in {SLOW} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

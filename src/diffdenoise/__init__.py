@@ -3,7 +3,7 @@
 >>> import diffdenoise as dd
 >>> denoised = dd.denoise(noisy_array, minutes=10)  # doctest: +SKIP
 >>> model = dd.train(["scans/*.nii.gz"], "model")  # doctest: +SKIP
->>> denoised = model.denoise("scan.nii.gz")  # doctest: +SKIP
+>>> model.denoise("scan.nii.gz").save("denoised.nii.gz")  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -17,17 +17,23 @@ if TYPE_CHECKING:
     from diffdenoise.api import denoise, evaluate, load, simulate, train
     from diffdenoise.config import Settings
     from diffdenoise.errors import DiffDenoiseError
+    from diffdenoise.facts import info
     from diffdenoise.model import Model
+    from diffdenoise.result import Result
+    from diffdenoise.scan.convert_files import convert
     from diffdenoise.scan.scan import Scan
 
 __all__ = [
     "DiffDenoiseError",
     "Model",
+    "Result",
     "Scan",
     "Settings",
     "__version__",
+    "convert",
     "denoise",
     "evaluate",
+    "info",
     "load",
     "simulate",
     "train",
@@ -40,8 +46,11 @@ _HOMES = {
     "load": "diffdenoise.api",
     "simulate": "diffdenoise.api",
     "train": "diffdenoise.api",
+    "convert": "diffdenoise.scan.convert_files",
+    "info": "diffdenoise.facts",
     "DiffDenoiseError": "diffdenoise.errors",
     "Model": "diffdenoise.model",
+    "Result": "diffdenoise.result",
     "Scan": "diffdenoise.scan.scan",
     "Settings": "diffdenoise.config",
 }

@@ -1,10 +1,9 @@
-"""The method from Python: arrays, nibabel images or paths in, the same kind out."""
+"""The method from Python: images, paths or lists of them in, the same kind out."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diffdenoise import pipeline
+from diffdenoise.bars import watching
 from diffdenoise.config import Settings
-from diffdenoise.model import Model, same_kind
+from diffdenoise.errors import DivergedError, InputError
+from diffdenoise.facts import diagnosis_of
+from diffdenoise.finish import check_strength, finish
+from diffdenoise.images import Image, read_images, scan_of, warn
+from diffdenoise.kinds import Kind, is_path, kind_of
+from diffdenoise.model import Model
 from diffdenoise.noise import simulate as noise
 from diffdenoise.plan import already_clean
-from diffdenoise.scan.check import check_scan
+from diffdenoise.result import Result
 from diffdenoise.scan.find import read_scans
-from diffdenoise.scan.formats.nifti import from_nibabel, to_nibabel
-from diffdenoise.scan.read import from_array, read_scan
-from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust import metrics
 from diffdenoise.types import Progress
@@ -33,24 +35,34 @@ def denoise(
     minutes: float | None = None,
     model: Model | str | Path | None = None,
     settings: Settings | None = None,
+    mask: Any = None,
+    strength: float = 1.0,
     axis: int | None = None,
     seed: int | None = None,
     device: str = "auto",
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    return_result: bool = False,
 ) -> Any:
     """Denoise an image: train on it alone, or use a trained model.
 
     Parameters
     ----------
-    scan : numpy array, nibabel image, Scan, str or path
-        2-D, 3-D or 4-D image.
+    scan : image, path, or sequence of these
+        2-D, 3-D or 4-D: a NumPy array, torch tensor, Scan, or nibabel, SimpleITK, ITK or ANTs image. A file,
+        or a folder, DICOMDIR or zip of one DICOM series. A list, a folder of several images, or a glob.
     minutes : float, optional
-        Wall-clock budget for training (default 10); not with `model`.
+        Wall-clock budget for training (default 10); not with `model`. Images given in one call are learned
+        from together, as one data set within this time; DICOM volumes each by itself, for this time each.
     model : Model, str or path, optional
         A trained model or its folder; then it takes seconds.
     settings : Settings, optional
         Everything else; `minutes`, `axis` and `seed` win over it.
+    mask : image or path, optional
+        Nonzero where the image is to be denoised: the rest comes back as it was, and is not learned from. A
+        list of as many for a list.
+    strength : float
+        Share of the residual that is taken off, 0 to 1.
     axis : int, optional
         Slice axis of a volume.
     seed : int, optional
@@ -59,54 +71,102 @@ def denoise(
         Where to compute.
     threads : int, optional
         CPU threads.
-    progress : Progress, optional
-        Told about stages and steps.
+    progress : bool or Progress, optional
+        True: a bar for each stage, in notebooks as a widget. Or an object that is told of stages and steps.
+    return_result : bool
+        Whether images in memory come back as a `Result` too.
 
     Returns
     -------
-    array, nibabel image or Scan
-        The same kind as given; a Scan for a path. Integer arrays come back rounded and clipped.
+    same kind as given, Result, or list
+        An image in memory comes back as its own kind, with its geometry and dtype; integers are rounded and
+        clipped. A path that stands for one scan gives a `Result`. Lists, folders of several images (of files
+        other than DICOM: any folder) and globs give lists, of a folder's images without those that can't be
+        denoised.
 
     Warns
     -----
     UserWarning
-        If the image has less noise than `Settings.clean_below`, and comes back as it was.
+        If an image has less noise than `Settings.clean_below`, and comes back as it was. If one of a folder
+        is left out, with the reason.
 
     Raises
     ------
     DiffDenoiseError
-        If the image, the settings, the device or the model don't fit.
+        If an image, the settings, the device or the model don't fit.
     """
+    check_strength(strength)
     if model is not None:
         trained = model if isinstance(model, Model) else Model.load(model, device, threads)
-        return trained.denoise(scan, axis=axis, progress=progress)
+        return trained.denoise(
+            scan, axis=axis, progress=progress, mask=mask, strength=strength, return_result=return_result
+        )
     began = time.monotonic()
     chosen = _settings(settings, minutes=minutes, seed=seed, axis=axis)
-
-    def work(one: Scan) -> Scan:
-        check_scan(one)
+    images = read_images(scan)
+    if mask is not None:
+        images = images.with_mask(mask)
+    for image in images.flat:
         # Before the training: an axis that doesn't fit should not cost ten minutes.
-        choose_axis(one, axis)
-        if already_clean([one], chosen):
-            warnings.warn(
-                f"{one.name}: is already clean, and was left as it is; to denoise all the same, "
-                "set clean_below to 0",
-                stacklevel=4,
+        choose_axis(image.scan, axis)
+    results: dict[int, Result] = {}
+    with watching(progress) as told:
+        for group in images.groups():
+            try:
+                results.update(_learn(group, chosen, strength, axis, device, threads, told, began))
+            except (InputError, DivergedError) as error:
+                if any(image.must for image in group) or len(images.groups()) == 1:
+                    raise
+                warn(f"left out: {error}")
+            began = time.monotonic()
+    return images.give(results, as_results=return_result)
+
+
+def _learn(
+    group: Sequence[Image],
+    settings: Settings,
+    strength: float,
+    axis: int | None,
+    device: str,
+    threads: int | None,
+    progress: Progress,
+    began: float,
+) -> dict[int, Result]:
+    """Train on scans alone, and denoise them; leave them as they are if they are clean."""
+    scans = [image.scan for image in group]
+    axes = [choose_axis(scan, axis if scan.data.ndim > 2 else None) for scan in scans]
+    plan: dict[str, Any] = {"strength": strength}
+    if already_clean(scans, settings):
+        for scan in scans:
+            warn(
+                f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
+                "set clean_below to 0"
             )
-            return one.with_data(one.data.astype(np.float64))
+        noises = [diagnosis_of(scan, along).noise for scan, along in zip(scans, axes, strict=True)]
+        denoised = [scan.with_data(scan.data.astype(np.float64)) for scan in scans]
+        plan["already_clean"] = True
+    else:
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
             trained = pipeline.train(
-                [one],
-                chosen,
+                scans,
+                settings,
                 Path(folder) / "model",
                 device=device,
                 threads=threads,
                 progress=progress,
                 spent_s=time.monotonic() - began,
             )
-            return trained.denoise_scan(one, axis=axis, progress=progress)
-
-    return same_kind(scan, work)
+            denoised = [
+                trained.denoise_scan(scan, axis=along, progress=progress)
+                for scan, along in zip(scans, axes, strict=True)
+            ]
+        noises = [trained.noise] * len(scans)
+        plan["training"] = trained.record
+    seconds = time.monotonic() - began
+    return {
+        id(image): finish(image.scan, done, noise=noise, axis=along, seconds=seconds, **plan)
+        for image, done, noise, along in zip(group, denoised, noises, axes, strict=True)
+    }
 
 
 def train(
@@ -119,14 +179,14 @@ def train(
     resume: bool = False,
     device: str = "auto",
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Model:
     """Train a model on noisy scans alone.
 
     Parameters
     ----------
-    scans : path, array, nibabel image, Scan, or a sequence of these
-        One data set. Paths may be files, folders or globs.
+    scans : image, path, or sequence of these
+        One data set, of images as `denoise` takes them.
     model_dir : str or path
         Folder to make; an unfinished run in it is continued with `resume`.
     minutes, settings, seed, device, threads, progress
@@ -144,20 +204,21 @@ def train(
         If scans, settings, device or folder don't fit.
     """
     began = time.monotonic()
-    given = scans if isinstance(scans, Sequence) and not isinstance(scans, str) else [scans]
-    paths = [item for item in given if isinstance(item, str | Path)]
-    others = [_as_scan(item) for item in given if not isinstance(item, str | Path)]
+    given = scans if isinstance(scans, Sequence) and not is_path(scans) else [scans]
+    paths = [item for item in given if is_path(item)]
+    others = [scan_of(item) for item in given if not is_path(item)]
     found = [*(read_scans(paths) if paths else []), *others]
-    return pipeline.train(
-        found,
-        _settings(settings, minutes=minutes, seed=seed),
-        Path(model_dir),
-        resume=resume,
-        device=device,
-        threads=threads,
-        progress=progress,
-        spent_s=time.monotonic() - began,
-    )
+    with watching(progress) as told:
+        return pipeline.train(
+            found,
+            _settings(settings, minutes=minutes, seed=seed),
+            Path(model_dir),
+            resume=resume,
+            device=device,
+            threads=threads,
+            progress=told,
+            spent_s=time.monotonic() - began,
+        )
 
 
 def load(model_dir: str | Path, device: str = "auto", threads: int | None = None) -> Model:
@@ -178,33 +239,33 @@ def simulate(
 
     Returns
     -------
-    array, nibabel image or Scan
-        The same kind as given; arrays and images hold floats, so that noise isn't clipped.
+    same kind as given, or Scan for a path
+        Arrays and images hold floats, so that noise isn't clipped.
     """
-    scan = read_scan(clean) if isinstance(clean, str | Path) else _as_scan(clean)
-    noisy = noise.simulate(scan, kind, std, correlation_px, seed, axis=axis)
-    if isinstance(clean, Scan | str | Path):
-        return noisy
-    return to_nibabel(noisy) if hasattr(clean, "affine") else noisy.data
+    given = Kind(scan_of(clean), lambda scan: scan) if is_path(clean) else kind_of(clean)
+    return given.back(noise.simulate(given.scan, kind, std, correlation_px, seed, axis=axis))
 
 
 def evaluate(
-    denoised: ArrayLike,
-    reference: ArrayLike,
-    noisy: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
+    denoised: Any,
+    reference: Any,
+    noisy: Any = None,
+    mask: Any = None,
     axis: int | None = None,
 ) -> metrics.Evaluation:
-    """Return PSNR, SSIM and RMSE against a reference; see `diffdenoise.trust.metrics.evaluate`."""
-    return metrics.evaluate(denoised, reference, noisy, mask, axis)
+    """Return PSNR, SSIM and RMSE against a reference; see `diffdenoise.trust.metrics.evaluate`.
+
+    Takes arrays, results, images of other libraries as `denoise` does, and paths of one image each.
+    """
+    before, inside = (None if each is None else _values(each) for each in (noisy, mask))
+    return metrics.evaluate(_values(denoised), _values(reference), before, inside, axis)
 
 
-def _as_scan(item: Any) -> Scan:
-    if isinstance(item, Scan):
-        return item
-    return (
-        from_array(item) if hasattr(item, "__array__") and not hasattr(item, "affine") else from_nibabel(item)
-    )
+def _values(image: Any) -> ArrayLike:
+    """An image's values; lists of numbers are arrays here."""
+    if is_path(image) or not isinstance(image, Sequence):
+        return scan_of(image).data
+    return np.asarray(image)
 
 
 def _settings(settings: Settings | None, *, axis: int | None = None, **wishes: Any) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
+from diffdenoise.bars import watching
 from diffdenoise.config import Settings
-from diffdenoise.errors import ModelError
+from diffdenoise.errors import InputError, ModelError
+from diffdenoise.facts import diagnosis_of
+from diffdenoise.finish import check_strength, finish
+from diffdenoise.images import read_images, warn
 from diffdenoise.model_record import RECORD, STUDENT, ModelRecord, read_record, read_settings, read_weights
 from diffdenoise.networks.unet import UNet
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.rician import signal_of_denoised
+from diffdenoise.result import Result
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.formats.nifti import from_nibabel, to_nibabel
 from diffdenoise.scan.intensity import IntensityMap
-from diffdenoise.scan.pixels import to_stored
-from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis, from_stacks, to_stacks
 from diffdenoise.stages import distil
@@ -125,32 +128,80 @@ class Model:
             )
         return cls(folder, settings, details, student, hardware)
 
-    def denoise(self, scan: Any, *, axis: int | None = None, progress: Progress | None = None) -> Any:
-        """Denoise an image in whatever form it comes.
+    def denoise(
+        self,
+        scan: Any,
+        *,
+        axis: int | None = None,
+        progress: Progress | bool | None = None,
+        mask: Any = None,
+        strength: float = 1.0,
+        return_result: bool = False,
+    ) -> Any:
+        """Denoise images in whatever form they come.
 
         Parameters
         ----------
-        scan : Scan, numpy array, nibabel image, str or path
-            2-D, 3-D or 4-D.
+        scan : image, path, or sequence of these
+            See `diffdenoise.denoise`.
         axis : int, optional
             Slice axis; by default the one trained with, or the one chosen from the voxel sizes.
-        progress : Progress, optional
-            Told about each slice.
+        progress : bool or Progress, optional
+            True: a bar. Or an object that is told about each slice.
+        mask, strength, return_result
+            See `diffdenoise.denoise`.
 
         Returns
         -------
-        Scan, array or nibabel image
-            The same kind as given; a Scan for a path. Arrays keep their dtype: integers are rounded
-            and clipped to its range.
+        same kind as given, Result, or list
+            See `diffdenoise.denoise`.
 
         Raises
         ------
         InputError
-            If the image can't be denoised.
+            If an image can't be denoised.
         ModelError
             If the model doesn't fit it.
         """
-        return same_kind(scan, lambda one: self.denoise_scan(one, axis=axis, progress=progress))
+        check_strength(strength)
+        images = read_images(scan)
+        if mask is not None:
+            images = images.with_mask(mask)
+        results: dict[int, Result] = {}
+        with watching(progress) as told:
+            for image in images.flat:
+                try:
+                    results[id(image)] = self._result(image.scan, axis, strength, told)
+                except (InputError, ModelError) as error:
+                    if image.must:
+                        raise
+                    warn(f"left out: {error}")
+        return images.give(results, as_results=return_result)
+
+    def _result(self, scan: Scan, axis: int | None, strength: float, progress: Progress) -> Result:
+        """Denoise one scan, and record what is known of it."""
+        began = time.monotonic()
+        denoised = self.denoise_scan(scan, axis=axis, progress=progress)
+        if axis is None and scan.data.ndim > 2:
+            axis = self.settings.data.axis
+        axis = choose_axis(scan, axis)
+        return finish(
+            scan,
+            denoised,
+            noise=diagnosis_of(scan, axis).noise,
+            axis=axis,
+            seconds=time.monotonic() - began,
+            strength=strength,
+            training=self.record,
+        )
+
+    def __repr__(self) -> str:
+        data = self.record.get("data", {})
+        return (
+            f"Model({str(self.folder)!r}, trained on {data.get('slices')} slices of "
+            f"{' and '.join(data.get('slice_sizes', []))} pixels, "
+            f"noise {self.noise.typical_std:.2%} of the range)"
+        )
 
     def denoise_scan(self, scan: Scan, *, axis: int | None = None, progress: Progress | None = None) -> Scan:
         """Denoise one scan; the result's data are real values in the scan's own units (float64)."""
@@ -192,14 +243,3 @@ class Model:
             results.append(np.stack(flat[: len(stack)]))
             flat = flat[len(stack) :]
         return results
-
-
-def same_kind(given: Any, work: Any) -> Any:
-    """Run `work` on a Scan made from `given`, and return its result as the same kind of thing."""
-    if isinstance(given, Scan):
-        return work(given)
-    if isinstance(given, str | Path):
-        return work(read_scan(given))
-    if isinstance(given, np.ndarray):
-        return to_stored(work(from_array(given)).data, given.dtype)
-    return to_nibabel(work(from_nibabel(given)))

@@ -28,7 +28,7 @@ _MOST_DIAGNOSED = 9
 LEAST_STD = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Scans as stacks of slices, with every choice that settings leave open made.
 
@@ -57,6 +57,10 @@ class Plan:
     blind_spot: int
     noise: NoiseModel
     diagnosis: Diagnosis
+
+    def __repr__(self) -> str:
+        """One line, without stacks and settings."""
+        return f"Plan({self.slices} slices of {len(self.axes)} scan(s), {self.noise})"
 
     @property
     def rician_std(self) -> float | None:

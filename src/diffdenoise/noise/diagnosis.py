@@ -24,7 +24,7 @@ from diffdenoise.types import Stack
 _MUCH_LESS = 0.7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
     """A scan's noise, in scaled intensities (shares of the range).
 
@@ -48,6 +48,12 @@ class Diagnosis:
     curve: tuple[LevelPoint, ...]
     rician_std: float | None
     is_upper_bound: bool = False
+
+    def __repr__(self) -> str:
+        """One line, without the curve."""
+        kind = f", Rician {self.rician_std:.2%}" if self.rician_std is not None else ""
+        bound = "at most " if self.is_upper_bound else ""
+        return f"Diagnosis({bound}{self.noise}{kind}, slice correlation {self.slice_correlation:.2f})"
 
     @property
     def std(self) -> float:

@@ -17,7 +17,7 @@ from diffdenoise.noise.patches import is_cut_off, weighted_median
 _AGREEING, _AGREEING_REST, _NEARLY = 0.7, 0.4, 1.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NoiseModel:
     """Noise level as a function of brightness, and in-plane correlation.
 
@@ -38,6 +38,14 @@ class NoiseModel:
     stds: tuple[float, ...]
     correlation: Correlation = WHITE
     background: Correlation | None = None
+
+    def __repr__(self) -> str:
+        """One line, without the lags."""
+        level = f"std {self.typical_std:.2%} of the range"
+        if not self.is_constant:
+            level += f", {min(self.stds):.2%} to {max(self.stds):.2%} by brightness"
+        widths = " x ".join(f"{width:g}" for width in self.correlation.width_px)
+        return f"NoiseModel({level}, correlated over {widths} px)"
 
     @classmethod
     def constant(cls, std: float, correlation: Correlation = WHITE) -> NoiseModel:

@@ -14,6 +14,49 @@ from diffdenoise.scan.registry import format_of
 from diffdenoise.scan.write import check_output, check_series_output, write_scan
 
 
+def convert(
+    source: str | Path,
+    output: str | Path,
+    *,
+    like: str | Path | None = None,
+    series_uid: str | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Turn DICOM series into NIfTI, or NIfTI back into the series that it came from.
+
+    Every voxel stays at its place in space.
+
+    Parameters
+    ----------
+    source : str or path
+        A DICOM file, folder, DICOMDIR or zip; for the way back an image of another format.
+    output : str or path
+        File to write; a folder for several series, or for a DICOM series of several files.
+    like : str or path, optional
+        The DICOM series that `source` came from: patient, study and all else that NIfTI doesn't hold are
+        taken from it.
+    series_uid : str, optional
+        The only series to take, of those at `source` or `like`.
+    overwrite : bool
+        Whether files that exist may be replaced.
+
+    Returns
+    -------
+    list of path
+        The files, or the folder, written.
+
+    Raises
+    ------
+    DiffDenoiseError
+        See `to_files` and `to_series`.
+    """
+    source, output = Path(source), Path(output)
+    if like is None:
+        return to_files(source, output, series_uid, overwrite)
+    how = Derivation(action="Conversion from NIfTI")
+    return [to_series(source, Path(like), output, series_uid, how, overwrite)]
+
+
 def to_files(source: Path, output: Path, series_uid: str | None, overwrite: bool) -> list[Path]:
     """Write each DICOM series as a NIfTI file, and return the files.
 

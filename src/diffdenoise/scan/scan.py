@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from diffdenoise.types import Affine, Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scan:
     """One image, volume or time series as read from one file.
 
@@ -48,6 +48,21 @@ class Scan:
     header: Any = field(default=None, repr=False, compare=False)
     name: str = ""
     outside: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """One line, without values and header."""
+        spacing = self.spacing_mm and f"{' x '.join(f'{side:.4g}' for side in self.spacing_mm)} mm"
+        shape = " x ".join(map(str, self.data.shape))
+        parts = (self.format, shape, str(self.stored_dtype), spacing, self._directions())
+        return f"Scan({self.name!r}, {', '.join(part for part in parts if part)})"
+
+    def _directions(self) -> str | None:
+        """The directions that the axes run to, such as RAS."""
+        if self.affine is None or not np.isfinite(self.affine).all():
+            return None
+        from nibabel.orientations import aff2axcodes
+
+        return "".join(code or "?" for code in aff2axcodes(self.affine))  # type: ignore[no-untyped-call]
 
     def with_data(self, data: Array) -> Scan:
         """Return the same scan with other voxel values of the same shape."""

@@ -57,7 +57,7 @@ class Scores:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Scores of a denoised scan, and of the noisy one it came from.
 
@@ -82,6 +82,13 @@ class Evaluation:
     noisy: Scores | None
     denoised_slices: tuple[Scores, ...]
     noisy_slices: tuple[Scores, ...]
+
+    def __repr__(self) -> str:
+        """One line, without the slices."""
+        found = f"PSNR {self.denoised.psnr_db:.2f} dB, SSIM {self.denoised.ssim:.3f}"
+        if self.noisy is not None:
+            found += f" (noisy {self.noisy.psnr_db:.2f} dB, {self.noisy.ssim:.3f})"
+        return f"Evaluation({found}, {self.voxels} voxels)"
 
     @property
     def psnr_gain_db(self) -> float | None:

@@ -1,0 +1,79 @@
+"""From a network's output to a result: how much of the residual is taken off, and what is recorded."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from diffdenoise._version import __version__
+from diffdenoise.errors import SettingsError
+from diffdenoise.noise.model import NoiseModel
+from diffdenoise.result import Result
+from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.scan import Scan
+
+
+def check_strength(strength: float) -> None:
+    """Raise `SettingsError` if a strength isn't a share."""
+    if not (math.isfinite(strength) and 0 <= strength <= 1):
+        raise SettingsError(
+            f"strength {strength}: expected 0 (nothing is taken off) to 1 (the whole residual)"
+        )
+
+
+def finish(
+    noisy: Scan,
+    denoised: Scan,
+    *,
+    noise: NoiseModel,
+    axis: int | None,
+    seconds: float,
+    strength: float = 1.0,
+    already_clean: bool = False,
+    training: dict[str, Any] | None = None,
+) -> Result:
+    """Return the result of a scan.
+
+    Parameters
+    ----------
+    noisy, denoised : Scan
+        Before and after; where `noisy.outside` is True, the values before count.
+    noise : NoiseModel
+        In shares of the range.
+    axis : int or None
+        Array axis across the slices.
+    seconds : float
+        What it took.
+    strength : float
+        Share of the residual that is taken off, 0 to 1.
+    already_clean : bool
+        Whether the scan was left as it was.
+    training : dict, optional
+        Record of the model that was used.
+    """
+    values = noisy.data.astype(np.float64)
+    data = np.asarray(denoised.data, dtype=np.float64)
+    if strength < 1:
+        data = values + strength * (data - values)
+    if noisy.outside is not None:
+        data = np.where(noisy.outside, values, data)
+    full = IntensityMap.fit(noisy.data).range
+    residual = float((values - data).std())
+    record = {
+        "name": noisy.name,
+        "version": __version__,
+        "noise_std": noise.typical_std * full,
+        "noise_percent_of_range": 100 * noise.typical_std,
+        "noise_std_by_brightness": [std * full for std in noise.stds],
+        "noise": noise.as_dict(),
+        "residual_std": residual,
+        "residual_percent_of_range": 100 * residual / full,
+        "already_clean": already_clean,
+        "strength": strength,
+        "slice_axis": axis,
+        "seconds": round(seconds, 3),
+        "training": training,
+    }
+    return Result(denoised.with_data(data), noisy, record)
