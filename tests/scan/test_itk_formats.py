@@ -105,3 +105,109 @@ def test_detached_headers_that_lie_are_refused(old, new, error, reason, tmp_path
     (tmp_path / "a.nhdr").write_bytes(whole.replace(old, new))
     with pytest.raises(error, match=reason):
         read_scan(tmp_path / "a.nhdr")
+
+
+CASES = Path(__file__).parents[1] / "cases" / "mha-tracked-ultrasound"
+
+
+def _pose_fields(path: Path) -> list[bytes]:
+    head = path.read_bytes().split(b"ElementDataFile")[0]
+    return [line for line in head.splitlines() if line.startswith(b"Seq_")]
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"), [("sweep_40_frames.igs.mha", 40), ("sweep_80_frames.igs.mha", 80)]
+)
+def test_a_tracked_sweep_is_read_and_keeps_every_pose(name, frames, tmp_path):
+    scan = read_scan(CASES / name)
+    assert frames in scan.data.shape
+    write_scan(scan, tmp_path / "b.mha")
+    assert len(_pose_fields(CASES / name)) > 2 * frames
+    assert _pose_fields(tmp_path / "b.mha") == _pose_fields(CASES / name)
+    assert np.array_equal(read_scan(tmp_path / "b.mha").data, scan.data)
+
+
+def test_a_sweep_of_thousands_of_frames_is_read(tmp_path):
+    head, last, rest = (DATA / "sitk.mha").read_bytes().partition(b"ElementDataFile")
+    pose = b"Seq_Frame%06d_ProbeToTrackerTransform =" + b" 1.25" * 16
+    poses = b"".join(pose % number + b"\n" for number in range(5000))
+    (tmp_path / "a.mha").write_bytes(head + poses + last + rest)
+    scan = read_scan(tmp_path / "a.mha")
+    assert np.array_equal(scan.data, read_scan(DATA / "sitk.mha").data)
+    write_scan(scan, tmp_path / "b.mha")
+    assert b"".join(line + b"\n" for line in _pose_fields(tmp_path / "b.mha")) == poses
+
+
+@pytest.mark.parametrize("line", [b"Comment = " + bytes(2**20), b"x" * 2**21])
+def test_a_header_without_end_is_refused(line, tmp_path):
+    (tmp_path / "a.mha").write_bytes(b"ObjectType = Image\n" + line)
+    with pytest.raises(FormatError, match="its header has no end"):
+        read_scan(tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize("number", [b"nan", b"inf"])
+@pytest.mark.parametrize("name", ["ElementSpacing", "TransformMatrix", "Offset"])
+def test_geometry_of_metaimage_that_is_no_number_is_refused_by_field(name, number, tmp_path):
+    lines = (DATA / "sitk.mha").read_bytes().partition(b"ElementDataFile")
+    head = b"".join(
+        line.rpartition(b" ")[0] + b" " + number + b"\n" if line.startswith(name.encode()) else line + b"\n"
+        for line in lines[0].splitlines()
+    )
+    (tmp_path / "a.mha").write_bytes(head + lines[1] + lines[2])
+    with pytest.raises(FormatError, match=f"its {name} holds? NaN or infinity"):
+        read_scan(tmp_path / "a.mha")
+
+
+def _nrrd(tmp_path: Path, **fields: str) -> Path:
+    head = {
+        "type": "short",
+        "dimension": "3",
+        "space": "left-posterior-superior",
+        "sizes": "9 11 4",
+        "space directions": "(1,0,0) (0,1,0) (0,0,2)",
+        "encoding": "raw",
+        "endian": "little",
+        **{name.replace("_", " "): value for name, value in fields.items()},
+    }
+    text = "NRRD0004\n" + "".join(f"{key}: {value}\n" for key, value in head.items() if value)
+    voxels = np.arange(9 * 11 * 4, dtype="<i2")
+    (tmp_path / "a.nrrd").write_bytes(text.encode() + b"\n" + voxels.tobytes())
+    return tmp_path / "a.nrrd"
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"space_directions": "(1,0,0) (0,nan,0) (0,0,2)"}, "space directions"),
+        ({"space_directions": "(1,0,0) (0,inf,0) (0,0,2)"}, "space directions"),
+        ({"space_origin": "(nan,0,0)"}, "space origin"),
+        ({"space": "", "space_directions": "", "spacings": "1 inf 2"}, "spacings"),
+    ],
+)
+def test_geometry_of_nrrd_that_is_no_number_is_refused_by_field(fields, named, tmp_path):
+    with pytest.raises(FormatError, match=f"its {named} hold NaN or infinity"):
+        read_scan(_nrrd(tmp_path, **fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"space_directions": "none none none"},
+        {"space_directions": "none none none", "space_origin": "(nan,0,0)"},
+        {"space_directions": "(1,0,0) (0,1,0) none"},
+        {"space": "", "space_directions": "", "spacings": "nan nan nan"},
+        {"space_directions": "(0,0,0) (0,0,0) (0,0,0)"},
+    ],
+)
+def test_nrrd_axes_without_a_place_have_none_and_are_written_back(fields, tmp_path):
+    scan = read_scan(_nrrd(tmp_path, **fields))
+    assert scan.affine is None
+    assert scan.spacing_mm is None
+    write_scan(scan, tmp_path / "b.nrrd")
+    before, after = (
+        path.read_bytes().split(b"\n\n")[0] for path in (tmp_path / "a.nrrd", tmp_path / "b.nrrd")
+    )
+    for name in fields:
+        key = name.replace("_", " ").encode() + b":"
+        lines = [[x for x in head.splitlines() if x.startswith(key)] for head in (before, after)]
+        assert [x.lower() for x in lines[0] if x != key + b" "] == [x.lower() for x in lines[1]]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from diffdenoise.errors import FormatError, InputError, IntensityError
+from diffdenoise.scan.find import find_scans
 from diffdenoise.scan.read import from_array, read_scan
 
 from .files import make, values
@@ -59,3 +60,30 @@ def test_an_array_is_a_scan():
     assert np.array_equal(scan.data, data)
     with pytest.raises(IntensityError, match="masked"):
         from_array(np.ma.masked_less(data, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a" * 300 + ".nii", "too long a name"),
+        ("a/" * 3000 + "x.nii", "too long a name"),
+        ("*" * 300 + ".nii", "too long a name"),
+        ("a\0b.nii", "can be no file's name"),
+        ("a\0*.nii", "can be no file's name"),
+        ("", "can be no file's name"),
+        ("/dev/zero", "not a regular file"),
+    ],
+)
+def test_names_that_can_be_no_files_are_refused(name, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=reason) as caught:
+        find_scans([name]).scans[0].read()
+    assert len(str(caught.value)) < 300
+    with pytest.raises(InputError):
+        read_scan(name)
+
+
+def test_a_link_to_itself_is_refused(tmp_path):
+    (tmp_path / "a.nii").symlink_to(tmp_path / "a.nii")
+    with pytest.raises(InputError, match=r"not found|leads to itself"):
+        read_scan(tmp_path / "a.nii")

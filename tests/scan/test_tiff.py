@@ -145,3 +145,15 @@ def test_a_compression_that_would_change_values_is_refused(path):
     image.save(path, compression="tiff_lzw", tiffinfo={262: 0})
     with pytest.raises(FormatError, match=r"LZW.*save it uncompressed"):
         read_scan(path)
+
+
+def test_a_resolution_that_is_no_fraction_is_left_out(tmp_path):
+    pixels = np.arange(99, dtype=np.uint8).reshape(9, 11)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, resolution=((72, 1), (72, 1)), metadata=None)
+    whole = (tmp_path / "a.tif").read_bytes()
+    fraction = np.array([72, 1], "<u4").tobytes()
+    assert whole.count(fraction) == 2
+    (tmp_path / "a.tif").write_bytes(whole.replace(fraction, np.array([72, 0], "<u4").tobytes()))
+    scan = read_scan(tmp_path / "a.tif")
+    write_scan(scan, tmp_path / "b.tif")
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import nibabel as nib
@@ -87,3 +88,69 @@ def test_damaged_files_are_refused(tmp_path):
     (tmp_path / "b.rec").write_bytes(bytes(100))
     with pytest.raises(FormatError, match="damaged or of a kind"):
         read_scan(tmp_path / "b.par")
+
+
+@pytest.mark.parametrize("name", ["a.mgh", "a.mgz"])
+def test_tags_of_mgh_are_kept(name, tmp_path):
+    data = values((9, 11, 4), np.float32)
+    content = nib.MGHImage(data, AFFINE).to_bytes()
+    # TAG_CMDLINE (3), its length in eight bytes, and the words.
+    words = b"mri_convert in.mgz out.mgz\0"
+    tags = (3).to_bytes(4, "big") + len(words).to_bytes(8, "big") + words
+    whole = content + tags
+    (tmp_path / name).write_bytes(gzip.compress(whole) if name == "a.mgz" else whole)
+    scan = read_scan(tmp_path / name)
+    assert np.array_equal(scan.data, data)
+    for target in ("b.mgh", "b.mgz"):
+        write_scan(scan, tmp_path / target)
+        found = (tmp_path / target).read_bytes()
+        assert (gzip.decompress(found) if target == "b.mgz" else found) == whole
+        assert np.array_equal(nib.load(tmp_path / target).get_fdata(), data)
+    write_scan(scan.with_data(scan.data * 2), tmp_path / "c.mgh", float32=True)
+    assert (tmp_path / "c.mgh").read_bytes().endswith(tags)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("field", ["delta", "Mdc", "Pxyz_c"])
+def test_geometry_of_mgh_that_is_no_number_is_refused_by_field(field, number, tmp_path):
+    image = nib.MGHImage(values((9, 11, 4), np.int16), AFFINE)
+    header = image.header.copy()
+    header[field].flat[0] = number
+    whole = image.to_bytes()
+    (tmp_path / "a.mgh").write_bytes(bytes(header.binaryblock[:90]) + whole[90:])
+    with pytest.raises(FormatError, match=f"its {field} holds NaN or infinity"):
+        read_scan(tmp_path / "a.mgh")
+
+
+def test_voxel_sizes_of_nothing_are_no_geometry(tmp_path):
+    image = nib.MGHImage(values((9, 11, 4), np.int16), AFFINE)
+    header = image.header.copy()
+    header["delta"] = 0
+    whole = bytes(header.binaryblock[:90]) + image.to_bytes()[90:]
+    (tmp_path / "a.mgh").write_bytes(whole)
+    scan = read_scan(tmp_path / "a.mgh")
+    assert (scan.affine, scan.spacing_mm) == (None, None)
+    write_scan(scan, tmp_path / "b.mgh")
+    assert (tmp_path / "b.mgh").read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_geometry_of_a_pair_that_is_no_number_is_refused(number, tmp_path):
+    image = nib.Nifti1Pair(values((9, 11, 4), np.int16), AFFINE)
+    nib.save(image, tmp_path / "a.img")
+    head = bytearray((tmp_path / "a.hdr").read_bytes())
+    head[280:284] = np.float32(number).tobytes()  # srow_x
+    (tmp_path / "a.hdr").write_bytes(head)
+    with pytest.raises(FormatError, match="srow, quatern or qoffset holds NaN or infinity"):
+        read_scan(tmp_path / "a.hdr")
+
+
+def test_an_analyze_pair_without_voxel_sizes_is_written_as_nifti(tmp_path):
+    nib.save(nib.AnalyzeImage(values((9, 11, 4), np.int16), np.eye(4)), tmp_path / "a.img")
+    head = bytearray((tmp_path / "a.hdr").read_bytes())
+    head[76:108] = bytes(32)  # pixdim
+    (tmp_path / "a.hdr").write_bytes(head)
+    scan = read_scan(tmp_path / "a.hdr")
+    assert np.allclose(scan.affine, nib.load(tmp_path / "a.hdr").affine)
+    write_scan(scan, tmp_path / "b.nii")
+    assert np.array_equal(read_scan(tmp_path / "b.nii").data, scan.data)

@@ -146,6 +146,8 @@ def _named(series: Sequence[Series]) -> Iterator[Found]:
 def _expand(given: str | Path) -> Iterator[Found | Source | Path]:
     """Yield the images of one file, folder or glob, DICOM files, and what DICOM is to be looked for in."""
     path = Path(given)
+    if not str(given) or "\0" in str(given):
+        raise InputError(f"{str(given)!r}: can be no file's name; expected an image; check the name")
     try:
         if path.is_dir() and not is_store(path):
             yield from _images_in(path)

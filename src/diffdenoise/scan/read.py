@@ -44,8 +44,9 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
     ShapeError, IntensityError
         If the format can hold the content but a scan can't (colour, complex values, five axes).
     """
-    path = header_of_pair(Path(path))
+    path = Path(path)
     try:
+        path = header_of_pair(path)
         if is_store(path):
             return _named(_read_as(format_of(path), path), path, name)
         if path.is_dir():
@@ -58,7 +59,7 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
             raise InputError(f"{path}: is not a regular file; expected an image file")
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     fmt = DICOM if is_dicom(head) or _is_zip_of_files(path, head) else format_of(path)
     if not head:
@@ -100,8 +101,16 @@ def _is_zip_of_files(path: Path, head: bytes) -> bool:
     return is_zip(head) and path.suffix.lower() == ".zip"
 
 
-def unreadable(path: Path, error: OSError) -> InputError:
-    """Return the error for a file that is there but can't be opened."""
+def unreadable(path: Path, error: OSError | ValueError) -> InputError:
+    """Return the error for a file that can't be opened, or whose name can be no file's."""
+    if not isinstance(error, OSError):
+        return InputError(f"{path.name!r}: can be no file's name; expected an image file; check the name")
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError(
+            f"{str(path)[:60]}...: is too long a name for this system; give the file a shorter one"
+        )
+    if error.errno == errno.ELOOP:
+        return InputError(f"{path}: is a link that leads to itself; name the file that it was to lead to")
     return InputError(f"{path}: cannot be read ({error.strerror}); check its permissions and the disk")
 
 

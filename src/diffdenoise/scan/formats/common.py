@@ -7,11 +7,28 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from diffdenoise.errors import FormatError
+from diffdenoise.types import Affine
 
 #: Shorter sides are no image's: tables, times, vectors.
 LEAST_SIDE = 8
 _MOST_NAMED, _LONGEST_NAME = 5, 40
+#: A matrix whose columns span less than this share of their lengths' product has no volume.
+_FLAT = 1e-9
+
+
+def is_flat(matrix: NDArray[Any]) -> bool:
+    """Whether a 3 x 3 matrix has no volume: it can't place voxels."""
+    lengths = np.prod(np.linalg.norm(matrix, axis=0))
+    return bool(lengths == 0 or abs(np.linalg.det(matrix)) < _FLAT * lengths)
+
+
+def placing(affine: NDArray[Any]) -> Affine | None:
+    """Return a finite affine; None if it has no volume, as of voxel sizes that were never set."""
+    return None if is_flat(affine[:3, :3]) else np.asarray(affine, np.float64)
 
 
 def import_extra(package: str, path: Path, title: str, extra: str) -> Any:

@@ -11,14 +11,16 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.common import placing
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.unpack import Unpacked, read_plain
 from diffdenoise.types import Affine, Array
 
 _KEEPS = "all header fields, orientation, offset and spacing, type, byte order, compression"
@@ -37,8 +39,10 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-#: The header ends with the line that says where the voxels are; no header is longer.
-_LAST_FIELD, _MOST_HEADER_BYTES = "ElementDataFile", 65536
+#: The header ends with the line that says where the voxels are.
+_LAST_FIELD = "ElementDataFile"
+#: Tracked ultrasound has about 900 bytes of header for each frame; a line is a field.
+_MOST_HEADER_BYTES, _MOST_LINE_BYTES = 64 * 2**20, 2**20
 #: What is true of a file's bytes alone.
 _OF_THE_FILE = {"CompressedDataSize", "HeaderSize", "ElementByteOrderMSB", _LAST_FIELD}
 #: MetaIO counts in LPS, an affine here in RAS.
@@ -74,30 +78,29 @@ def read(path: Path) -> Scan:
         If it isn't one real number a voxel in up to four axes.
     """
     with path.open("rb") as stream:
-        fields, end = _header(stream.read(_MOST_HEADER_BYTES), path)
-        stream.seek(end)
-        own = stream.read()
+        fields = _header(stream, path)
+        start = stream.tell()
     shape, dtype = _layout(fields, path)
     compressed = fields.get("CompressedData", "False").lower() == "true"
     place = fields[_LAST_FIELD]
-    content = own if place.upper() == "LOCAL" else _second_file(path, place).read_bytes()
-    stated = math.prod(shape) * dtype.itemsize
-    refuse_oversized(str(path), stated, len(content), compressed=compressed)
-    if compressed:
-        unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        try:
-            content = unpack.decompress(content, stated)
-        except zlib.error as error:
-            raise FormatError(f"{path}: its compressed voxels are damaged; get a complete copy") from error
-    elif int(fields.get("HeaderSize", 0)) == -1:
-        content = content[-stated:]
-    elif int(fields.get("HeaderSize", 0)) > 0:
-        content = content[int(fields["HeaderSize"]) :]
+    file = path if place.upper() == "LOCAL" else _second_file(path, place)
+    start = start if file is path else 0
+    count = math.prod(shape)
+    stated, held = count * dtype.itemsize, file.stat().st_size - start
+    refuse_oversized(str(path), stated, held, compressed=compressed)
+    with file.open("rb") as stream:
+        stream.seek(start)
+        if compressed:
+            content = Unpacked(stream, "zlib", str(path)).array(stated)
+        else:
+            skipped = int(fields.get("HeaderSize", 0))
+            stream.seek(start + (max(0, held - stated) if skipped == -1 else max(0, skipped)))
+            content = read_plain(stream, stated)
     if len(content) < stated:
         raise FormatError(
             f"{path}: is cut short: {len(content):,} of {stated:,} bytes are there; get a complete copy"
         )
-    stored = np.frombuffer(content, dtype, math.prod(shape)).reshape(shape, order="F")
+    stored = content.view(dtype).reshape(shape, order="F")
     affine, spacing = _geometry(fields, len(shape), path)
     return Scan(
         data=native(stored),
@@ -114,25 +117,24 @@ def read(path: Path) -> Scan:
     )
 
 
-def _header(head: bytes, path: Path) -> tuple[dict[str, str], int]:
-    """Fields of the header, and where it ends."""
+def _header(stream: BinaryIO, path: Path) -> dict[str, str]:
+    """Read the fields of the header; the stream is then at its end."""
     fields: dict[str, str] = {}
-    start = 0
     while _LAST_FIELD not in fields:
-        end = head.find(b"\n", start)
-        if end < 0:
+        raw = stream.readline(_MOST_LINE_BYTES)
+        if not raw.endswith(b"\n") or stream.tell() > _MOST_HEADER_BYTES:
             raise FormatError(
-                f"{path}: its header has no end; expected a line {_LAST_FIELD}; get a complete copy"
+                f"{path}: its header has no end in {_MOST_HEADER_BYTES // 2**20} MiB; expected a line "
+                f"{_LAST_FIELD}; get a complete copy"
             )
-        line = head[start:end].decode("latin-1").strip()
-        start = end + 1
+        line = raw.decode("latin-1").strip()
         key, equals, value = line.partition("=")
         if line and not equals:
             raise FormatError(
                 f"{path}: its header is damaged; expected lines of key = value; get a complete copy"
             )
         fields[key.strip()] = value.strip()
-    return fields, start
+    return fields
 
 
 def _layout(fields: dict[str, str], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -173,7 +175,11 @@ def _geometry(
     """Affine in RAS and voxel sizes, of the axes in space."""
     count = min(axes, 3)
     spacing = _numbers(fields, ("ElementSpacing", "ElementSize"), axes)
-    known = spacing is not None and all(math.isfinite(size) and size > 0 for size in spacing[:count])
+    if spacing is not None and not all(math.isfinite(size) for size in spacing[:count]):
+        raise FormatError(
+            f"{path}: its ElementSpacing holds NaN or infinity; expected numbers; correct its header"
+        )
+    known = spacing is not None and min(spacing[:count]) > 0
     if spacing is None or not known:
         return None, None
     turn = _numbers(fields, ("TransformMatrix", "Rotation", "Orientation"), axes * axes)
@@ -186,8 +192,9 @@ def _geometry(
     affine[:3, :3] = directions[:3, :3].T * np.array(spacing[:3])
     affine[:3, 3] = offset[:3]
     if not np.isfinite(affine).all():
-        raise FormatError(f"{path}: is damaged: its orientation holds no numbers; get a complete copy")
-    return np.asarray(_TO_RAS @ affine), tuple(spacing[:count])
+        field = "TransformMatrix" if not np.isfinite(affine[:3, :3]).all() else "Offset"
+        raise FormatError(f"{path}: its {field} holds NaN or infinity; expected numbers; correct its header")
+    return placing(_TO_RAS @ affine), tuple(spacing[:count])
 
 
 def _numbers(fields: dict[str, str], names: tuple[str, ...], count: int) -> list[float] | None:

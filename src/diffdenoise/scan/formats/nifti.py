@@ -7,9 +7,10 @@ NIfTI-1 data format, https://nifti.nimh.nih.gov/nifti-1 (header fields are named
 
 from __future__ import annotations
 
-import gzip
+import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,15 @@ import numpy as np
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.common import is_flat
+from diffdenoise.scan.formats.nifti_geometry import affine_of, spacing_of, usable
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
-from diffdenoise.types import Array
+from diffdenoise.scan.unpack import Unpacked, read_plain
+from diffdenoise.types import Affine, Array
 
 _GZIP = b"\x1f\x8b"
-_MM_PER_UNIT = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
-#: Bytes decompressed at a time, so that memory grows with what the file really holds.
-_CHUNK = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class _Source:
     header: Any
     slope: float
     inter: float
+    #: Slope and intercept as they stand in a file: perhaps 0, or no numbers.
+    stated: tuple[float, float] | None = None
 
 
 def _nibabel() -> Any:
@@ -49,27 +52,21 @@ def _recognise(head: bytes) -> bool:
     return head[:2] == _GZIP or head[344:347] == b"n+1" or head[4:7] == b"n+2"
 
 
-def _check_header(header: Any, name: str, file_bytes: int, *, compressed: bool) -> int:
-    """Return where the voxels end in bytes; refuse what is not one real number a voxel."""
+def _check_header(header: Any, name: str, file_bytes: int, *, compressed: bool) -> tuple[int, int]:
+    """Return where the voxels begin and end in bytes; refuse what is not one real number a voxel."""
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
     if dtype.kind == "V":
         raise IntensityError(f"{name}: is a colour (RGB) image; expected one value a voxel")
     if dtype.kind == "c":
         raise IntensityError(f"{name}: holds complex numbers; expected real ones; take the magnitude")
-    if any(size < 0 for size in shape):
-        raise FormatError(f"{name}: is damaged: its header states a negative size; get a complete copy")
+    if any(size < 1 for size in shape):
+        raise FormatError(
+            f"{name}: is damaged: its header states a size of {min(shape)}; get a complete copy"
+        )
     stated = math.prod(int(size) for size in shape) * int(dtype.itemsize)
-    refuse_oversized(name, stated, file_bytes, compressed=compressed)
-    return int(header.get_data_offset()) + stated
-
-
-def _read_bytes(stream: Any, count: int) -> bytes:
-    """Read up to `count` bytes in pieces."""
-    pieces, left = [], count
-    while left > 0 and (piece := stream.read(min(left, _CHUNK))):
-        pieces.append(piece)
-        left -= len(piece)
-    return b"".join(pieces)
+    start = int(header.get_data_offset())
+    refuse_oversized(name, start + stated, file_bytes, compressed=compressed)
+    return start, start + stated
 
 
 def read(path: Path) -> Scan:
@@ -88,7 +85,7 @@ def read(path: Path) -> Scan:
     Raises
     ------
     FormatError
-        If the file is shorter than its header says, or misnamed.
+        If the file is shorter than its header says, or misnamed, or its orientation holds no numbers.
     ShapeError
         If it has more than four axes longer than 1.
     IntensityError
@@ -103,21 +100,41 @@ def read(path: Path) -> Scan:
             found, right = ("is not", ".nii") if compressed else ("is", ".nii.gz")
             raise FormatError(f"{name}: {found} gzip-compressed, unlike its suffix; rename it to {right}")
         raw.seek(0)
-        stream = gzip.GzipFile(fileobj=raw) if compressed else raw
-        head = _read_bytes(stream, 540)  # size of the larger header, NIfTI-2
+        packed = Unpacked(raw, "gzip", name) if compressed else None
+        take = packed.array if packed is not None else partial(read_plain, raw)
+        head = take(348).tobytes()
+        if head[4:7] == b"n+2":
+            head += take(540 - 348).tobytes()
         kind: Any = nib.Nifti2Image if head[4:7] == b"n+2" else nib.Nifti1Image
         if not _recognise(head) or head[:2] == _GZIP:
             raise FormatError(f"{name}: does not hold a NIfTI image; expected .nii content; convert it")
         # The extensions are left for later: here only sizes are wanted.
         header = kind.header_class(head[: kind.header_class.sizeof_hdr])
-        end = _check_header(header, name, file_bytes, compressed=compressed)
-        content = head + _read_bytes(stream, end - len(head))
-        if len(content) < end:
+        start, end = _check_header(header, name, file_bytes, compressed=compressed)
+        if start < len(head):
+            raise FormatError(f"{name}: is damaged: its vox_offset is {start}; get a complete copy")
+        before = head + take(start - len(head)).tobytes()
+        content = take(end - start)
+        there = len(before) + len(content)
+        if there < end:
             raise FormatError(
-                f"{name}: is cut short: {len(content):,} of {end:,} bytes are there; get a complete copy"
+                f"{name}: is cut short: {there:,} of {end:,} bytes are there; get a complete copy"
             )
-        stream.read(1)  # at its end, gzip compares the checksum
-        return from_nibabel(kind.from_bytes(content), name=name)
+        if packed is not None:
+            packed.check_end()
+        header = kind.header_class.from_fileobj(io.BytesIO(before))
+        # nibabel makes voxel sizes that were never set 1; they are to be written back as they were.
+        unset = kind.header_class(head, check=False)["pixdim"][1:] == 0
+        header["pixdim"][1:][unset] = 0
+    stored = content.view(header.get_data_dtype()).reshape(header.get_data_shape(), order="F")
+    slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
+    # Fields that hold no number count as 0 in NIfTI's own library (FIXED_FLOAT); a slope of 0 scales nothing.
+    stated = (slope, inter)
+    if not math.isfinite(slope) or slope == 0:
+        slope, inter = 1.0, 0.0
+    source = _Source(header, slope, inter if math.isfinite(inter) else 0.0, stated)
+    used = usable(header, name)
+    return _scan(stored, source, affine_of(used), used, name)
 
 
 def from_nibabel(image: Any, name: str = "image") -> Scan:
@@ -133,7 +150,7 @@ def from_nibabel(image: Any, name: str = "image") -> Scan:
     Raises
     ------
     FormatError
-        If it is another kind of nibabel image.
+        If it is another kind of nibabel image, or its orientation holds no numbers.
     ShapeError
         If it has more than four axes longer than 1.
     IntensityError
@@ -143,38 +160,48 @@ def from_nibabel(image: Any, name: str = "image") -> Scan:
 
     if not isinstance(image, nib.Nifti1Pair):  # the base of all NIfTI classes, 1 and 2
         raise FormatError(f"{name}: is a {type(image).__name__}; expected a NIfTI image; convert it")
-    header, stored = image.header.copy(), image.get_data_dtype()
-    shape = image.shape
+    if image.affine is not None and not np.isfinite(image.affine).all():
+        raise FormatError(f"{name}: its affine holds NaN or infinity; expected numbers; set it anew")
+    if image.affine is not None and not is_flat(image.affine[:3, :3]):
+        # With its header true of its affine, as it would be saved.
+        image = type(image)(image.dataobj, image.affine, image.header)
+    header = image.header.copy()
     _check_header(header, name, 2**63, compressed=False)
+    proxy, source = image.dataobj, _Source(header, 1.0, 0.0)
+    if nib.is_proxy(proxy):
+        source = _Source(header, float(proxy.slope), float(proxy.inter))
+    stored = np.asarray(proxy.get_unscaled() if nib.is_proxy(proxy) else proxy)
+    used = usable(header, name)
+    return _scan(stored.reshape(image.shape), source, affine_of(used), used, name)
+
+
+def _scan(stored: Array, source: _Source, affine: Affine | None, used: Any, name: str) -> Scan:
+    """Return the scan of stored values and of a header that says where they lie."""
+    shape, header = stored.shape, source.header
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) > 4:
         raise ShapeError(f"{name}: has {len(shape)} axes {shape}; expected 2 to 4; split it first")
-
-    proxy = image.dataobj
-    slope, inter = 1.0, 0.0
-    if nib.is_proxy(proxy):
-        slope, inter = float(proxy.slope), float(proxy.inter)
-        data = np.asarray(proxy.get_unscaled())
-        if (slope, inter) != (1.0, 0.0):
-            data = data.astype(np.float64) * slope + inter
+    # nibabel holds the scaling of an image in memory apart from its header.
+    header["scl_slope"] = header["scl_inter"] = np.nan
+    data: Array = stored.reshape(shape, order="A")
+    if (source.slope, source.inter) == (1.0, 0.0):
+        data = native(data)
     else:
-        data = np.asarray(proxy)
-    data = native(data.reshape(shape))
-
-    # nibabel gives the zooms of the axes that there are, time last.
-    to_mm = _MM_PER_UNIT[header.get_xyzt_units()[0]]
-    spacing = tuple(float(zoom) * to_mm for zoom in header.get_zooms()[: min(len(shape), 3)])
-    known = len(spacing) > 0 and all(math.isfinite(size) and size > 0 for size in spacing)
+        real = data.astype(np.float64)
+        # In place: two such arrays would be up to 16 times as large as the file.
+        real *= source.slope
+        real += source.inter
+        data = real
     slice_dim = header.get_dim_info()[2]
     return Scan(
         data=data,
         format="nifti",
-        stored_dtype=stored,
-        spacing_mm=spacing if known else None,
-        affine=None if image.affine is None else np.array(image.affine, dtype=np.float64),
+        stored_dtype=header.get_data_dtype(),
+        spacing_mm=spacing_of(used, min(len(shape), 3), affine),
+        affine=affine,
         slice_axis=slice_dim if slice_dim is not None and slice_dim < min(len(shape), 3) else None,
-        header=_Source(header, slope, inter),
+        header=source,
         name=name,
     )
 
@@ -195,7 +222,10 @@ def to_nibabel(scan: Scan) -> Any:
     source: _Source | None = scan.header if isinstance(scan.header, _Source) else None
     scaled = source is not None and (source.slope, source.inter) != (1.0, 0.0)
     data = scan.data if scaled else to_stored(scan.data, scan.stored_dtype)
-    return _image(scan, data, scan.stored_dtype, source)
+    if source is not None:
+        # nibabel refuses, or works with, what is kept as it is in a file.
+        source = replace(source, header=usable(source.header, scan.name))
+    return _image(scan, data, scan.stored_dtype, source, scan.affine)
 
 
 def write(scan: Scan, path: Path, *, float32: bool) -> None:
@@ -219,19 +249,31 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
     slope, inter = 1.0, 0.0
     # A scan that was given another dtype since (simulated noise) has no use for the old scaling.
-    if source is not None and not float32 and dtype == source.header.get_data_dtype():
+    unchanged = source is not None and not float32 and dtype == source.header.get_data_dtype()
+    if source is not None and unchanged:
         slope, inter = source.slope, source.inter
     values = scan.data
     if (slope, inter) != (1.0, 0.0):
         values = (values.astype(np.float64) - inter) / slope
     with quiet("nibabel.global"):
-        image = _image(scan, to_stored(values, dtype), dtype, source)
+        own = None if source is None else affine_of(usable(source.header, scan.name))
+        kept = own is scan.affine or (
+            own is not None and scan.affine is not None and np.array_equal(own, scan.affine)
+        )
+        # Without an affine of its own, nibabel leaves the header's fields as they are.
+        image = _image(scan, to_stored(values, dtype), dtype, source, None if kept else scan.affine)
         # An explicit slope makes nibabel store the values as they are.
         image.header.set_slope_inter(slope, inter)
+        if source is not None and source.stated is not None and unchanged:
+            image.header["scl_slope"], image.header["scl_inter"] = source.stated
+        if source is not None and kept:
+            image.header["pixdim"] = source.header["pixdim"]
         image.to_filename(path)
 
 
-def _image(scan: Scan, data: Array, dtype: np.dtype[Any], source: _Source | None) -> Any:
+def _image(
+    scan: Scan, data: Array, dtype: np.dtype[Any], source: _Source | None, affine: Affine | None
+) -> Any:
     """Return a nibabel image of `data` with the source's header, its dtype set to `dtype`."""
     from nibabel.spatialimages import HeaderDataError
 
@@ -254,7 +296,7 @@ def _image(scan: Scan, data: Array, dtype: np.dtype[Any], source: _Source | None
             f"NIfTI cannot store {dtype}; expected an integer or float of up to 64 bits; ask for float32"
         ) from error
     kind: Any = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    return kind(data, scan.affine, header=header, dtype=dtype)
+    return kind(data, affine, header=header, dtype=dtype)
 
 
 _KEEPS = "version, header, extensions, affine, slope and intercept, byte order, type"

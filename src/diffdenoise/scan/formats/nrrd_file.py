@@ -16,6 +16,7 @@ import numpy as np
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.common import placing
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Affine
@@ -88,9 +89,12 @@ def read(path: Path) -> Scan:
         stored = nrrd.read_data(header, stream, str(path))
     list_axis = lists[0] if lists else (3 if len(sizes) == 4 else None)
     data = native(stored if list_axis is None else np.moveaxis(stored, list_axis, -1))
-    affine = _affine(header, [axis for axis in range(len(sizes)) if axis != list_axis])
+    affine = _affine(header, [axis for axis in range(len(sizes)) if axis != list_axis], path)
     if affine is None:
-        spacing = [float(each) for each in header.get("spacings", []) if math.isfinite(each)]
+        spacings = np.asarray(header.get("spacings", []), np.float64)
+        if np.isinf(spacings).any():
+            raise _no_numbers(path, "spacings")
+        spacing = [float(each) for each in spacings if not math.isnan(each)]
     else:
         spacing = [float(each) for each in np.linalg.norm(affine[:3, :3], axis=0)]
     wanted = min(data.ndim, 3)
@@ -131,21 +135,38 @@ def _data_files(header: Any, path: Path) -> list[Path]:
     return [file]
 
 
-def _affine(header: Any, axes: list[int]) -> Affine | None:
+def _affine(header: Any, axes: list[int], path: Path) -> Affine | None:
     """Voxels to mm in RAS, from `space directions` and `space origin`."""
     directions, origin = header.get("space directions"), header.get("space origin")
+    # "none", of an axis that lies in no space, is read as numbers that are all NaN.
+    rows = [
+        np.asarray(row, np.float64) for row in ([] if directions is None else directions) if row is not None
+    ]
+    if any(np.isinf(row).any() or 0 < np.isnan(row).sum() < row.size for row in rows):
+        raise _no_numbers(path, "space directions")
     space = str(header.get("space", "")).lower()
     signs = _TO_RAS.get(_SHORT.get(space, space).removesuffix("-time"))
     if directions is None or signs is None or len(axes) != 3:
         return None
-    columns = [np.asarray(directions[axis], np.float64) for axis in axes]
+    columns = [
+        np.full(3, np.nan) if directions[axis] is None else np.asarray(directions[axis], np.float64)
+        for axis in axes
+    ]
     if any(column.shape != (3,) or not np.isfinite(column).all() for column in columns):
         return None
     affine = np.eye(4)
     affine[:3, :3] = np.stack(columns, axis=1)
-    if origin is not None and np.isfinite(origin).all():
+    if origin is not None and not np.isfinite(origin).all():
+        raise _no_numbers(path, "space origin")
+    if origin is not None:
         affine[:3, 3] = origin
-    return np.asarray(np.diag([*signs, 1.0]) @ affine)
+    return placing(np.diag([*signs, 1.0]) @ affine)
+
+
+def _no_numbers(path: Path, field: str) -> FormatError:
+    return FormatError(
+        f"{path}: its {field} hold NaN or infinity; expected numbers, or none; correct its header"
+    )
 
 
 def write(scan: Scan, path: Path, *, float32: bool) -> None:

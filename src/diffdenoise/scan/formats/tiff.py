@@ -116,15 +116,25 @@ def _check_pages(pages: list[Any], path: Path, byteorder: Literal[">", "<"]) -> 
         if max(ends, default=0) > file_bytes:
             raise FormatError(f"{path}: is cut short: pixels lie past its end; get a complete copy")
     across, up, unit = (first.tags.get(code) for code in (282, 283, 296))
+    resolution = _fraction(across), _fraction(up)
     description = first.description
     return _Source(
         photometric=int(first.photometric),
         channels=channels,
         byteorder=byteorder,
-        resolution=(across.value, up.value) if across is not None and up is not None else None,
+        resolution=None if None in resolution else resolution,
         resolution_unit=int(unit.value) if unit is not None else None,
         description=description if description and description.isascii() else None,
     )
+
+
+def _fraction(tag: Any) -> tuple[int, int] | None:
+    """A resolution's two numbers; None where they are no fraction, which could not be written."""
+    try:
+        above, below = (int(each) for each in tag.value)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return (above, below) if below > 0 and above >= 0 else None
 
 
 def _read_by_pillow(path: Path, pages: list[Any]) -> Array:

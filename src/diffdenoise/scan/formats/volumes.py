@@ -1,7 +1,6 @@
-"""FreeSurfer MGH, Analyze and NIfTI pairs, MINC, Philips PAR/REC and AFNI, by nibabel.
+"""Analyze and NIfTI pairs, MINC, Philips PAR/REC and AFNI, by nibabel.
 
-MGH is written back as MGH; the others, for which nibabel has no writer or whose headers say too little of
-orientation, as NIfTI.
+They are written as NIfTI: nibabel has no writer for them, or their headers say too little of orientation.
 """
 
 from __future__ import annotations
@@ -14,18 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import InputError, IntensityError, OutputError, ShapeError
+from diffdenoise.errors import FormatError, InputError, IntensityError, OutputError, ShapeError
 from diffdenoise.scan.format import Format
+from diffdenoise.scan.formats.common import placing
 from diffdenoise.scan.formats.hdf5_file import SIGNATURE as HDF5_SIGNATURE
 from diffdenoise.scan.formats.hdf5_file import import_h5py
-from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.scan.pixels import native, refuse_oversized
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
+from diffdenoise.types import Affine
 
-_GZIP = b"\x1f\x8b"
 _NETCDF = b"CDF\x01"
 #: Suffixes of a header file, and of the file beside it that holds the voxels; upper case or lower.
 _PAIRS = {".hdr": ".img", ".par": ".rec", ".head": ".brik"}
+#: Fields that place the voxels.
+_PLACED_BY = {
+    ".hdr": "pixdim, srow, quatern or qoffset",
+    ".mnc": "step, start or direction_cosines",
+    ".par": "off centre, angulation or spacing",
+    ".head": "ORIGIN or DELTA",
+}
 
 
 def read(path: Path, name: str) -> Scan:
@@ -74,7 +81,7 @@ def read(path: Path, name: str) -> Scan:
         if len(shape) > 4:
             raise ShapeError(f"{path}: has {len(shape)} axes {shape}; expected 2 to 4; split it first")
         data = native(np.asanyarray(image.dataobj).reshape(shape))
-        affine = None if image.affine is None else np.array(image.affine, dtype=np.float64)
+        affine = _affine(image, path)
         spacing = () if affine is None else nib.affines.voxel_sizes(affine)[: min(len(shape), 3)]  # type: ignore[no-untyped-call]
     if name == "minc" and data.ndim == 4:
         # Time comes first there, and the affine is that of the other axes.
@@ -87,31 +94,22 @@ def read(path: Path, name: str) -> Scan:
         stored_dtype=np.dtype(np.float32) if scaled else stored.newbyteorder("="),
         spacing_mm=tuple(float(size) for size in spacing) if known else None,
         affine=affine,
-        # Of MINC, MGH and AFNI no axis is said to be that of the slices; PAR/REC sorts them last.
+        # Of MINC and AFNI no axis is said to be that of the slices; PAR/REC sorts them last.
         slice_axis=2 if name == "par" and len(shape) > 2 else None,
-        header=image.header if name == "mgh" else None,
         name=str(path),
     )
 
 
-def write_mgh(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as .mgh or .mgz, with the header that it came with.
-
-    Raises
-    ------
-    OutputError
-        If MGH has no code for the dtype.
-    """
-    import nibabel as nib
-
-    dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
-    header = nib.MGHImage.header_class() if scan.header is None else scan.header.copy()  # type: ignore[no-untyped-call]
-    try:
-        header.set_data_dtype(dtype)
-    except Exception as error:  # HeaderDataError, not exported by name
-        raise OutputError(f"{path}: MGH cannot store {dtype}; ask for float32, or write NIfTI") from error
-    image = nib.MGHImage(to_stored(scan.data, dtype), scan.affine, header)  # type: ignore[no-untyped-call]
-    image.to_filename(path)
+def _affine(image: Any, path: Path) -> Affine | None:
+    """Where the voxels lie; None where the header doesn't tell."""
+    if image.affine is None:
+        return None
+    if not np.isfinite(image.affine).all():
+        raise FormatError(
+            f"{path}: its {_PLACED_BY.get(path.suffix.lower(), 'geometry')} holds NaN or infinity; expected "
+            "numbers; correct its header"
+        )
+    return placing(image.affine)
 
 
 def write_nothing(scan: Scan, path: Path, *, float32: bool) -> None:
@@ -140,17 +138,12 @@ def header_of_pair(path: Path) -> Path:
 
 
 def _is_compressed(path: Path) -> bool:
-    return any(file.suffix.lower() in (".gz", ".mgz") for file in _files(path))
+    return any(file.suffix.lower() == ".gz" for file in _files(path))
 
 
 def _is_hdf5(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
-
-
-def _is_mgh(head: bytes) -> bool:
-    # Version 1, big-endian; or gzip-compressed.
-    return head[:4] == b"\0\0\0\1" or head[:2] == _GZIP
 
 
 def _is_pair(head: bytes) -> bool:
@@ -162,16 +155,20 @@ def _is_pair(head: bytes) -> bool:
 def _format(
     name: str, title: str, suffixes: tuple[str, ...], recognise: Callable[[bytes], bool], keeps: str
 ) -> Format:
-    written = None if name == "mgh" else "nifti"
-    write = write_mgh if name == "mgh" else write_nothing
     return Format(
-        name, title, suffixes, recognise, partial(read, name=name), write, keeps, written_as=written
+        name,
+        title,
+        suffixes,
+        recognise,
+        partial(read, name=name),
+        write_nothing,
+        keeps,
+        written_as="nifti",
     )
 
 
 _AS_NIFTI = "voxel sizes and affine"
 FORMATS = (
-    _format("mgh", "MGH", (".mgh", ".mgz"), _is_mgh, "header, affine, type"),
     _format("analyze", "Analyze or NIfTI pair", (".hdr",), _is_pair, _AS_NIFTI),
     _format("minc", "MINC", (".mnc",), lambda head: head.startswith((_NETCDF, HDF5_SIGNATURE)), _AS_NIFTI),
     _format("par", "Philips PAR/REC", (".par",), lambda head: head[:1] in (b"#", b"\r", b"\n"), _AS_NIFTI),
