@@ -1,4 +1,5 @@
-# make demo: denoise a real scan; make test: the test suite; make lint: style and types.
+# make demo: denoise a real scan; make test: the test suite; make mutants: do the tests notice breakages?
+# make lint: style and types.
 # Each sets up its own environment in $(VENV) first, once.
 
 VENV ?= .venv
@@ -16,11 +17,15 @@ REFERENCE := samples/brain-t2-0.3T-reference.nii.gz
 READERS := dicom dicom-zip nifti nifti-gz nrrd metaimage mgh hdf5 zarr matlab minc analyze par afni nhdr png tiff npy npz
 SECONDS ?= 60
 
-.PHONY: help demo test lint fuzz bench which-python
+# Which of the mutants: PART=2/5, CHANGED=COMMIT, MINUTES=5; all without.
+MUTANTS := $(if $(PART),--part $(PART)) $(if $(CHANGED),--changed $(CHANGED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: help demo test mutants lint fuzz bench which-python
 
 help:
 	@echo "make demo   denoise a real 0.3T brain scan (about 6 minutes on 2 cores, after the set-up)"
 	@echo "make test   run the test suite"
+	@echo "make mutants   break the package in one place at a time: tests must notice (PART=1/3, CHANGED=COMMIT)"
 	@echo "make lint   check style and types"
 	@echo "make fuzz   feed damaged files to every reader, SECONDS=60 each (Linux)"
 	@echo "make bench DATA=DIR   ours beside its peers (hours; see docs/benchmarks.md)"
@@ -42,6 +47,9 @@ demo: $(STAMP)
 # One thread a worker: torch in two processes on all cores each is slower than on one.
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+mutants: $(STAMP)
+	$(BIN)/python -m mutants $(MUTANTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

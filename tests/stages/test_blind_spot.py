@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -85,6 +87,21 @@ def test_loss_is_smallest_at_the_true_mean_and_variance():
     assert abs(slopes[0, 1][0]) < 0.1 * slopes[0.05, 1][0]
     assert slopes[0, 1.5][1] > 0 > slopes[0, 0.7][1]
     assert abs(slopes[0, 1][1]) < 0.1 * slopes[0, 1.5][1]
+
+
+def test_uncertain_pixels_pull_less_by_the_root_of_their_variance_only():
+    # Without the factor a pixel of four times the variance would pull a fourth as hard, with it half.
+    mean = torch.zeros(1, 1, 1, 2, dtype=torch.float64, requires_grad=True)
+    variance = torch.tensor([[[[0.01, 0.04]]]], dtype=torch.float64, requires_grad=True)
+    noisy, weight = torch.full_like(mean, 0.3), torch.ones_like(mean)
+    found = loss(mean, variance, noisy, weight)
+    by_mean, by_variance = torch.autograd.grad(found, [mean, variance])
+    torch.testing.assert_close(by_mean, torch.tensor([[[[-0.6 / 0.1, -0.6 / 0.2]]]]).double() / 2)
+    # The factor itself has no gradient: d/dv of (e^2 / v + ln v), times the root of v.
+    slopes = [root * (1 / root**2 - 0.09 / root**4) / 2 for root in (0.1, 0.2)]
+    torch.testing.assert_close(by_variance, torch.tensor([[[slopes]]], dtype=torch.float64))
+    values = [root * (0.09 / root**2 + math.log(root**2)) for root in (0.1, 0.2)]
+    assert found.item() == pytest.approx(sum(values) / 2)
 
 
 def test_loss_looks_at_weighted_pixels_alone():

@@ -95,3 +95,30 @@ def test_orientations_are_turned_back_before_they_are_averaged(orientations):
     if orientations == 8:
         mirrored = denoise_turned(_Slope(), noisy.flip(3), orientations)
         torch.testing.assert_close(mirrored.flip(3), output)
+
+
+class _Nothing(torch.nn.Module):
+    """A student that changes nothing."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 0 * x[:, :1]
+
+
+@pytest.mark.parametrize("orientations", [1, 4, 8])
+def test_what_the_student_leaves_alone_comes_back_as_it_was(orientations):
+    # Neither side of the image is like another: a copy that is not turned or mirrored back would show.
+    noisy = torch.rand(2, 3, 7, 10, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(denoise_turned(_Nothing(), noisy, orientations), noisy[:, :1])
+
+
+def test_the_average_is_over_the_eight_orientations_each_once():
+    noisy = torch.rand(1, 3, 6, 9, generator=torch.Generator().manual_seed(1))
+    results = []
+    for mirrored in (False, True):
+        for quarters in range(4):
+            seen = torch.rot90(noisy.flip(3) if mirrored else noisy, quarters, (2, 3))
+            back = torch.rot90(denoise(_Slope(), seen), -quarters, (2, 3))
+            results.append(back.flip(3) if mirrored else back)
+    for orientations in (1, 4, 8):
+        expected = torch.stack(results[:orientations]).mean(0)
+        torch.testing.assert_close(denoise_turned(_Slope(), noisy, orientations), expected)

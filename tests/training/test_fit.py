@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from diffdenoise.config import Steps
 from diffdenoise.errors import DivergedError
 from diffdenoise.training.clock import StagePlan
-from diffdenoise.training.fit import fit
+from diffdenoise.training.fit import _averaged, fit
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.types import Quiet
 
@@ -50,6 +51,84 @@ def test_training_lowers_the_loss_and_tells_its_curve(tmp_path: Path) -> None:
     curve = train(new_network(), tmp_path, steps=200)
     assert [step for step, _ in curve] == list(range(20, 201, 20))
     assert curve[-1][1] < curve[0][1]
+
+
+class _Recorded:
+    """A loss whose gradient is pushed to and fro, and the weights that it met."""
+
+    def __init__(self, network: nn.Conv2d, factor: float = 1.0) -> None:
+        self._network, self._factor = network, factor
+        self.weights: list[torch.Tensor] = []
+
+    def __call__(self, step: int) -> torch.Tensor:
+        self.weights.append(self._network.weight.detach().clone())
+        image = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(step))
+        return self._factor * (self._network(image) - (-1) ** (step // 3) * 2 * image).square().mean()
+
+
+def fit_recorded(
+    folder: Path, steps: int, *, factor: float = 1.0, rate: float = 0.5
+) -> tuple[nn.Conv2d, _Recorded]:
+    """Train with steps whose learning rates do not depend on how many there are."""
+    network = new_network()
+    recorded = _Recorded(network, factor)
+    plan = StagePlan(Steps(steps=steps, decay_start=1000, decay_steps=1))
+    fit(
+        network,
+        recorded,
+        plan,
+        learning_rate=rate,
+        hardware=CPU,
+        folder=folder,
+        progress=Quiet(),
+        checkpoint_s=3600.0,
+    )
+    return network, recorded
+
+
+def test_what_is_left_is_the_moving_average_of_the_weights(tmp_path: Path) -> None:
+    steps = 40
+    network, _ = fit_recorded(tmp_path / "run", steps)
+    # One step more shows the weights after the last of them.
+    _, longer = fit_recorded(tmp_path / "longer", steps + 1)
+    _, *after = longer.weights
+    average = after[0]
+    for updates, weight in enumerate(after[1:], 1):
+        decay = min(0.995, (updates + 1) / (updates + 10))
+        average = decay * average + (1 - decay) * weight
+    torch.testing.assert_close(network.weight.detach(), average, atol=1e-5, rtol=1e-4)
+    assert float((average - after[-1]).abs().max()) > 0.01
+
+
+def test_the_average_forgets_nothing_faster_than_its_decay(tmp_path: Path) -> None:
+    assert float(_averaged(torch.tensor(1.0), torch.tensor(0.0), 10**6)) == pytest.approx(0.995)
+
+
+@pytest.mark.parametrize(("factor", "clipped"), [(1e4, True), (1e-3, False)])
+def test_gradients_are_no_longer_than_one(tmp_path: Path, factor: float, clipped: bool) -> None:
+    lengths = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        gradients = [one.grad for group in optimizer.param_groups for one in group["params"]]
+        lengths.append(float(torch.cat([one.flatten() for one in gradients if one is not None]).norm()))
+
+    handle = register_optimizer_step_post_hook(note)
+    try:
+        _, recorded = fit_recorded(tmp_path, 5, factor=factor)
+    finally:
+        handle.remove()
+    assert len(lengths) == len(recorded.weights) == 5
+    if clipped:
+        assert lengths == pytest.approx([1.0] * 5, rel=1e-3)
+    else:
+        assert 0 < max(lengths) < 0.9
+
+
+def test_the_first_step_is_as_long_as_the_rate_says(tmp_path: Path) -> None:
+    # Adam's first step is the rate itself, whatever the gradient; the warm-up begins with a 50th of it.
+    _, recorded = fit_recorded(tmp_path, 2, rate=0.05)
+    change = (recorded.weights[1] - recorded.weights[0]).abs()
+    torch.testing.assert_close(change, torch.full_like(change, 0.05 / 50), rtol=1e-2, atol=0)
 
 
 def test_a_loss_that_is_not_a_number_is_reported(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.stages import distil
 from diffdenoise.training.noise_draws import NoiseDraws
+from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
-from diffdenoise.training.steps import StepData, refinement_loss
+from diffdenoise.training.steps import StepData, refinement_loss, self_training_loss
 from tests.conftest import tiny_settings
 
 CPU = torch.device("cpu")
@@ -98,3 +99,76 @@ def test_noise_is_drawn_along_the_axes_of_the_scan_however_patches_are_turned() 
     turned = [k for k, turn in enumerate(batch.turns) if turn % 2]
     product = source[turned][..., :-1, :] * target[turned][..., 1:, :]
     assert float(product.mean()) / LEVEL**2 > 0.2
+
+
+class _Watched(NoiseDraws):
+    """Noise that keeps the images whose level was asked for."""
+
+    def __init__(self, model: NoiseModel) -> None:
+        super().__init__(model, CPU)
+        self.asked: list[torch.Tensor] = []
+
+    def std(self, centre: torch.Tensor) -> torch.Tensor:
+        self.asked.append(centre)
+        return super().std(centre)
+
+
+class _Seeing(torch.nn.Module):
+    """A student that changes nothing and keeps what it saw, in scaled intensities."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = torch.zeros(0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen = (x + 1) / 2
+        return 0 * x[:, :1]
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+def test_a_step_is_the_risk_of_a_noise_and_its_negative_weighted_by_what_the_student_sees(alpha) -> None:
+    rng = np.random.default_rng(1)
+    clean = np.linspace(0.1, 0.9, 64)[None, :, None] * np.ones((3, 1, 64))
+    noisy = (clean + 0.1 * rng.standard_normal(clean.shape)).astype(np.float32)
+    settings = tiny_settings(data={"patch": 48, "batch": 6})
+    slices = StepData(Slices([noisy], 1), settings, CPU)
+    student, noise = _Seeing(), _Watched(NoiseModel((0.1, 0.9), (0.02, 0.2)))
+    found = float(refinement_loss(slices, student, noise, alpha, "refine")(4))
+
+    plus, minus = student.seen.chunk(2)
+    patches = slices.patches(generator(settings.seed, "refine", 4), count=3).noisy
+    # Both halves are about the noisy patch itself, which is in the middle of them; so are the neighbours.
+    torch.testing.assert_close((plus + minus) / 2, patches)
+    torch.testing.assert_close(plus[:, 1:], patches[:, 1:])
+    source = student.seen[:, :1]
+    added = (plus - minus)[:, :1] / (2 * alpha)
+    assert float(added.std()) == pytest.approx(
+        float(noise.std(patches[:, :1]).square().mean().sqrt()), rel=0.1
+    )
+    # The target has the opposite noise, 1 / alpha times as strong; the weight is told by the source alone.
+    target = torch.cat([patches[:, :1] - added / alpha, patches[:, :1] + added / alpha])
+    level = NoiseDraws(NoiseModel((0.1, 0.9), (0.02, 0.2)), CPU).std(source)
+    assert found == pytest.approx(float(((source - target) / level).square().mean()), rel=1e-4)
+    assert any(one.shape == source.shape and torch.allclose(one, source, atol=1e-6) for one in noise.asked)
+
+
+@pytest.mark.parametrize("self_trains", [False, True])
+def test_a_step_draws_noise_along_the_axes_of_the_scan(self_trains: bool) -> None:
+    rng = np.random.default_rng(0)
+    noisy = (0.5 + 0.1 * rng.standard_normal((2, 80, 80))).astype(np.float32)
+    settings = tiny_settings(data={"patch": 64, "batch": 64})
+    slices = StepData(Slices([noisy], 0), settings, CPU)
+    student = _Seeing()
+    draws = NoiseDraws(NoiseModel.constant(0.1, Correlation((), (0.5,))), CPU)
+    if self_trains:
+        self_training_loss(slices, student, _Seeing(), draws, "step")(0)
+    else:
+        refinement_loss(slices, student, draws, 1.0, "step")(0)
+    plus, minus = student.seen.chunk(2)
+    turns = slices.patches(generator(settings.seed, "step", 0), count=32).turns
+    assert {turn % 2 for turn in turns} == {0, 1}
+    for noise, turn in zip((plus - minus) / 2, turns, strict=True):
+        # A patch that was turned by a quarter has the scan's rows as its columns.
+        along, across = noise[0].T if turn % 2 else noise[0], noise[0] if turn % 2 else noise[0].T
+        lags = [float((one[:, 1:] * one[:, :-1]).mean() / one.square().mean()) for one in (along, across)]
+        assert lags == pytest.approx([0.5, 0.0], abs=0.12)

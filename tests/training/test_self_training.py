@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.stages import distil
 from diffdenoise.training.noise_draws import NoiseDraws
+from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
 from diffdenoise.training.steps import StepData, self_training_loss
 from tests.conftest import tiny_settings
@@ -66,3 +68,25 @@ def test_a_step_is_a_function_of_its_number(data: StepData) -> None:
     draws = NoiseDraws(model_of_noise(), CPU)
     loss_of = self_training_loss(data, _Smooth(0.3), _Smooth(1.0), draws, "self-training")
     assert float(loss_of(3)) == float(loss_of(3)) != float(loss_of(4))
+
+
+def test_a_step_sees_the_teachers_result_with_a_noise_and_its_negative(data: StepData) -> None:
+    seen: list[torch.Tensor] = []
+
+    class _Seeing(_Smooth):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append((x + 1) / 2)
+            return super().forward(x)
+
+    teacher, student = _Smooth(1.0), _Seeing(0.0)
+    draws = NoiseDraws(model_of_noise(), CPU)
+    found = float(self_training_loss(data, student, teacher, draws, "self-training")(2))
+    plus, minus = seen[0].chunk(2)
+    half = data.patches(generator(data.settings.seed, "self-training", 2), count=4).noisy
+    with torch.no_grad():
+        clean = distil.denoise(teacher, half)
+    torch.testing.assert_close((plus + minus) / 2, clean)
+    added = (plus - minus) / 2
+    assert float((added / draws.std(clean)).std()) == pytest.approx(1, abs=0.05)
+    error = torch.cat([added, -added]) / draws.std(seen[0])
+    assert found == pytest.approx(float(error.square().mean()), rel=1e-4)

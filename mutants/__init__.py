@@ -1,0 +1,1 @@
+"""One-line breakages of the package that its tests must notice: `python -m mutants`."""
