@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import io
 
-from diffdenoise.errors import DiffDenoiseError, FormatError
+from diffdenoise.errors import DiffDenoiseError, FormatError, OutputError
 from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.write import write_scan
 
@@ -86,3 +90,55 @@ def test_a_file_with_a_damaged_name_is_refused(tmp_path):
     (tmp_path / "b.mat").write_bytes(whole[: start + 6] + bytes(300) + whole[start + 6 :])
     with pytest.raises(FormatError, match="damaged"):
         read_scan(tmp_path / "b.mat")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit a process's memory")
+def test_a_chunk_that_unpacks_to_anything_is_stopped(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        array = file.create_dataset("image", (64, 64), np.int16, chunks=(64, 64), compression="gzip")
+        array.id.write_direct_chunk((0, 0), zlib.compress(bytes(2**29)))
+    with pytest.raises(FormatError, match=r"damaged|needs more than"):
+        read_scan(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("kind", [dict, object])
+def test_cells_and_structures_that_state_too_much_are_refused(kind, tmp_path):
+    value = np.empty((1, 3), object) if kind is object else np.zeros((1, 3), [("a", "O")])
+    value[:] = 0 if kind is object else (0,)
+    io.savemat(tmp_path / "a.mat", {"image": values((9, 11), np.int16), "rest": value})
+    whole = (tmp_path / "a.mat").read_bytes()
+    shape = np.array([5, 8, 1, 3], "<i4").tobytes()  # miINT32, 8 bytes, and the sizes
+    assert whole.count(shape) == 1
+    absurd = np.array([5, 8, 50000, 50000], "<i4").tobytes()
+    (tmp_path / "a.mat").write_bytes(whole.replace(shape, absurd))
+    with pytest.raises(FormatError, match=r"\(rest\): is damaged: its header states"):
+        read_scan(tmp_path / "a.mat")
+
+
+def test_long_names_of_fields_are_kept(tmp_path):
+    beside = {"info": {"a" * 50: 7}}
+    io.savemat(tmp_path / "a.mat", {"image": values((9, 11), np.int16), **beside}, long_field_names=True)
+    write_scan(read_scan(tmp_path / "a.mat"), tmp_path / "b.mat")
+    assert io.loadmat(tmp_path / "b.mat")["info"]["a" * 50].item().item() == 7
+
+
+def test_a_variable_that_cannot_be_written_back_is_refused_when_read(tmp_path):
+    given = Path(io.__file__).parent / "matlab" / "tests" / "data" / "testfunc_7.4_GLNX86.mat"
+    if not given.is_file():
+        pytest.skip("SciPy was installed without its test files")
+    io.savemat(tmp_path / "a.mat", {"image": values((9, 11), np.int16)})
+    with (tmp_path / "a.mat").open("ab") as stream:
+        stream.write(given.read_bytes()[128:])  # a function handle
+    with pytest.raises(FormatError, match="holds a variable that can't be written back"):
+        read_scan(tmp_path / "a.mat")
+
+
+@pytest.mark.parametrize("case", ["mat-int16", "hdf5-int16"])
+def test_a_source_that_is_gone_is_said(case, tmp_path):
+    path = make(case, tmp_path)
+    scan = read_scan(path)
+    path.unlink()
+    with pytest.raises(OutputError, match="is gone"):
+        write_scan(scan, tmp_path / f"b{path.suffix}")
+    assert list(tmp_path.iterdir()) == []

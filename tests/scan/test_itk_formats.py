@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import shutil
+import tracemalloc
 from pathlib import Path
 
+import nrrd
 import numpy as np
 import pytest
 
@@ -211,3 +215,52 @@ def test_nrrd_axes_without_a_place_have_none_and_are_written_back(fields, tmp_pa
         key = name.replace("_", " ").encode() + b":"
         lines = [[x for x in head.splitlines() if x.startswith(key)] for head in (before, after)]
         assert [x.lower() for x in lines[0] if x != key + b" "] == [x.lower() for x in lines[1]]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "bzip2"])
+@pytest.mark.parametrize("excess", [-1, 0, 1, 2**28])
+def test_compressed_nrrd_takes_as_many_bytes_as_its_header_states(encoding, excess, tmp_path):
+    path = _nrrd(tmp_path, encoding=encoding)
+    head, _, voxels = path.read_bytes().partition(b"\n\n")
+    content = voxels[:excess] if excess < 0 else voxels + bytes(excess)
+    path.write_bytes(head + b"\n\n" + {"gzip": gzip.compress, "bzip2": bz2.compress}[encoding](content))
+    tracemalloc.start()
+    try:
+        if excess:
+            with pytest.raises(FormatError, match=r"cut short|unpack to more than the 792 bytes"):
+                read_scan(path)
+        else:
+            assert np.array_equal(read_scan(path).data.ravel(order="F"), np.frombuffer(voxels, "<i2"))
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "kind", ["signed char", "uint8_t", "unsigned short int", "int32", "uint64", "float", "double"]
+)
+@pytest.mark.parametrize("endian", ["little", "big"])
+def test_compressed_nrrd_of_every_type_is_read_as_pynrrd_does(kind, endian, tmp_path):
+    size = {"signed char": 1, "uint8_t": 1, "unsigned short int": 2, "uint64": 8, "double": 8}.get(kind, 4)
+    content = np.random.default_rng(0).integers(0, 64, 9 * 11 * 4 * size, np.uint8).tobytes()
+    path = _nrrd(tmp_path, encoding="gzip", type=kind, endian=endian)
+    path.write_bytes(path.read_bytes().partition(b"\n\n")[0] + b"\n\n" + gzip.compress(content))
+    expected = nrrd.read(str(path))[0]
+    scan = read_scan(path)
+    assert np.array_equal(scan.data, expected)
+    assert scan.stored_dtype == expected.dtype
+
+
+@pytest.mark.parametrize("skip", ["3", "-1"])
+def test_bytes_before_compressed_voxels_are_counted_unpacked(skip, tmp_path):
+    path = _nrrd(tmp_path, encoding="gzip", byte_skip=skip)
+    head, _, voxels = path.read_bytes().partition(b"\n\n")
+    path.write_bytes(head + b"\n\n" + gzip.compress(bytes(max(0, int(skip))) + voxels))
+    assert np.array_equal(read_scan(path).data.ravel(order="F"), np.frombuffer(voxels, "<i2"))
+
+
+def test_numbers_in_words_may_be_short(tmp_path):
+    path = _nrrd(tmp_path, encoding="ascii", type="double")
+    head = path.read_bytes().partition(b"\n\n")[0]
+    path.write_bytes(head + b"\n\n" + b"1 0 " * (9 * 11 * 2))
+    assert read_scan(path).data.sum() == 9 * 11 * 2

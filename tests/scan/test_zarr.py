@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import os
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -23,6 +27,7 @@ from diffdenoise.errors import (
     ShapeError,
 )
 from diffdenoise.scan import atomic
+from diffdenoise.scan.child import _end
 from diffdenoise.scan.find import find_scans
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.write import check_output, write_scan
@@ -484,3 +489,63 @@ def test_floats_of_integers_lose_their_filters(tmp_path):
     assert np.array_equal(written[...], scan.data)
     write_scan(scan, tmp_path / "c.zarr")
     assert zarr.open(tmp_path / "c.zarr", mode="r").filters == (Delta(dtype="<i2"),)
+
+
+def _link(path: Path, target: str | Path) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize("place", ["zarr.json", "c/0/0/0"])
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc/passwd", "../outside", "gone"])
+def test_links_out_of_the_store_are_refused_before_they_are_opened(place, target, tmp_path):
+    path = make("zarr-int16", tmp_path)
+    (tmp_path / "outside").write_bytes((path / place).read_bytes())
+    _link(path / place, tmp_path / "outside" if target == "../outside" else target)
+    with pytest.raises(FormatError, match="a link that leads out of it, or to no file"):
+        read_scan(path)
+
+
+def test_pipes_and_links_to_folders_are_refused_and_links_inside_are_followed(tmp_path):
+    path = make("zarr-int16", tmp_path)
+    expected = read_scan(path).data
+    chunk = path / "c/0/0/0"
+    chunk.rename(path / "elsewhere")
+    chunk.symlink_to(path / "elsewhere")
+    assert np.array_equal(read_scan(path).data, expected)
+    (path / "loop").symlink_to(path, target_is_directory=True)
+    with pytest.raises(FormatError, match="a link that leads"):
+        read_scan(path)
+    (path / "loop").unlink()
+    chunk.unlink()
+    os.mkfifo(chunk)
+    with pytest.raises(FormatError, match="holds a pipe, device or socket"):
+        read_scan(path)
+
+
+def _zstd_without_a_size(content: bytes) -> bytes:
+    """A zstd frame that doesn't say how much it holds: RLE blocks of 128 KiB (RFC 8878, 3.1.1)."""
+    zeros = len(content)
+    blocks = [(2**17 << 3 | 1 << 1).to_bytes(3, "little") + b"\0"] * (zeros // 2**17)
+    last = (0 << 3 | 0 << 1 | 1).to_bytes(3, "little")
+    return b"\x28\xb5\x2f\xfd" + b"\0" + b"\x38" + b"".join(blocks) + last
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit a process's memory")
+@pytest.mark.parametrize(
+    ("compressor", "pack"),
+    [
+        ({"id": "bz2", "level": 9}, lambda zeros: bz2.compress(zeros)),
+        ({"id": "lzma", "format": 1, "check": -1, "preset": None, "filters": None}, lzma.compress),
+        ({"id": "gzip", "level": 9}, lambda zeros: gzip.compress(zeros)),
+        ({"id": "zstd", "level": 1}, _zstd_without_a_size),
+    ],
+)
+def test_chunks_that_unpack_to_anything_are_stopped(compressor, pack, tmp_path):
+    path = tmp_path / "a.zarr"
+    _one_chunk(path, "compressor", compressor)
+    (path / "0.0").write_bytes(pack(bytes(2**29)))
+    with pytest.raises(FormatError, match=r"needs more than|damaged|unpacks to more"):
+        read_scan(path)
+    _end()
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2**20  # in KiB

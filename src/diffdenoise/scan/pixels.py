@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError
+from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
 from diffdenoise.types import Array
 
-#: Deflate, the strongest compression met here, shrinks at most 1032-fold (RFC 1951: 258 bytes in 2 bits).
-MOST_SHRINKAGE = 1032
+#: Deflate shrinks at most 1032-fold (RFC 1951: 258 bytes in 2 bits).
+DEFLATE_SHRINKS = 1032
 
 
 def to_stored(values: Array, dtype: np.dtype[Any]) -> Array:
@@ -88,8 +89,10 @@ def refuse_oversized(name: str, stated_bytes: int, file_bytes: int, *, compresse
 
     Called before any memory is asked for, so that a damaged header can't exhaust it.
     """
-    if stated_bytes > file_bytes * (MOST_SHRINKAGE if compressed else 1):
+    if stated_bytes > file_bytes * (DEFLATE_SHRINKS if compressed else 1):
         raise FormatError(
             f"{name}: is damaged: its header states {stated_bytes:,} bytes of voxels, more than the "
             f"file's {file_bytes:,} bytes can hold; get a complete copy"
         )
+    if compressed:
+        refuse_unpacked(name, stated_bytes, most_unpacked(file_bytes))

@@ -10,8 +10,10 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.fileset import FileSet
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from diffdenoise.errors import FormatError, InputError
+from diffdenoise.scan.dicom.codestream import Stated, stated_by
 from diffdenoise.scan.dicom.read import read_series
 from diffdenoise.scan.dicom.series import find_series
 from diffdenoise.scan.find import find_scans
@@ -273,7 +275,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
     ):
         for _ in range(300):
             member.write(bytes(2**20))
-    with pytest.raises(FormatError, match="may be a zip bomb"):
+    with pytest.raises(FormatError, match="over the limit of 268,435,456"):
         find_series([tmp_path / "a.zip"])
 
 
@@ -378,8 +380,52 @@ def test_a_deflated_bomb_is_refused(tmp_path):
     pack = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     bomb = b"".join([*(pack.compress(bytes(2**24)) for _ in range(17)), pack.flush()])
     (tmp_path / "a").write_bytes(head[:end] + bomb)
-    with pytest.raises(FormatError, match="may be a bomb"):
+    with pytest.raises(FormatError, match="over the limit of 67,108,864"):
         read_scan(tmp_path / "a")
+
+
+@pytest.mark.parametrize("way", ["long meta", "no preamble", "wrong length", "not by name"])
+def test_a_deflated_bomb_is_refused_however_its_header_is_made(way, tmp_path):
+    made = dataset(pixels(1)[0])
+    made.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    if way == "long meta":
+        made.file_meta.PrivateInformationCreatorUID = "1.2.3"
+        made.file_meta.PrivateInformation = bytes(5000)
+    save(made, tmp_path / "a")
+    head = (tmp_path / "a").read_bytes()
+    end = 144 + int.from_bytes(head[140:144], "little")
+    pack = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    bomb = b"".join([*(pack.compress(bytes(2**24)) for _ in range(5)), pack.flush()])
+    start = {"wrong length": head[:140] + bytes(4) + head[144:end], "no preamble": head[132:end]}
+    (tmp_path / "a").write_bytes(start.get(way, head[:end]) + bomb)
+    with pytest.raises(FormatError, match="over the limit of 67,108,864"):
+        read_scan(tmp_path / "a")
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless, RLELossless])
+@pytest.mark.parametrize("change", [{"Rows": 20}, {"Columns": 24}, {"BitsAllocated": 8, "BitsStored": 8}])
+def test_a_codestream_of_another_size_than_the_header_is_refused_undecoded(syntax, change, tmp_path):
+    made = dataset(pixels(1, 40, 48, dtype=np.uint16)[0])
+    made.compress(syntax, generate_instance_uid=False)
+    for keyword, value in change.items():
+        setattr(made, keyword, value)
+    if "BitsStored" in change:
+        made.HighBit = 7
+    save(made, tmp_path / "a")
+    with pytest.raises(FormatError, match="is damaged: a compressed frame"):
+        read_scan(tmp_path / "a")
+
+
+def test_a_frame_header_further_on_counts_too():
+    frame = "ffc0 000b 08 {} 01 01 11 00"
+    both = [frame.format("0028 0030"), frame.format("ffff ffff")]
+    jpeg = bytes.fromhex(f"ffd8 ffe0 0004 0000 {both[0]} {both[1]} ffda")
+    assert list(stated_by(jpeg)) == [
+        Stated(40, 48, 1, 8),
+        Stated(65535, 65535, 1, 8),
+    ]
+    # Fill bytes before a marker are allowed (ITU-T T.81, B.1.1.2).
+    assert list(stated_by(jpeg[:2] + b"\xff" + jpeg[2:23] + b"\xff\xda")) == [Stated(40, 48, 1, 8)]
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):

@@ -6,14 +6,14 @@ import importlib.util
 from functools import cache
 from typing import Any
 
-_SYNTAX = "1.2.840.10008.1.2.4.51"
+TWELVE_BIT_SYNTAX = "1.2.840.10008.1.2.4.51"
 #: What pydicom asks a plugin for.
-DECODER_DEPENDENCIES = {_SYNTAX: ("gdcm>=3.0.24",)}
+DECODER_DEPENDENCIES = {TWELVE_BIT_SYNTAX: ("gdcm>=3.0.24",)}
 
 
 def is_available(uid: str) -> bool:
     """Whether frames of this transfer syntax can be decoded."""
-    return uid == _SYNTAX and importlib.util.find_spec("gdcm") is not None
+    return uid == TWELVE_BIT_SYNTAX and importlib.util.find_spec("gdcm") is not None
 
 
 def decode_frame(src: bytes, runner: Any) -> bytes:
@@ -67,5 +67,5 @@ def register() -> None:
     """Make pydicom use this plugin, where GDCM is installed."""
     from pydicom.pixels.decoders.base import get_decoder
 
-    if is_available(_SYNTAX):
-        get_decoder(_SYNTAX).add_plugin("diffdenoise", (__name__, "decode_frame"))
+    if is_available(TWELVE_BIT_SYNTAX):
+        get_decoder(TWELVE_BIT_SYNTAX).add_plugin("diffdenoise", (__name__, "decode_frame"))

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from diffdenoise.errors import FormatError
+from diffdenoise.errors import DiffDenoiseError, FormatError
+from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
 from diffdenoise.scan.quiet import quiet
 
-#: Where the transfer syntax stands at the latest, and that of deflated data sets.
-_META_BYTES, _DEFLATED = 2048, b"1.2.840.10008.1.2.1.99"
-#: A deflated data set of more than this many times its size, and this many bytes, is taken for a bomb.
-_MOST_SHRINKAGE, _LEAST_BOMB_BYTES, _PIECE = 200, 256 * 2**20, 2**24
+#: What a deflated data set may unpack to without a setting: pydicom holds it several times.
+_LEAST_BYTES, _MOST_SHRINKAGE, _PIECE = 64 * 2**20, 50, 2**20
 
 
 @contextmanager
@@ -48,39 +47,48 @@ def parse(stream: BinaryIO, name: str, *, pixels: bool = False) -> Any:
 
     with quiet_pydicom():
         try:
-            _refuse_deflate_bomb(stream, name)
             # force: files from before PS3.10 have no preamble.
-            return pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True)
-        except FormatError:
+            guarded: Any = _Guarded(stream, name)
+            return pydicom.dcmread(guarded, stop_before_pixels=not pixels, force=True)
+        except DiffDenoiseError:
             raise
         except Exception:  # a damaged file makes pydicom raise all sorts
             raise FormatError(f"{name}: is a damaged DICOM file; get a complete copy") from None
 
 
-def _refuse_deflate_bomb(stream: BinaryIO, name: str) -> None:
-    """Raise `FormatError` if a deflated data set (PS3.5, A.5) unpacks to far more than an image would.
+class _Guarded:
+    """A stream whose rest is looked at before it is given whole.
 
-    pydicom unpacks it whole before it looks at anything.
+    That is what pydicom asks for where a data set is deflated (PS3.5, A.5), and nowhere else: it unpacks it
+    all before it looks at anything. Where that begins is so decided by pydicom alone.
     """
-    head = stream.read(_META_BYTES)
-    stream.seek(0)
-    if head[128:132] != b"DICM" or _DEFLATED not in head:
-        return
-    # FileMetaInformationGroupLength is the first element (PS3.10, 7.1): 8 bytes of tag, VR and length.
-    end = 144 + int.from_bytes(head[140:144], "little")
-    stream.seek(end)
-    packed = stream.read()
-    stream.seek(0)
-    limit = max(_LEAST_BOMB_BYTES, _MOST_SHRINKAGE * len(packed))
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = stream, name
+
+    def read(self, size: int = -1) -> bytes:
+        found = self._stream.read(size)
+        if size is None or size < 0:
+            _refuse_deflate_bomb(found, self._name)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _refuse_deflate_bomb(packed: bytes, name: str) -> None:
+    """Raise `FormatError` if deflated bytes unpack to far more than an image would; others are let pass."""
+    most = most_unpacked(len(packed), _LEAST_BYTES, _MOST_SHRINKAGE)
     unpack = zlib.decompressobj(-zlib.MAX_WBITS)
     size = 0
-    while packed and size <= limit:
-        size += len(unpack.decompress(packed, _PIECE))
+    while packed and not unpack.eof:
+        try:
+            size += len(unpack.decompress(packed, _PIECE))
+        except zlib.error:
+            # pydicom says so too.
+            return
+        refuse_unpacked(name, size, most)
         packed = unpack.unconsumed_tail
-    if size > limit:
-        raise FormatError(
-            f"{name}: unpacks to more than {limit:,} bytes; it may be a bomb; save it uncompressed"
-        )
 
 
 def value_of(dataset: Any, keyword: str, default: Any = None) -> Any:

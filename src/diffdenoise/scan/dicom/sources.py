@@ -16,15 +16,13 @@ from typing import BinaryIO
 from diffdenoise.errors import FormatError, InputError
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.folder import files_below
+from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
 
 #: A file's first bytes: the preamble, "DICM" and the first elements (PS3.10, 7.1).
 HEAD_BYTES = 144
 #: Elements of groups 0002 and 0008 that a file without a preamble may begin with.
 _FIRST_ELEMENTS = {0x0000, 0x0001, 0x0002, 0x0003, 0x0005, 0x0008, 0x0010, 0x0012, 0x0016, 0x0018}
 _ZIP = b"PK\x03\x04"
-#: A zip member that states more than this many times its packed size, and this many bytes, is taken for a
-#: bomb. Images shrink 2 to 20 times, those of nothing but air perhaps 1000 times, and are far smaller.
-_MOST_SHRINKAGE, _LEAST_BOMB_BYTES = 200, 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -159,11 +157,7 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
 
 
 def _refuse_bomb(path: Path, stated: int, held: int) -> None:
-    if stated > max(_LEAST_BOMB_BYTES, _MOST_SHRINKAGE * held):
-        raise FormatError(
-            f"{path}: states {stated:,} bytes in {held:,}; it may be a zip bomb; "
-            "unpack it yourself if you trust it"
-        )
+    refuse_unpacked(str(path), stated, most_unpacked(held))
 
 
 def _listed(path: Path) -> Iterator[Source]:

@@ -41,12 +41,14 @@ def import_extra(package: str, path: Path, title: str, extra: str) -> Any:
         ) from error
 
 
+def printable_name(name: str) -> str:
+    """Return an array's name for a message: on one line, and not too long."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)[:_LONGEST_NAME]
+
+
 def not_one_image(path: Path, names: Collection[str], what: str = "arrays that may be images") -> FormatError:
     """Return the error for a file that holds none or several, with the first names, cleaned and cut."""
-    shown = [
-        "".join(sign if sign.isprintable() else "?" for sign in name)[:_LONGEST_NAME]
-        for name in sorted(names)[:_MOST_NAMED]
-    ]
+    shown = [printable_name(name) for name in sorted(names)[:_MOST_NAMED]]
     more = ["..."] if len(names) > _MOST_NAMED else []
     listed = f" ({', '.join(shown + more)})" if shown else ""
     return FormatError(

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError
+from diffdenoise.errors import FormatError, OutputError
+from diffdenoise.scan.child import run_in_child
 from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import LEAST_SIDE, not_one_image
+from diffdenoise.scan.formats.common import LEAST_SIDE, not_one_image, printable_name
+from diffdenoise.scan.limits import most_unpacked
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.scan import Scan
+from diffdenoise.types import Array
 
 _KEEPS = "the array's name, shape and type; all other variables"
 #: Bytes of MATLAB's classes (MAT-File Format, table 1-3).
 _ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "single": 4}
 _ITEM_BYTES |= {"int64": 8, "uint64": 8, "double": 8}
+#: Items of cells and structures are at least an empty element: a tag. In memory each is an object.
+_LEAST_ITEM_BYTES = 8
 
 
 @dataclass(frozen=True)
 class _Source:
-    """The array's name, and the variables beside it."""
+    """The array's name, and the file in which other variables may lie beside it."""
 
     key: str
-    others: dict[str, Any] = field(compare=False, repr=False)
+    file: Path = field(compare=False)
 
 
 def _recognise(head: bytes) -> bool:
@@ -48,45 +52,83 @@ def read(path: Path) -> Scan:
     FormatError
         If it holds no image or several, is damaged, or of version 7.3.
     """
-    from scipy import io
-
     with path.open("rb") as stream:
         if stream.read(10) == b"MATLAB 7.3":
             raise FormatError(f"{path}: is of version 7.3; expected 7 or older; save it with -v7 in MATLAB")
-    _try_elsewhere(path)
-    listed = io.whosmat(str(path))
+    facts: dict[str, Any] = {"path": str(path)}
+    found, _ = run_in_child(f"{__name__}:look", facts, name=str(path), stated=0)
+    listed = [(str(key), tuple(shape), str(kind)) for key, shape, kind in found["listed"]]
     for key, shape, kind in listed:
         refuse_oversized(
-            f"{path} ({key})",
-            math.prod(shape) * _ITEM_BYTES.get(kind, 1),
+            f"{path} ({printable_name(key)})",
+            math.prod(shape) * _ITEM_BYTES.get(kind, _LEAST_ITEM_BYTES),
             path.stat().st_size,
             compressed=True,
         )
     images = [
-        key
+        (key, math.prod(shape) * _ITEM_BYTES[kind])
         for key, shape, kind in listed
         if kind in _ITEM_BYTES and 2 <= len(shape) <= 4 and sorted(shape)[-2] >= LEAST_SIDE
     ]
     if len(images) != 1:
-        raise not_one_image(path, images)
-    content = io.loadmat(str(path))
-    stored = content.pop(images[0])
-    others = {key: value for key, value in content.items() if not key.startswith("__")}
+        raise not_one_image(path, [key for key, _ in images])
+    key, stated = images[0]
+    beside = len(listed) > 1
+    facts |= {"key": key, "beside": beside}
+    _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated)
+    if stored is None:
+        raise not_one_image(path, [])
     return Scan(
         data=native(stored),
         format="matlab",
         stored_dtype=stored.dtype,
-        header=_Source(images[0], others),
+        header=_Source(key, path),
         name=str(path),
     )
 
 
-def _try_elsewhere(path: Path) -> None:
-    """Read the file in another process first: on some damaged files SciPy 1.17 takes its process down."""
-    code = "import sys; from scipy.io import loadmat; loadmat(sys.argv[1])"
-    command = [sys.executable, "-c", code, str(path.resolve())]
-    if subprocess.run(command, capture_output=True, check=False).returncode:  # noqa: S603
-        raise FormatError(f"{path}: is damaged or of a kind that is not read; get a complete copy")
+def look(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], None]:
+    """List the variables; in another process, as SciPy 1.17 brings it down on some damaged files."""
+    from scipy import io
+
+    return {"listed": io.whosmat(facts["path"])}, None
+
+
+def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
+    """Load one array, and see whether what lies beside it can be written back."""
+    from scipy import io
+
+    key = facts["key"]
+    stored = io.loadmat(facts["path"], variable_names=[key])[key]
+    if facts["beside"]:
+        others = _variables(facts["path"])
+        others.pop(key, None)
+        try:
+            io.savemat(BytesIO(), others, long_field_names=True)
+        except Exception as error:  # objects and function handles, above all
+            raise FormatError(
+                f"{facts['path']}: holds a variable that can't be written back; expected numbers, text, "
+                "cells and structures; save the image by itself"
+            ) from error
+    return {}, stored
+
+
+def _variables(path: str) -> dict[str, Any]:
+    from scipy import io
+
+    return {key: value for key, value in io.loadmat(path).items() if not key.startswith("__")}
+
+
+def build(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
+    """Return the bytes of a file with another array in the place of one."""
+    from scipy import io
+
+    data = np.frombuffer(payload, np.dtype(facts["dtype"])).reshape(facts["shape"], order="F")
+    others = _variables(facts["path"]) if facts["path"] else {}
+    made = BytesIO()
+    # Fields of structures may have names of 63 characters since MATLAB 7.
+    io.savemat(made, {**others, facts["key"]: data}, do_compression=True, long_field_names=True)
+    return {}, np.frombuffer(made.getbuffer(), np.uint8)
 
 
 def write(scan: Scan, path: Path, *, float32: bool) -> None:
@@ -101,11 +143,22 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     float32 : bool
         Store float32 instead.
     """
-    from scipy import io
-
-    source = scan.header if isinstance(scan.header, _Source) else _Source("image", {})
+    source = scan.header if isinstance(scan.header, _Source) else None
+    if source is not None and not source.file.is_file():
+        raise OutputError(f"{path}: {source.file} is gone; the variables beside the image come from it")
     data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
-    io.savemat(str(path), {**source.others, source.key: data}, appendmat=False, do_compression=True)
+    facts = {
+        "path": "" if source is None else str(source.file),
+        "key": "image" if source is None else source.key,
+        "dtype": data.dtype.str,
+        "shape": data.shape,
+    }
+    # What lies beside the image may be larger than it.
+    most = 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
+    _, made = run_in_child(f"{__name__}:build", facts, data.tobytes(order="F"), name=str(path), stated=most)
+    if made is None:
+        raise OutputError(f"{path}: was not made; write another format")
+    path.write_bytes(made.tobytes())
 
 
 FORMAT = Format("matlab", "MATLAB", (".mat",), _recognise, read, write, _KEEPS)

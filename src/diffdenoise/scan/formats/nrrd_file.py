@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.common import placing
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.scan import Scan
-from diffdenoise.types import Affine
+from diffdenoise.scan.unpack import Unpacked
+from diffdenoise.types import Affine, Array
 
 _KEEPS = "all header fields, space directions and origin, type, encoding"
 #: Kinds of axes that hold several values of one voxel, beside lists of volumes.
@@ -27,6 +28,10 @@ _OF_A_VOXEL = ("color", "vector", "matrix", "complex", "quaternion", "tensor", "
 #: Bytes of the types, which have several names each: "unsigned short int", "ushort", "uint16_t".
 _ITEM_BYTES = {"char": 1, "int8": 1, "short": 2, "int16": 2, "int": 4, "int32": 4, "float": 4}
 _ITEM_BYTES |= {"longlong": 8, "long long": 8, "int64": 8, "double": 8}
+_PACKED = {"gzip": "gzip", "gz": "gzip", "bzip2": "bz2", "bz2": "bz2"}
+_IN_WORDS = ("ascii", "text", "txt")
+#: Lines, and bytes, that may lie before the voxels.
+_MOST_SKIPPED = 2**20
 #: Signs that turn a space's axes to right, anterior, superior.
 _TO_RAS = {
     "right-anterior-superior": (1, 1, 1),
@@ -83,10 +88,23 @@ def read(path: Path) -> Scan:
         if not 2 <= len(sizes) <= 4 or len(lists) > 1:
             raise ShapeError(f"{path}: has {len(sizes)} axes {tuple(sizes)}; expected 2 to 4; split it first")
         item = _item_bytes(header, path)
-        held = path.stat().st_size + sum(file.stat().st_size for file in _data_files(header, path))
-        compressed = str(header.get("encoding", "raw")).lower() not in ("raw", "ascii", "text", "txt", "hex")
-        refuse_oversized(str(path), math.prod(sizes) * item, held, compressed=compressed)
-        stored = nrrd.read_data(header, stream, str(path))
+        if min(sizes) < 1:
+            raise FormatError(
+                f"{path}: is damaged: its header states a size of {min(sizes)}; get a complete copy"
+            )
+        voxels = next(iter(_data_files(header, path)), path)
+        kind = _PACKED.get(str(header.get("encoding", "raw")).lower())
+        stated = math.prod(sizes) * item
+        # Numbers in words: a digit and a space each, at least.
+        least = 2 * math.prod(sizes) - 1 if header.get("encoding", "raw").lower() in _IN_WORDS else stated
+        refuse_oversized(str(path), least, voxels.stat().st_size, compressed=kind is not None)
+        if kind is None:
+            stored = nrrd.read_data(header, stream, str(path))
+        elif voxels is path:
+            stored = _unpacked(header, stream, kind, path)
+        else:
+            with voxels.open("rb") as beside:
+                stored = _unpacked(header, beside, kind, path)
     list_axis = lists[0] if lists else (3 if len(sizes) == 4 else None)
     data = native(stored if list_axis is None else np.moveaxis(stored, list_axis, -1))
     affine = _affine(header, [axis for axis in range(len(sizes)) if axis != list_axis], path)
@@ -108,6 +126,39 @@ def read(path: Path) -> Scan:
         header=_Source(list_axis, header),
         name=str(path),
     )
+
+
+def _unpacked(header: Any, stream: BinaryIO, kind: str, path: Path) -> Array:
+    """Compressed voxels, of which no more is unpacked than the header states; pynrrd unpacks all there is."""
+    lines = int(header.get("line skip", header.get("lineskip", 0)))
+    skipped = int(header.get("byte skip", header.get("byteskip", 0)))
+    # -1: the voxels lie at the end; of what is compressed, nothing else is there.
+    skipped = 0 if skipped == -1 else skipped
+    if not 0 <= lines <= _MOST_SKIPPED or not 0 <= skipped <= _MOST_SKIPPED:
+        raise FormatError(
+            f"{path}: skips {lines} lines and {skipped} bytes; expected few; get a complete copy"
+        )
+    for _ in range(lines):
+        stream.readline(_MOST_SKIPPED)
+    sizes = [int(size) for size in header["sizes"]]
+    order = ">" if str(header.get("endian", "little")).lower() == "big" else "<"
+    item = _item_bytes(header, path)
+    words = str(header["type"]).lower()
+    letter = "f" if words in ("float", "double") else "u" if words.startswith("u") else "i"
+    packed = Unpacked(stream, kind, str(path))
+    packed.array(skipped)
+    content = packed.array(math.prod(sizes) * item)
+    if len(content) < math.prod(sizes) * item:
+        raise FormatError(
+            f"{path}: is cut short: {len(content):,} of {math.prod(sizes) * item:,} bytes are there; get a "
+            "complete copy"
+        )
+    if packed.read(1):
+        raise FormatError(
+            f"{path}: is damaged: its voxels unpack to more than the {math.prod(sizes) * item:,} bytes that "
+            "its header states; get a complete copy"
+        )
+    return content.view(f"{order}{letter}{item}").reshape(sizes, order="F")
 
 
 def _item_bytes(header: Any, path: Path) -> int:

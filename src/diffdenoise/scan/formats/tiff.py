@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
+from diffdenoise.scan.child import run_in_child
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.pixels import colour_of, native, one_channel, refuse_oversized, to_stored
-from diffdenoise.scan.quiet import quiet, quiet_c_code
+from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Array
 
@@ -81,10 +82,23 @@ def read(path: Path) -> Scan:
         if any(record.levelno >= logging.ERROR for record in log):
             raise FormatError(f"{path}: is damaged; expected a whole TIFF file; get a complete copy")
         first = pages[0]
-        if first.compression in _OWN_COMPRESSIONS and first.predictor in (1, 2):
+        own = first.compression in _OWN_COMPRESSIONS and first.predictor in (1, 2)
+        # Pillow inverts white-is-zero images and rounds wider types: refused rather than changed.
+        if not own and (first.photometric == _WHITE_IS_ZERO or first.dtype not in _PILLOW_DTYPES):
+            raise FormatError(
+                f"{path}: is {first.dtype} compressed as {first.compression.name}, which is not read; "
+                "save it uncompressed"
+            )
+        if all(page.compression == 1 for page in pages):
             pixels: Array = series.asarray()
         else:
-            pixels = _read_by_pillow(path, pages)
+            facts = {"path": str(path), "own": own, "pages": len(pages), "shape": first.shape}
+            facts |= {"dtype": first.dtype.str}
+            stated = sum(int(page.nbytes) for page in pages)
+            _, decoded = run_in_child(f"{__name__}:decode", facts, name=str(path), stated=stated)
+            if decoded is None:
+                raise FormatError(f"{path}: is damaged; expected {len(pages)} pages; get a complete copy")
+            pixels = decoded
     data = native(pixels if source.channels == 1 else one_channel(pixels, str(path)))
     return Scan(
         data=data,
@@ -110,8 +124,17 @@ def _check_pages(pages: list[Any], path: Path, byteorder: Literal[">", "<"]) -> 
         )
     if first.dtype is None:
         raise FormatError(f"{path}: has an unknown pixel type; expected 8 or 16 bits, or float; convert it")
+    # Pages that share what is stored of them would be more than the file can hold.
+    stated, held = sum(int(page.nbytes) for page in pages), sum(sum(page.databytecounts) for page in pages)
+    refuse_oversized(
+        str(path), stated, min(held, file_bytes), compressed=any(page.compression != 1 for page in pages)
+    )
+    if held > file_bytes:
+        raise FormatError(
+            f"{path}: is damaged: its pages are stored in {held:,} bytes, more than the file's "
+            f"{file_bytes:,}; get a complete copy"
+        )
     for page in pages:
-        refuse_oversized(str(path), page.nbytes, file_bytes, compressed=page.compression != 1)
         ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True))
         if max(ends, default=0) > file_bytes:
             raise FormatError(f"{path}: is cut short: pixels lie past its end; get a complete copy")
@@ -137,23 +160,24 @@ def _fraction(tag: Any) -> tuple[int, int] | None:
     return (above, below) if below > 0 and above >= 0 else None
 
 
-def _read_by_pillow(path: Path, pages: list[Any]) -> Array:
-    """Return the pixels of pages whose compression tifffile needs a further package for."""
+def decode(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
+    """Decode compressed pages; in another process: libtiff is C code, Deflate may unpack to anything."""
+    path, shape = facts["path"], tuple(facts["shape"])
+    if facts["own"]:
+        import tifffile
+
+        with quiet("tifffile"), tifffile.TiffFile(path, is_ome=False) as tiff:
+            return {}, tiff.series[0].asarray()
     from PIL import Image, ImageSequence
 
-    first = pages[0]
-    # Pillow inverts white-is-zero images and rounds wider types: refused rather than changed.
-    if first.photometric == _WHITE_IS_ZERO or first.dtype not in _PILLOW_DTYPES:
-        raise FormatError(
-            f"{path}: is {first.dtype} compressed as {first.compression.name}, which is not read; "
-            "save it uncompressed"
-        )
-    with quiet("PIL"), quiet_c_code(), Image.open(path, formats=["TIFF"]) as image:
+    # What may be large is known: the header's sizes have set this process's limits.
+    Image.MAX_IMAGE_PIXELS = None
+    with quiet("PIL"), Image.open(path, formats=["TIFF"]) as image:
         pixels = [np.array(frame) for frame in ImageSequence.Iterator(image)]
-    if len(pixels) != len(pages) or any(frame.shape != first.shape for frame in pixels):
-        raise FormatError(f"{path}: is damaged; expected {len(pages)} pages of {first.shape}; save it again")
+    if len(pixels) != facts["pages"] or any(frame.shape != shape for frame in pixels):
+        raise FormatError(f"{path}: is damaged; expected {facts['pages']} pages of {shape}; save it again")
     stack = np.stack(pixels) if len(pixels) > 1 else pixels[0]
-    return stack.astype(first.dtype)
+    return {}, stack.astype(np.dtype(facts["dtype"]))
 
 
 def write(scan: Scan, path: Path, *, float32: bool) -> None:

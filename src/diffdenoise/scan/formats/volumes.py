@@ -6,7 +6,7 @@ They are written as NIfTI: nibabel has no writer for them, or their headers say 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 
 from diffdenoise.errors import FormatError, InputError, IntensityError, OutputError, ShapeError
+from diffdenoise.scan.child import run_in_child
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.common import placing
 from diffdenoise.scan.formats.hdf5_file import SIGNATURE as HDF5_SIGNATURE
 from diffdenoise.scan.formats.hdf5_file import import_h5py
+from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
 from diffdenoise.scan.pixels import native, refuse_oversized
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
-from diffdenoise.types import Affine
+from diffdenoise.types import Affine, Array
 
 _NETCDF = b"CDF\x01"
 #: Suffixes of a header file, and of the file beside it that holds the voxels; upper case or lower.
@@ -59,11 +61,48 @@ def read(path: Path, name: str) -> Scan:
     ShapeError, IntensityError
         If it isn't one real number a voxel in up to four axes.
     """
+    if name == "minc":
+        # netCDF and HDF5 are read by C code and by headers that say where everything lies.
+        if _is_hdf5(path):
+            import_h5py(path)
+        found, _ = run_in_child(
+            f"{__name__}:load", {"path": str(path), "look": True}, name=str(path), stated=0
+        )
+        stated = _most_real_bytes(found["shape"], found["stored"])
+        found, data = run_in_child(f"{__name__}:load", {"path": str(path)}, name=str(path), stated=stated)
+    else:
+        found, data = _load(path, name)
+    if data is None:
+        raise FormatError(f"{path}: is damaged: it holds no voxels; get a complete copy")
+    stored = np.dtype(found["stored"])
+    affine = _placed(found["affine"], path)
+    if name == "minc" and data.ndim == 4:
+        # Time comes first there, and the affine is that of the other axes.
+        data = np.moveaxis(data, 0, 3)
+    spacing = () if affine is None else np.linalg.norm(affine[:3, :3], axis=0)[: min(data.ndim, 3)]
+    scaled = data.dtype.kind == "f" and stored.kind != "f"
+    return Scan(
+        data=data,
+        format=name,
+        stored_dtype=np.dtype(np.float32) if scaled else stored.newbyteorder("="),
+        spacing_mm=tuple(float(size) for size in spacing) if len(spacing) else None,
+        affine=affine,
+        # Of MINC and AFNI no axis is said to be that of the slices; PAR/REC sorts them last.
+        slice_axis=2 if name == "par" and data.ndim > 2 else None,
+        name=str(path),
+    )
+
+
+def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array | None]:
+    """Read a MINC file; or look only what it is, without its voxels."""
+    return _load(Path(facts["path"]), "minc", look=bool(facts.get("look")))
+
+
+def _load(path: Path, name: str, *, look: bool = False) -> tuple[dict[str, Any], Array | None]:
+    """Return what nibabel says of a file, and its real values."""
     import nibabel as nib
 
     files = _files(path)
-    if _is_hdf5(path):
-        import_h5py(path)
     with quiet("nibabel.global"):
         # PAR/REC: slices and volumes by their labels, not in the order of the file.
         options = {"strict_sort": True} if name == "par" else {}
@@ -73,43 +112,41 @@ def read(path: Path, name: str) -> Scan:
             raise IntensityError(f"{path}: is a colour (RGB) image; expected one value a voxel")
         if stored.kind == "c":
             raise IntensityError(f"{path}: holds complex numbers; expected real ones; take the magnitude")
+        if min(shape, default=0) < 1:
+            raise FormatError(f"{path}: is damaged: its header states the shape {shape}; get a complete copy")
         stated = math.prod(shape) * stored.itemsize
         held = sum(file.stat().st_size for file in files)
-        refuse_oversized(str(path), stated, held, compressed=_is_compressed(path) or _is_hdf5(path))
+        compressed = _is_compressed(path) or _is_hdf5(path)
+        refuse_oversized(str(path), stated, held, compressed=compressed)
+        if compressed:
+            refuse_unpacked(str(path), _most_real_bytes(shape, stored.str), 4 * most_unpacked(held))
+        affine = None if image.affine is None else np.array(image.affine, np.float64).tolist()
+        found = {"shape": shape, "stored": stored.str, "affine": affine}
+        if look:
+            return found, None
         while len(shape) > 3 and shape[-1] == 1:
             shape = shape[:-1]
         if len(shape) > 4:
             raise ShapeError(f"{path}: has {len(shape)} axes {shape}; expected 2 to 4; split it first")
-        data = native(np.asanyarray(image.dataobj).reshape(shape))
-        affine = _affine(image, path)
-        spacing = () if affine is None else nib.affines.voxel_sizes(affine)[: min(len(shape), 3)]  # type: ignore[no-untyped-call]
-    if name == "minc" and data.ndim == 4:
-        # Time comes first there, and the affine is that of the other axes.
-        data = np.moveaxis(data, 0, 3)
-    known = len(spacing) > 0 and bool(np.isfinite(spacing).all() and (np.asarray(spacing) > 0).all())
-    scaled = data.dtype.kind == "f" and stored.kind != "f"
-    return Scan(
-        data=data,
-        format=name,
-        stored_dtype=np.dtype(np.float32) if scaled else stored.newbyteorder("="),
-        spacing_mm=tuple(float(size) for size in spacing) if known else None,
-        affine=affine,
-        # Of MINC and AFNI no axis is said to be that of the slices; PAR/REC sorts them last.
-        slice_axis=2 if name == "par" and len(shape) > 2 else None,
-        name=str(path),
-    )
+        return found, native(np.asanyarray(image.dataobj).reshape(shape))
 
 
-def _affine(image: Any, path: Path) -> Affine | None:
+def _most_real_bytes(shape: Sequence[int], stored: str) -> int:
+    """Bytes of the real values, which are float64 where the file scales its numbers."""
+    return math.prod(int(size) for size in shape) * max(8, np.dtype(stored).itemsize)
+
+
+def _placed(listed: Any, path: Path) -> Affine | None:
     """Where the voxels lie; None where the header doesn't tell."""
-    if image.affine is None:
+    if listed is None:
         return None
-    if not np.isfinite(image.affine).all():
+    affine = np.array(listed, np.float64)
+    if not np.isfinite(affine).all():
         raise FormatError(
             f"{path}: its {_PLACED_BY.get(path.suffix.lower(), 'geometry')} holds NaN or infinity; expected "
             "numbers; correct its header"
         )
-    return placing(image.affine)
+    return placing(affine)
 
 
 def write_nothing(scan: Scan, path: Path, *, float32: bool) -> None:

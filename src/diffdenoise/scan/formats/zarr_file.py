@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import ShapeError
+from diffdenoise.errors import FormatError, ShapeError
+from diffdenoise.scan.child import run_in_child
 from diffdenoise.scan.folder import STORE
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.common import import_extra
-from diffdenoise.scan.formats.zarr_store import Image, check_levels, find_image
+from diffdenoise.scan.formats.zarr_store import Image, check_levels, find_image, refuse_strange_files
 from diffdenoise.scan.pixels import native, to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
@@ -67,6 +68,7 @@ def read(path: Path) -> Scan:
         If it isn't one real number a voxel in up to four axes: several channels, say.
     """
     zarr = import_extra("zarr", path, "Zarr", "zarr")
+    refuse_strange_files(path)
     with quiet("zarr"):
         root = zarr.open(str(path), mode="r")
         image = find_image(root, path)
@@ -79,8 +81,11 @@ def read(path: Path) -> Scan:
             attributes = {
                 name: (root if name == "." else root[name]).attrs.asdict() for name in sorted(groups)
             }
-        check_levels(arrays, image.levels, image.axes, path)
-        stored = np.asarray(arrays[0][...])
+        stated = check_levels(arrays, image.levels, image.axes, path)
+    facts = {"path": str(path), "name": "" if isinstance(root, zarr.Array) else paths[0]}
+    _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated)
+    if stored is None:
+        raise FormatError(f"{path}: is damaged: it holds no voxels; get a complete copy")
     if dict(zip(image.axes, stored.shape, strict=True)).get("c", 1) > 1:
         raise ShapeError(f"{path}: holds several channels; expected one; split it first")
     order = _order(image.axes, stored.shape)
@@ -98,6 +103,18 @@ def read(path: Path) -> Scan:
         header=_Source(image, arrays, attributes),
         name=str(path),
     )
+
+
+def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
+    """Read one array; in another process, as its codecs are C code that unpacks whatever a chunk holds."""
+    import zarr
+    from numcodecs import blosc  # type: ignore[import-untyped, unused-ignore]
+
+    # Each thread would take address space, which is what is limited.
+    blosc.use_threads = False
+    with quiet("zarr"), zarr.config.set({"threading.max_workers": 1, "async.concurrency": 1}):
+        root: Any = zarr.open(facts["path"], mode="r")
+        return {}, np.asarray((root[facts["name"]] if facts["name"] else root)[...])
 
 
 def _order(axes: Sequence[str], shape: Sequence[int]) -> list[int]:

@@ -8,7 +8,9 @@ OME-NGFF 0.5 (and 0.1 to 0.4), https://ngff.openmicroscopy.org.
 from __future__ import annotations
 
 import math
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,8 @@ from typing import Any
 
 from diffdenoise.errors import FormatError, IntensityError
 from diffdenoise.scan.formats.common import LEAST_SIDE, not_one_image
-from diffdenoise.scan.pixels import MOST_SHRINKAGE
+from diffdenoise.scan.limits import LEAST_BYTES, most_unpacked, refuse_unpacked
+from diffdenoise.scan.pixels import DEFLATE_SHRINKS
 
 #: Axes of images before NGFF 0.3, which doesn't list them.
 _EARLY_AXES = ("t", "c", "z", "y", "x")
@@ -29,8 +32,6 @@ _CODECS = {
     *("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma", "bytes", "transpose", "crc32c", "crc32"),
     *("sharding_indexed", "shuffle", "delta", "fixedscaleoffset", "quantize", "bitround", "adler32"),
 }
-#: Stores may leave blank chunks out, so small ones may state more than they hold; up to this many bytes.
-_LEAST_BOMB_BYTES = 256 * 2**20
 #: Compressed chunks may state a little more than they must hold.
 _CHUNK_SLACK = 2**16
 
@@ -135,7 +136,31 @@ def _spacing(image: Any, axes: Sequence[Any]) -> tuple[float, ...]:
     return tuple(size if 0 < size < math.inf else 0.0 for size in sizes)
 
 
-def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str], path: Path) -> None:
+def refuse_strange_files(path: Path) -> None:
+    """Raise `FormatError` if a store holds anything but folders and files, before any of it is opened.
+
+    A link may lead to a file that nobody meant to give or to a device that never ends; a pipe waits for ever.
+    Only links to files of the store itself are followed.
+    """
+    root = path.resolve()
+    left = [root]
+    while left:
+        for entry in os.scandir(left.pop()):
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if stat.S_ISDIR(mode):
+                left.append(Path(entry.path))
+            elif stat.S_ISLNK(mode):
+                target = Path(entry.path).resolve()
+                if not target.is_relative_to(root) or not target.is_file():
+                    raise FormatError(
+                        f"{path}: holds a link that leads out of it, or to no file; expected files of its "
+                        "own; put a copy in the link's place"
+                    )
+            elif not stat.S_ISREG(mode):
+                raise FormatError(f"{path}: holds a pipe, device or socket; expected files; remove it")
+
+
+def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str], path: Path) -> int:
     """Raise an error for what is no image, could run code or exhaust the memory; before any chunk is read.
 
     Parameters
@@ -147,12 +172,17 @@ def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str
     path : path
         For messages.
 
+    Returns
+    -------
+    int
+        Bytes of the finest level, or of one of its chunks if that is more.
+
     Raises
     ------
     FormatError, IntensityError
         Accordingly.
     """
-    finest = arrays[0]
+    finest, largest = arrays[0], 0
     for array in arrays:
         if hasattr(array, "members") or array.ndim != len(axes) or len(set(names)) < len(names):
             raise FormatError(f"{path}: is damaged: its levels aren't arrays of the axes that it names")
@@ -169,12 +199,16 @@ def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str
         chunk = array.dtype.itemsize * math.prod(array.shards or array.chunks)
         stated = max(chunk, array.dtype.itemsize * math.prod(array.shape))
         held = int(array.nbytes_stored())
-        if stated > max(_LEAST_BOMB_BYTES, MOST_SHRINKAGE * held):
+        # Blank chunks may be left out: a small store may state more than it holds.
+        if stated > max(LEAST_BYTES, DEFLATE_SHRINKS * held):
             raise FormatError(
                 f"{path}: states {stated:,} bytes of voxels and holds {held:,}; it is damaged, or mostly "
                 "blank: crop it first"
             )
+        refuse_unpacked(str(path), stated, most_unpacked(held))
+        largest = max(largest, stated if array is finest else 0)
     _check_chunks(finest, path)
+    return largest
 
 
 def _codecs(metadata: Any) -> Iterator[str]:
@@ -189,8 +223,8 @@ def _codecs(metadata: Any) -> Iterator[str]:
 def _check_chunks(array: Any, path: Path) -> None:
     """Raise `FormatError` if a chunk states that it unpacks to more than a chunk is.
 
-    Of zstd, blosc and lz4, whose chunks say so; gzip can't shrink anything to less than a thousandth. bz2 and
-    lzma, and chunks inside of shards, aren't looked at.
+    Of zstd, blosc and lz4, whose chunks say so, for a clear message; what others unpack to, and what lies
+    inside of shards, is limited in the process that decodes them.
     """
     if array.shards is not None:
         return

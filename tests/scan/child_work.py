@@ -1,0 +1,37 @@
+"""What decoders do on bad days; run in another process by test_child.py."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from typing import Any
+
+import numpy as np
+
+from diffdenoise.errors import ShapeError
+
+
+def work(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Any]:
+    """Do what is asked for, and return this process's number."""
+    match facts["what"]:
+        case "abort":
+            os.abort()
+        case "segfault":
+            ctypes.string_at(0)
+        case "exit":
+            os._exit(facts["code"])
+        case "sleep":
+            time.sleep(100)
+        case "memory":
+            return {}, np.ones(2**28)
+        case "print":
+            print("words on standard output")
+            os.write(1, b"and behind Python's back")
+        case "ours":
+            raise ShapeError("a: has no shape")
+        case "other":
+            raise KeyError("patient's name")
+        case "array":
+            return {"process": os.getpid()}, np.frombuffer(payload, np.int16).reshape(2, -1)[:, ::-1]
+    return {"process": os.getpid()}, None
