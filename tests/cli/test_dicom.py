@@ -22,6 +22,7 @@ from tests.scan.dicom.files import CANARY, DX, dataset, read, save, slices
 from .conftest import TINY, Outcome
 
 Run = Callable[..., Outcome]
+CASES = Path(__file__).parents[1] / "cases"
 
 
 def noisy_values(count: int = 4, side: int = 40, seed: int = 0) -> np.ndarray:
@@ -92,6 +93,32 @@ def test_x_rays_are_learned_from_together(run: Run, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_enhanced_files_of_one_series_are_learned_from_together(run: Run, tmp_path: Path) -> None:
+    source = CASES / "dicom-xa-file-per-volume" / "series"
+    outcome = run("denoise", source, "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
+    names = sorted(path.name for path in source.iterdir())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    derived = [read(tmp_path / "out" / name) for name in names]
+    assert all(one.pixel_array.shape == (6, 32, 32) for one in derived)
+    assert len({one.SeriesInstanceUID for one in derived}) == 1
+    assert len({one.SOPInstanceUID for one in derived}) == 8
+
+
+def test_stacks_of_one_file_become_a_file_each(run: Run, tmp_path: Path) -> None:
+    source = CASES / "dicom-two-geometries" / "two-stacks-parallel.dcm"
+    outcome = run("denoise", source, "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
+    written = {path.name: read(path) for path in (tmp_path / "out").iterdir()}
+    assert {name: int(one.NumberOfFrames) for name, one in written.items()} == {
+        "two-stacks-parallel-volume-1.dcm": 6,
+        "two-stacks-parallel-volume-2.dcm": 5,
+    }
+    assert run("info", tmp_path / "out").out.count("2 x 2 x 3") == 2
 
 
 def test_images_of_one_series_stay_one_series(run: Run, tmp_path: Path) -> None:

@@ -132,11 +132,9 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
     for found in findings.scans:
         if found.series is None:
             jobs.append(Job(found, output / written_name(found)))
-        elif len(found.series.sources) == 1:
-            target = output / found.series.sources[0].name
-            jobs.append(Job(found, target, targets_of(found.series, target, as_file=True)))
         else:
-            jobs.append(Job(found, output, targets_of(found.series, output, as_file=False)))
+            files = targets_of(found.series, output, as_file=False)
+            jobs.append(Job(found, next(iter(files.values())) if len(files) == 1 else output, files))
     _refuse_doubles(jobs)
     return jobs, findings.skipped
 
@@ -198,8 +196,9 @@ def batches_of(jobs: Sequence[Job]) -> list[list[Job]]:
     """Return which scans make a data set of their own.
 
     Files other than DICOM are one data set; of a BIDS data set, those of one datatype, task and suffix. A
-    DICOM volume has a contrast and a noise of its own, so each is learned from by itself; single images, such
-    as X-rays, are learned from with all others of their modality.
+    DICOM volume has a contrast and a noise of its own, so each is learned from by itself, but those of one
+    file, which were scanned together; single images, such as X-rays, are learned from with all others of
+    their modality.
     """
     groups: dict[object, list[Job]] = {}
     for number, job in enumerate(jobs):
@@ -210,6 +209,8 @@ def batches_of(jobs: Sequence[Job]) -> list[list[Job]]:
             key = "files"
         elif series.is_flat:
             key = ("images", series.header.modality)
+        elif series.part is not None:
+            key = ("parts", series.header.series_uid, series.header.kind, series.sources)
         else:
             key = number
         groups.setdefault(key, []).append(job)

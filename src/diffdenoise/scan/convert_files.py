@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffdenoise.errors import FormatError, OutputError, SettingsError
+from diffdenoise.errors import FormatError, OutputError, SettingsError, ShapeError
 from diffdenoise.scan.convert import on_grid_of, refuse_uneven, to_nifti
 from diffdenoise.scan.dicom.derive import Derivation
+from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.dicom.write import targets_of
 from diffdenoise.scan.find import Found, find_scans
 from diffdenoise.scan.read import read_scan
-from diffdenoise.scan.registry import format_of
+from diffdenoise.scan.registry import format_of, suffix_of
+from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.write import check_output, check_series_output, write_scan
+from diffdenoise.types import Array
 
 
 def convert(
@@ -104,9 +107,9 @@ def _targets(found: list[Found], output: Path) -> list[Path]:
     """The file for a single series; in a folder, files by the series' numbers."""
     if len(found) == 1 and not output.is_dir():
         return [output]
-    if output.exists() and not output.is_dir():
+    if not output.is_dir() and (output.exists() or suffix_of(output) is not None):
         raise OutputError(
-            f"{output}: is a file, expected a folder for {len(found)} series; or name one with --series"
+            f"{output}: is a file, expected a folder for {len(found)} volumes; or name a series with --series"
         )
     names: list[Path] = []
     for one in found:
@@ -150,17 +153,29 @@ def to_series(
         If the result can't be written there.
     """
     found = [one for one in find_scans([like], series_uid).scans if one.series is not None]
-    if len(found) != 1 or found[0].series is None:
+    uids = {one.series.header.series_uid for one in found if one.series is not None}
+    if len(uids) > 1 or not found:
         raise SettingsError(
             f"--like: {like} holds {len(found)} DICOM series; expected one; name it with --series"
         )
-    series = found[0].series
-    as_file = len(series.sources) == 1 and not output.is_dir()
-    target = output if as_file or len(series.sources) > 1 else output / series.sources[0].name
-    check_series_output(series, targets_of(series, target, as_file=len(series.sources) == 1), overwrite)
     scan = read_scan(source, str(source))
     if scan.format == "dicom":
         raise FormatError(f"{source}: is DICOM already; expected another format to bring into that of --like")
-    template = found[0].read()
-    write_scan(template.with_data(on_grid_of(scan, template)), target, overwrite=overwrite, derivation=how)
+    template, data = _on_one_of(found, scan)
+    series: Series = template.header
+    as_file = len(series.sources) == 1 and not output.is_dir()
+    target = output if as_file or len(series.sources) > 1 else output / series.sources[0].name
+    check_series_output(series, targets_of(series, target, as_file=len(series.sources) == 1), overwrite)
+    write_scan(template.with_data(data), target, overwrite=overwrite, derivation=how)
     return target
+
+
+def _on_one_of(found: list[Found], scan: Scan) -> tuple[Scan, Array]:
+    """The volume of a series that an image lies on the grid of, and the image's values in its order."""
+    template = found[0].read()
+    for one in found[1:]:
+        try:
+            return template, on_grid_of(scan, template)
+        except ShapeError:
+            template = one.read()
+    return template, on_grid_of(scan, template)

@@ -130,13 +130,14 @@ def read_scans(inputs: Sequence[str | Path]) -> list[Scan]:
 
 
 def _named(series: Sequence[Series]) -> Iterator[Found]:
-    """Series with their names: a single file's own, else the title, numbered where two have the same."""
+    """Series with their names: that of a single file, with its part; else the title, numbered."""
     titles = Counter(one.title for one in series)
     count: Counter[str] = Counter()
     for one in series:
         paths = tuple(dict.fromkeys(source.path for source in one.sources))
         if len(one.sources) == 1:
-            yield Found(one.sources[0].name, paths, one)
+            part = f", volume {one.part[0]} of {one.part[1]}" if one.part is not None else ""
+            yield Found(f"{one.sources[0].name}{part}", paths, one)
             continue
         count[one.title] += 1
         number = f", {count[one.title]} of {titles[one.title]}" if titles[one.title] > 1 else ""

@@ -28,6 +28,10 @@ class Scan:
         Voxel size along each spatial axis of `data` in millimetres; None where the file has none.
     affine : float64 (4, 4) or None
         Voxel indices to millimetres; None where the file has none.
+    in_plane : float64 (3, 2) or None
+        Directions in RAS, of length 1, of the two axes of `data` that slices lie in, in the order of these
+        axes: for drawing slices upright where there is no affine, as for a single image or where slices are
+        missing. None where the file doesn't say; only DICOM does.
     slice_axis : int or None
         Axis along which 2-D slices were acquired or stacked, if the file itself says so.
     header : object
@@ -45,6 +49,7 @@ class Scan:
     spacing_mm: tuple[float, ...] | None = None
     affine: Affine | None = None
     slice_axis: int | None = None
+    in_plane: Affine | None = None
     header: Any = field(default=None, repr=False, compare=False)
     name: str = ""
     outside: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -138,7 +139,7 @@ def checked_uid_root(root: str) -> str:
     return found
 
 
-def derive(dataset: Any, how: Derivation, content: bytes) -> None:
+def derive(dataset: Any, how: Derivation, content: bytes, frames: Sequence[int] = ()) -> None:
     """Change a data set into that of the derived image, in place; its pixels are for `write` to replace.
 
     Parameters
@@ -149,6 +150,8 @@ def derive(dataset: Any, how: Derivation, content: bytes) -> None:
         Names and description.
     content : bytes
         Digest of the new pixels: images that differ never get the same SOPInstanceUID.
+    frames : sequence of int
+        Numbers, from 1, of the source's frames that it is made of; none where it is made of all.
     """
     from pydicom.dataset import Dataset
 
@@ -183,6 +186,8 @@ def derive(dataset: Any, how: Derivation, content: bytes) -> None:
         reference = Dataset()
         reference.ReferencedSOPClassUID = source_class
         reference.ReferencedSOPInstanceUID = source_uid
+        if frames:
+            reference.ReferencedFrameNumber = list(frames)
         purpose = _code("121322", "DCM", "Source image for image processing operation")
         reference.PurposeOfReferenceCodeSequence = [purpose]
         dataset.SourceImageSequence = [reference]

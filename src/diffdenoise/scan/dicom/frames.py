@@ -26,6 +26,8 @@ _NOT_ACQUIRED = {
 #: Modalities whose files hold pixels, for telling a damaged image from a report.
 _IMAGE_MODALITIES = {"CT", "MR", "CR", "DX", "PT", "XA", "RF", "NM", "MG", "SC"}
 _LOCALISER = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
+#: Dimensions (PS3.3, C.7.6.17) that say where a frame lies, not which volume it belongs to.
+_STACK, _OF_PLACE = 0x00209056, {0x00209056, 0x00209057, 0x00200032, 0x00201041}
 #: Rows, columns and frames that no scanner makes: US and IS elements hold more only in damaged files.
 _MOST_SIDE, _MOST_FRAMES = 65535, 1_000_000
 
@@ -47,7 +49,12 @@ class Frame:
     slope, intercept : float
         Stored value to real value.
     volume : tuple of float
-        Sorts frames at the same place into volumes: time, echo, diffusion weighting.
+        Sorts frames at the same place into volumes: echo, diffusion weighting, time, acquisition, the file's
+        other dimensions, and then numbers of instance and frame.
+    spacing : (down, right) or None
+        PixelSpacing, or that at the detector, mm.
+    stack : str
+        StackID (PS3.3, C.7.6.16.2.2.4), or the index that stands for it; "" where none is given.
     """
 
     file: int
@@ -57,6 +64,13 @@ class Frame:
     slope: float
     intercept: float
     volume: tuple[float, ...]
+    spacing: tuple[float, ...] | None = None
+    stack: str = ""
+
+    @property
+    def label(self) -> tuple[float, ...]:
+        """What the images of one volume share: all of `volume` but the numbers of instance and frame."""
+        return self.volume[:-2]
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,8 @@ class Header:
         Their `file` is 0 until a series numbers them.
     many : bool
         Whether the file is of a multi-frame class.
+    is_enhanced : bool
+        Whether it describes each frame by itself.
     tiles : int
         Slices side by side in one image, and below each other, that `frames` numbers row by row: 1, but in a
         mosaic.
@@ -104,6 +120,7 @@ class Header:
     thickness: float | None
     frames: tuple[Frame, ...]
     many: bool
+    is_enhanced: bool = False
     tiles: int = 1
 
     def place(self, number: int) -> tuple[int | slice, ...]:
@@ -180,10 +197,9 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
         raise HeaderError(f"its header describes {len(groups)} frames but states {count}")
     first = None if groups is None else groups[0]
     measures = _group(first, shared, "PixelMeasuresSequence", dataset)
-    spacing = numbers_of(measures, "PixelSpacing", 2) or numbers_of(dataset, "ImagerPixelSpacing", 2)
-    spacing = spacing if spacing and min(spacing) > 0 else None
     thickness = number_of(measures, "SpacingBetweenSlices") or number_of(measures, "SliceThickness")
     frames, tiles = _frames(dataset, shared, groups, count), 1
+    spacing = frames[0].spacing
     mosaic = mosaic_of(dataset, rows, columns) if count == 1 else None
     position, orientation = frames[0].position, frames[0].orientation
     if mosaic and position and orientation and spacing and thickness:
@@ -208,6 +224,7 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
         thickness=abs(thickness) if thickness else None,
         frames=frames,
         many="NumberOfFrames" in dataset and (count > 1 or groups is not None),
+        is_enhanced=groups is not None,
         tiles=tiles,
     )
 
@@ -215,14 +232,26 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
 def _frames(dataset: Any, shared: Any, groups: Any, count: int) -> tuple[Frame, ...]:
     """All frames; those that say nothing of their own differ in their number alone."""
     if groups is not None:
-        return tuple(_frame(dataset, shared, group, number) for number, group in enumerate(groups))
-    first = _frame(dataset, shared, None, 0)
+        dimensions = _dimensions(dataset)
+        return tuple(
+            _frame(dataset, shared, group, number, dimensions) for number, group in enumerate(groups)
+        )
+    first = _frame(dataset, shared, None, 0, ())
     return tuple(
         replace(first, number=number, volume=(*first.volume[:-1], float(number))) for number in range(count)
     )
 
 
-def _frame(dataset: Any, shared: Any, own: Any, number: int) -> Frame:
+def _dimensions(dataset: Any) -> tuple[int, ...]:
+    """Tag that each of a frame's DimensionIndexValues counts; none where they aren't told."""
+    items = value_of(dataset, "DimensionIndexSequence", [])
+    try:
+        return tuple(int(item.get("DimensionIndexPointer") or 0) for item in items)
+    except (AttributeError, TypeError, ValueError):  # damaged
+        return ()
+
+
+def _frame(dataset: Any, shared: Any, own: Any, number: int, dimensions: tuple[int, ...]) -> Frame:
     position = numbers_of(_group(own, shared, "PlanePositionSequence", dataset), "ImagePositionPatient", 3)
     orientation = numbers_of(
         _group(own, shared, "PlaneOrientationSequence", dataset), "ImageOrientationPatient", 6
@@ -230,6 +259,13 @@ def _frame(dataset: Any, shared: Any, own: Any, number: int) -> Frame:
     scaling = _group(own, shared, "PixelValueTransformationSequence", dataset)
     slope = number_of(scaling, "RescaleSlope")
     content = _group(own, shared, "FrameContentSequence", dataset)
+    measures = _group(own, shared, "PixelMeasuresSequence", dataset)
+    spacing = numbers_of(measures, "PixelSpacing", 2) or numbers_of(dataset, "ImagerPixelSpacing", 2)
+    indices = numbers_of(content, "DimensionIndexValues", len(dimensions)) or ()
+    of_dimension = dict(zip(dimensions, indices, strict=False))
+    stack = str(value_of(content, "StackID", "")).strip()
+    if not stack and _STACK in of_dimension:
+        stack = str(int(of_dimension[_STACK]))
     echo = _group(own, shared, "MREchoSequence", dataset)
     diffusion = _group(own, shared, "MRDiffusionSequence", dataset)
     volume = (
@@ -237,6 +273,7 @@ def _frame(dataset: Any, shared: Any, own: Any, number: int) -> Frame:
         number_of(diffusion, "DiffusionBValue"),
         number_of(content, "TemporalPositionIndex") or number_of(dataset, "TemporalPositionIdentifier"),
         number_of(dataset, "AcquisitionNumber"),
+        *(index for tag, index in of_dimension.items() if tag not in _OF_PLACE),
         number_of(dataset, "InstanceNumber"),
         float(number),
     )
@@ -249,6 +286,8 @@ def _frame(dataset: Any, shared: Any, own: Any, number: int) -> Frame:
         slope=slope or 1.0,
         intercept=number_of(scaling, "RescaleIntercept") or 0.0,
         volume=tuple(0.0 if each is None else each for each in volume),
+        spacing=spacing if spacing and min(spacing) > 0 else None,
+        stack=stack,
     )
 
 

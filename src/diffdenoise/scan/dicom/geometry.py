@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffdenoise.scan.dicom.frames import Frame, Header
+from diffdenoise.scan.dicom.moved import moved_volumes
+from diffdenoise.scan.dicom.places import SAME_MM, even_steps, last_digit_mm, positions_of, same_place_mm
 from diffdenoise.types import Affine
 
-#: Positions nearer than this along the normal are one place, mm.
-_SAME_MM = 0.01
-#: Steps between slices may differ by this share and still count as even: headers are rounded.
+#: Distances between slices may differ by this share before it is said that some may be missing.
 _EVEN = 0.01
 #: Degrees between the slices' normal and the way from slice to slice from which on a tilt is stated.
 _TILT = 0.1
+_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,19 @@ class Layout:
     affine : float64 (4, 4) or None
         Column, row and slice number to mm in RAS; None where the slices aren't even.
     spacing_mm : tuple of float or None
-        Along columns, rows and slices.
+        Along columns and rows, and from slice to slice along their normal.
     notices : tuple of str
         What a user should know: uneven slices, a tilt.
+    in_plane : float64 (3, 2) or None
+        Directions in RAS, of length 1, that a row's columns and a column's rows run to: where the affine has
+        them, and where uneven slices have none. None where frames differ in them or don't say.
     """
 
     frames: tuple[tuple[Frame, ...], ...]
     affine: Affine | None
     spacing_mm: tuple[float, ...] | None
     notices: tuple[str, ...]
+    in_plane: Affine | None = None
 
 
 def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
@@ -50,67 +55,95 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
     Parameters
     ----------
     frames : sequence of Frame
-        Of one orientation and size.
+        Of one orientation and size, as `stacks_of` gives them.
     header : Header
         Of the first file.
     """
     in_order = sorted(frames, key=lambda frame: frame.volume)
-    orientation = frames[0].orientation
-    if orientation is None or any(frame.position is None for frame in frames):
-        return Layout((tuple(in_order),), None, _spacing(header, header.thickness), ())
-    right, down = np.array(orientation[:3]), np.array(orientation[3:])
+    first = in_order[0]
+    if first.orientation is None or any(frame.position is None for frame in frames):
+        return Layout((tuple(in_order),), None, _spacing(first, header.thickness), ())
+    right, down = np.array(first.orientation[:3]), np.array(first.orientation[3:])
+    in_plane = _TO_RAS[:, None] * np.stack([right, down], axis=1)
     normal = np.cross(right, down)
     if header.tiles > 1:
-        return _mosaics(in_order, header, right, down)
-    places: list[list[Frame]] = []
-    depths: list[float] = []
-    for frame in sorted(in_order, key=lambda frame: float(np.dot(frame.position or (), normal))):
-        depth = float(np.dot(frame.position or (), normal))
-        if not places or depth - depths[-1] > _SAME_MM:
-            places.append([])
-            depths.append(depth)
-        places[-1].append(frame)
-    for place in places:
-        place.sort(key=lambda frame: frame.volume)
+        return _moved(_mosaics(in_order, normal), in_plane)
+    places = _places(in_order, normal, same_place_mm(header.thickness))
     if "MOSAIC" in header.kind:
         # Its position is that of none of its slices, and where these lie isn't said (any more).
         notice = "holds mosaics of slices: each is read as one image"
-        return Layout(_one_by_one(in_order), None, _spacing(header, None), (notice,))
+        return Layout(_one_by_one(in_order), None, _spacing(first, None), (notice,), in_plane)
     if len(places) == 1:
         # A cine, or echoes of one slice.
-        affine = _affine(header, right, down, normal * (header.thickness or 1.0), places[0][0])
-        return Layout(_one_by_one(places[0]), affine, _spacing(header, header.thickness), ())
+        affine = _affine(places[0][0], positions_of(places[0])[0], normal * (header.thickness or 1.0))
+        spacing = _spacing(first, header.thickness)
+        return Layout(_one_by_one(places[0]), affine, spacing, _shifts(places), in_plane)
     counts = sorted({len(place) for place in places})
-    notices = []
+    starts = positions_of([place[0] for place in places])
+    depths = starts @ normal
+    even = even_steps(starts)
+    notices: list[str] = []
+    if len(counts) > 1 or even is None or _shifts(places):
+        volumes = moved_volumes(in_order)
+        if volumes is not None:
+            return _moved(volumes, in_plane)
     if len(counts) == 1:
-        volumes = tuple(zip(*places, strict=True))
+        stacked = tuple(zip(*places, strict=True))
     else:
         notices.append(
             f"{len(places)} positions hold {counts[0]} to {counts[-1]} images each: read one by one"
         )
-        volumes = _one_by_one([frame for place in places for frame in place])
-    steps = np.diff([place[0].position for place in places], axis=0)
-    lengths = np.linalg.norm(steps, axis=1)
-    typical = float(np.median(lengths))
-    mean_step = steps.mean(axis=0)
+        stacked = _one_by_one([frame for place in places for frame in place])
+    gaps = np.diff(depths)
+    typical = float(np.median(gaps))
     affine = None
-    if len(counts) > 1 or np.abs(steps - mean_step).max() > max(_SAME_MM, _EVEN * typical):
-        if lengths.max() - lengths.min() > max(_SAME_MM, _EVEN * typical):
-            notices.append(
-                f"slices lie {lengths.min():.4g} to {lengths.max():.4g} mm apart: some may be missing"
-            )
-    else:
-        affine = _affine(header, right, down, mean_step, places[0][0])
-        cosine = min(1.0, abs(float(np.dot(mean_step, normal))) / float(np.linalg.norm(mean_step)))
+    if len(counts) == 1 and even is not None:
+        affine = _affine(first, *even)
+        cosine = min(1.0, abs(float(np.dot(even[1], normal))) / float(np.linalg.norm(even[1])))
         tilt = math.degrees(math.acos(cosine))
-        if tilt > _TILT:
+        # Rounded positions lean by up to half a digit at both ends, in each of two directions.
+        rounding = math.sqrt(2) * last_digit_mm(starts) / float(depths[-1] - depths[0])
+        if tilt > max(_TILT, math.degrees(rounding)):
             notices.append(f"slices are sheared by {tilt:.3g} degrees (gantry tilt), which is kept")
-    return Layout(volumes, affine, _spacing(header, typical), tuple(notices))
+        typical = float(np.dot(even[1], normal))
+    elif even is None and gaps.max() - gaps.min() > max(SAME_MM, _EVEN * typical):
+        notices.append(f"slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart: some may be missing")
+    elif even is None:
+        notices.append(
+            "slices are shifted against each other within their planes: no affine holds their places"
+        )
+    return Layout(stacked, affine, _spacing(first, typical), (*notices, *_shifts(places)), in_plane)
 
 
-def _mosaics(frames: Sequence[Frame], header: Header, right: Affine, down: Affine) -> Layout:
+def _places(frames: Sequence[Frame], normal: Affine, same_mm: float) -> list[list[Frame]]:
+    """Frames by place along the normal; those of one place by volume."""
+    depths = positions_of(frames) @ normal
+    places: list[list[Frame]] = []
+    last = -math.inf
+    for number in np.argsort(depths, kind="stable"):
+        if depths[number] - last > same_mm:
+            places.append([])
+            last = float(depths[number])
+        places[-1].append(frames[number])
+    return [sorted(place, key=lambda frame: frame.volume) for place in places]
+
+
+def _shifts(places: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
+    """Say how far images at one place are shifted against each other within the plane, if they are."""
+    most = max(
+        float(np.linalg.norm(positions - positions[0], axis=1).max())
+        for positions in (positions_of(place) for place in places)
+    )
+    pixel = min(places[0][0].spacing or (1.0,))
+    return (_apart(most),) if most > max(SAME_MM, 0.5 * pixel) else ()
+
+
+def _apart(most_mm: float) -> str:
+    return f"volumes lie up to {most_mm:.2g} mm apart; the affine is that of the first"
+
+
+def _mosaics(frames: Sequence[Frame], normal: Affine) -> list[tuple[Frame, ...]]:
     """Each mosaic is a volume, wherever it lies: scanners move slices to follow a head."""
-    normal = np.cross(right, down)
     of_file: dict[int, list[Frame]] = {}
     for frame in frames:
         of_file.setdefault(frame.file, []).append(frame)
@@ -118,14 +151,19 @@ def _mosaics(frames: Sequence[Frame], header: Header, right: Affine, down: Affin
         tuple(sorted(volume, key=lambda frame: float(np.dot(frame.position or (), normal))))
         for volume in of_file.values()
     ]
-    volumes.sort(key=lambda volume: volume[0].volume[:-1])
-    starts = np.array([volume[0].position for volume in volumes])
-    moved = float(np.linalg.norm(starts - starts[0], axis=1).max())
-    step = np.subtract(volumes[0][1].position or (), volumes[0][0].position or ())
-    affine = _affine(header, right, down, step, volumes[0][0])
-    notices = (f"volumes lie up to {moved:.2g} mm apart; the affine is that of the first",)
-    spacing = _spacing(header, float(np.linalg.norm(step)))
-    return Layout(tuple(volumes), affine, spacing, notices if moved > _SAME_MM else ())
+    return sorted(volumes, key=lambda volume: volume[0].volume[:-1])
+
+
+def _moved(volumes: Sequence[tuple[Frame, ...]], in_plane: Affine) -> Layout:
+    """The layout of volumes that are even each, and may lie beside each other."""
+    first = volumes[0]
+    starts = positions_of([volume[0] for volume in volumes])
+    most = float(np.linalg.norm(starts - starts[0], axis=1).max())
+    places = positions_of(first)
+    origin, step = even_steps(places) or (places[0], places[1] - places[0])
+    spacing = _spacing(first[0], abs(float(np.dot(step * _TO_RAS, np.cross(*in_plane.T)))))
+    notices = (_apart(most),) if most > SAME_MM else ()
+    return Layout(tuple(volumes), _affine(first[0], origin, step), spacing, notices, in_plane)
 
 
 def _one_by_one(frames: Sequence[Frame]) -> tuple[tuple[Frame, ...], ...]:
@@ -133,22 +171,22 @@ def _one_by_one(frames: Sequence[Frame]) -> tuple[tuple[Frame, ...], ...]:
     return tuple((frame,) for frame in frames)
 
 
-def _spacing(header: Header, step_mm: float | None) -> tuple[float, ...] | None:
-    if header.spacing is None:
+def _spacing(frame: Frame, step_mm: float | None) -> tuple[float, ...] | None:
+    if frame.spacing is None:
         return None
-    down, right = header.spacing
+    down, right = frame.spacing
     return (right, down) if step_mm is None else (right, down, step_mm)
 
 
-def _affine(header: Header, right: Affine, down: Affine, step: Affine, first: Frame) -> Affine | None:
+def _affine(frame: Frame, origin: Affine, step: Affine) -> Affine | None:
     """Equation C.7.6.2.1-1 of PS3.3, in RAS."""
-    if header.spacing is None:
+    if frame.spacing is None or frame.orientation is None:
         return None
     # PixelSpacing: between rows first, then between columns.
-    between_rows, between_columns = header.spacing
+    between_rows, between_columns = frame.spacing
     affine = np.eye(4)
-    affine[:3, 0] = right * between_columns
-    affine[:3, 1] = down * between_rows
+    affine[:3, 0] = np.array(frame.orientation[:3]) * between_columns
+    affine[:3, 1] = np.array(frame.orientation[3:]) * between_rows
     affine[:3, 2] = step
-    affine[:3, 3] = first.position
+    affine[:3, 3] = origin
     return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)

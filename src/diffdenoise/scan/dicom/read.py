@@ -92,6 +92,9 @@ def read_series(series: Series, name: str) -> Scan:
     if spacing is not None and series.is_flat:
         # (rows, columns)
         spacing = spacing[1::-1]
+    in_plane = layout.in_plane
+    if in_plane is not None and series.is_flat:
+        in_plane = in_plane[:, ::-1]
     return Scan(
         data=shaped,
         format="dicom",
@@ -99,6 +102,7 @@ def read_series(series: Series, name: str) -> Scan:
         spacing_mm=spacing if spacing is None or len(spacing) == min(shaped.ndim, 3) else None,
         affine=None if series.is_flat else layout.affine,
         slice_axis=None if series.is_flat else 2,
+        in_plane=in_plane,
         header=series,
         name=name,
     )
@@ -120,6 +124,11 @@ def read(path: Path) -> Scan:
     if not study.series:
         raise InputError(f"{path}: holds no DICOM image to denoise{passed_over(study.skipped)}")
     listed = "; ".join(series.title for series in study.series[:6])
+    if len({series.header.series_uid for series in study.series}) == 1:
+        raise ShapeError(
+            f"{path}: holds {len(study.series)} volumes of one series ({listed}); expected one; denoise them "
+            "into a folder, or convert them: diffdenoise convert"
+        )
     raise ShapeError(
         f"{path}: holds {len(study.series)} series ({listed}); expected one; name one with --series"
     )

@@ -12,9 +12,7 @@ from diffdenoise.scan.dicom.frames import Frame, Header, HeaderError, header_of,
 from diffdenoise.scan.dicom.geometry import Layout, lay_out
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.sources import Source, sources_of
-
-#: Digits of the orientation's cosines, and of mm, that frames of one volume share.
-_ORIENTATION_DIGITS, _SPACING_DIGITS = 3, 4
+from diffdenoise.scan.dicom.stacks import are_neighbours, stacks_of
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,14 @@ class Series:
         Of the first file.
     layout : Layout
         Its frames in order.
+    part : (number, count) or None
+        Where files hold several volumes: which of them this is, from 1, and how many there are.
     """
 
     sources: tuple[Source, ...]
     header: Header
     layout: Layout
+    part: tuple[int, int] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -72,7 +73,7 @@ class Series:
             if len(frames[0]) == 1:
                 what = f"{len(frames)} frames of {size}"
         elif len(frames[0]) > 1:
-            several = len(self.sources) > 1 or self.header.tiles > 1
+            several = len(self.sources) > 1 or self.header.tiles > 1 or self.layout.in_plane is not None
             what = f"{len(frames[0])} {'slices' if several else 'frames'} of {size}"
         else:
             what = f"one image of {size}"
@@ -140,9 +141,15 @@ def _series_of(found: Iterable[tuple[Source, Header]], skipped: Counter[str]) ->
             continue
         seen.add(identity)
         groups.setdefault(_key(header, source), []).append((source, header))
+    made = [one for files in groups.values() for one in _volumes(files)]
     return sorted(
-        (_series(files) for files in groups.values()),
-        key=lambda one: (one.header.series_number or 0, one.header.series_uid, one.sources[0].name),
+        made,
+        key=lambda one: (
+            one.header.series_number or 0,
+            one.header.series_uid,
+            one.sources[0].name,
+            one.part or (0, 0),
+        ),
     )
 
 
@@ -172,9 +179,9 @@ def _header(source: Source, skipped: Counter[str], alone: bool) -> Header | None
 
 
 def _key(header: Header, source: Source) -> tuple[object, ...]:
-    """What files of one volume share; multi-frame files, and images without a place, are one each."""
-    first = header.frames[0]
-    if header.many or first.position is None or first.orientation is None or not header.series_uid:
+    """What files of one series' volumes share; images without a place are one each."""
+    placed = all(frame.position is not None and frame.orientation is not None for frame in header.frames)
+    if not placed or not header.series_uid:
         return (source.path, source.member)
     return (
         header.study_uid,
@@ -185,24 +192,38 @@ def _key(header: Header, source: Source) -> tuple[object, ...]:
         header.tiles,
         header.bits[1:],
         header.kind,
-        tuple(round(each, _ORIENTATION_DIGITS) + 0.0 for each in first.orientation),
-        None if header.spacing is None else tuple(round(each, _SPACING_DIGITS) for each in header.spacing),
+        # A cine repeats one header, and says nothing of its frames' own places.
+        None if not header.many or header.is_enhanced else (source.path, source.member),
     )
 
 
-def _series(files: list[tuple[Source, Header]]) -> Series:
+def _volumes(files: list[tuple[Source, Header]]) -> Iterator[Series]:
+    """Yield the volumes, or series of volumes, that files of one key make."""
+    sources = tuple(source for source, _ in files)
     first = files[0][1]
     frames = list(_numbered(files))
-    oriented = {
-        frame.orientation and tuple(round(v, _ORIENTATION_DIGITS) for v in frame.orientation)
-        for frame in frames
-    }
-    if len(oriented) > 1 and first.many:
-        # An enhanced file of several orientations stays one: its slices are denoised one by one.
-        order = tuple((frame,) for frame in frames)
-        notice = "holds slices of several orientations: read one by one"
-        return Series(tuple(source for source, _ in files), first, Layout(order, None, None, (notice,)))
-    return Series(tuple(source for source, _ in files), first, lay_out(frames, first))
+    if frames[0].orientation is None or any(frame.position is None for frame in frames):
+        yield Series(sources, first, lay_out(frames, first))
+        return
+    stacks = stacks_of(frames)
+    cut = len({(frame.file, number) for number, stack in enumerate(stacks) for frame in stack}) > len(files)
+    if cut and not are_neighbours(stacks):
+        # Enhanced files of a fan of slices stay whole: their slices are denoised one by one.
+        order = tuple((frame,) for frame in sorted(frames, key=lambda frame: (frame.file, frame.number)))
+        notice = "holds slices of several orientations or stacks: read one by one"
+        yield Series(sources, first, Layout(order, None, None, (notice,)))
+        return
+    for number, stack in enumerate(stacks, 1):
+        used = sorted({frame.file for frame in stack})
+        place = {file: index for index, file in enumerate(used)}
+        own = [replace(frame, file=place[frame.file]) for frame in stack]
+        header = files[used[0]][1]
+        yield Series(
+            tuple(sources[file] for file in used),
+            header,
+            lay_out(own, header),
+            (number, len(stacks)) if cut else None,
+        )
 
 
 def _numbered(files: list[tuple[Source, Header]]) -> Iterator[Frame]:

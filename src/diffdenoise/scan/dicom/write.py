@@ -18,10 +18,12 @@ from diffdenoise.scan.dicom.padding import beside_padding, padding_of
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.pixels import stored_values
 from diffdenoise.scan.dicom.series import Series
+from diffdenoise.scan.dicom.subset import frames_stated, keep_frames
 from diffdenoise.scan.pixels import to_stored
 from diffdenoise.scan.scan import Scan
 
 _SYNTAXES = {"jpeg-ls": "1.2.840.10008.1.2.4.80", "jpeg-2000": "1.2.840.10008.1.2.4.90"}
+_SUFFIXES = (".dcm", ".dicom", ".ima")
 _IMPLICIT_LITTLE, _EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 
 
@@ -62,7 +64,13 @@ def write_series(scan: Scan, targets: dict[str, Path], how: Derivation) -> None:
             try:
                 stored = _changed(dataset, changed, series.header, source.name)
                 keep_overlays(dataset, source.name)
-                derive(dataset, how, hashlib.sha256(stored.tobytes()).digest())
+                kept = sorted({frame.number for frame, _ in changed})
+                if len(kept) < frames_stated(dataset):
+                    stored = np.ascontiguousarray(stored[kept])
+                    keep_frames(dataset, kept, series.part)
+                else:
+                    kept = []
+                derive(dataset, how, hashlib.sha256(stored.tobytes()).digest(), [each + 1 for each in kept])
                 _put_pixels(dataset, stored, how, target)
             except (DiffDenoiseError, MemoryError):
                 raise
@@ -86,7 +94,16 @@ def targets_of(series: Series, output: Path, *, as_file: bool) -> dict[str, Path
     """
     if as_file:
         return {series.sources[0].name: output}
-    return {source.name: output / source.name for source in series.sources}
+    return {source.name: output / _named(source.name, series.part) for source in series.sources}
+
+
+def _named(name: str, part: tuple[int, int] | None) -> str:
+    """A file's name; "IM1-volume-2.dcm" where several are made of it."""
+    if part is None:
+        return name
+    suffix = next((each for each in _SUFFIXES if name.lower().endswith(each)), "")
+    stem = name[: len(name) - len(suffix)]
+    return f"{stem}-volume-{part[0]}{name[len(stem) :]}"
 
 
 def _images(scan: Scan, count: int) -> NDArray[Any]:
