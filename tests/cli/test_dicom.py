@@ -17,7 +17,7 @@ from diffdenoise.cli.jobs import Job
 from diffdenoise.cli.progress import Lines
 from diffdenoise.errors import DiskFullError, OutputError
 from diffdenoise.scan.dicom import derive as derive_module
-from tests.scan.dicom.files import CANARY, DX, dataset, read, save, slices
+from tests.scan.dicom.files import CANARY, DX, bare, dataset, read, save, slices
 
 from .conftest import TINY, Outcome
 
@@ -234,10 +234,13 @@ def test_a_damaged_x_ray_and_an_unfit_series_stop_no_other(run: Run, tmp_path: P
         made = dataset(noisy_values(1, seed=number)[0], sop_class=DX, SeriesInstanceUID=f"1.2.{number}")
         made.Modality = modality
         save(made, tmp_path / "in" / f"{modality}{number}")
-    slices(tmp_path / "in" / "mr", values=noisy_values(3), count=3, series="1.3", StudyInstanceUID="")
-    lacking = dataset(noisy_values(1)[0], sop_class=DX, SeriesInstanceUID="1.4", StudyInstanceUID="")
-    lacking.Modality = "CR"
+    slices(tmp_path / "in" / "mr", values=noisy_values(3), count=3, series="1.3", Modality="OT")
+    lacking = dataset(noisy_values(1)[0], sop_class=DX, SeriesInstanceUID="1.4", Modality="DX")
     save(lacking, tmp_path / "in" / "CR9")
+    for path in [tmp_path / "in" / "CR9", *(tmp_path / "in" / "mr").iterdir()]:
+        made = pydicom.dcmread(bare(path), force=True)
+        del made.SOPClassUID
+        made.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=False)
     for name in ("CR1", "DX5"):
         path = tmp_path / "in" / name
         path.write_bytes(path.read_bytes()[:-100])
@@ -246,14 +249,14 @@ def test_a_damaged_x_ray_and_an_unfit_series_stop_no_other(run: Run, tmp_path: P
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CR0", "CR2", "DX3", "DX4"]
     assert len(outcome.json["scans"]) == 4
     failed = {each["scan"]: each["reason"] for each in outcome.json["failed"]}
-    assert set(failed) == {"CR1", "CR9", "DX5", "series 7 (MR, 3 slices of 40x40)"}
-    assert "lacks StudyInstanceUID" in failed["series 7 (MR, 3 slices of 40x40)"]
+    assert set(failed) == {"CR1", "CR9", "DX5", "series 7 (OT, 3 slices of 40x40)"}
+    assert "lacks SOPClassUID" in failed["series 7 (OT, 3 slices of 40x40)"]
     for path in (tmp_path / "in").iterdir():
         if path.name not in ("mr", "CR9"):
             path.unlink()
     refused = run("denoise", tmp_path / "in", "-o", tmp_path / "none", *TINY)
     assert refused.code == 2
-    assert "lacks StudyInstanceUID" in refused.err
+    assert "lacks SOPClassUID" in refused.err
     assert not (tmp_path / "none").exists()
 
 

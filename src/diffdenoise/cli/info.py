@@ -98,7 +98,7 @@ def _print_scan(scan: dict[str, Any]) -> None:
         [
             ("scan", scan["name"]),
             ("format", scan["format"]),
-            *([("series UID", scan["series_uid"])] if "series_uid" in scan else []),
+            *([("series UID", scan["series_uid"])] if scan.get("series_uid") else []),
             ("shape", _by(scan["shape"])),
             ("voxel size", f"{_by(scan['spacing_mm'])} mm" if scan["spacing_mm"] else "not in the file"),
             ("orientation", scan["orientation"] or "not in the file"),
@@ -216,7 +216,7 @@ def _print_folder(scans: list[dict[str, Any]], summary: dict[str, Any]) -> None:
             *(
                 ("series UID", f"{scan['series_uid']}  {scan['name']}")
                 for scan in scans
-                if "series_uid" in scan
+                if scan.get("series_uid")
             ),
             *(("note", f"{notice}  {scan['name']}") for scan in scans for notice in scan.get("notices", [])),
             *(("passed over", f"{count} {reason}") for reason, count in summary["passed_over"].items()),

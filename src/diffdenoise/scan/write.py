@@ -97,7 +97,7 @@ def check_series_output(
 def cannot_derive(keyword: str) -> str:
     """Say that a source lacks an identifier that a derived image must refer to."""
     return (
-        f"the source lacks {keyword}, so that no valid DICOM can be derived from it; convert it first: "
+        f"the source lacks {keyword}, so that no valid DICOM can be derived from it; convert it: "
         "diffdenoise convert"
     )
 

@@ -68,6 +68,15 @@ def save(made: Dataset, path: Path) -> Path:
     return path
 
 
+def bare(path: Path, kept: int = 0) -> Path:
+    """Cut a file's preamble and meta header off, but for its first `kept` bytes."""
+    whole = path.read_bytes()
+    # FileMetaInformationGroupLength is the first element: 8 bytes of tag, VR and length, and its value.
+    end = 144 + int.from_bytes(whole[140:144], "little")
+    path.write_bytes(whole[:kept] + whole[end:])
+    return path
+
+
 def slices(
     folder: Path, count: int = 5, step_mm: float = 3.0, step: Any = None, values: Any = None, **elements: Any
 ) -> Any:

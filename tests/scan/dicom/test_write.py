@@ -225,16 +225,6 @@ def test_private_elements_are_kept_or_dropped(tmp_path):
     assert "DigitalSignaturesSequence" not in read(tmp_path / "kept")
 
 
-@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
-def test_a_source_without_an_identifier_is_refused(keyword, tmp_path):
-    made = dataset(pixels(1)[0], **{keyword: None})
-    made.save_as(tmp_path / "in")
-    scan = read_scan(tmp_path / "in")
-    with pytest.raises(OutputError, match=f"lacks {keyword}"):
-        write_scan(scan, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_inputs_are_never_replaced(tmp_path):
     slices(tmp_path / "in", count=2)
     scan = read_scan(tmp_path / "in")

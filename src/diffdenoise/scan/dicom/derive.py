@@ -139,7 +139,13 @@ def checked_uid_root(root: str) -> str:
     return found
 
 
-def derive(dataset: Any, how: Derivation, content: bytes, frames: Sequence[int] = ()) -> None:
+def derive(
+    dataset: Any,
+    how: Derivation,
+    content: bytes,
+    frames: Sequence[int] = (),
+    told: tuple[str, str] = ("", ""),
+) -> None:
     """Change a data set into that of the derived image, in place; its pixels are for `write` to replace.
 
     Parameters
@@ -152,6 +158,8 @@ def derive(dataset: Any, how: Derivation, content: bytes, frames: Sequence[int] 
         Digest of the new pixels: images that differ never get the same SOPInstanceUID.
     frames : sequence of int
         Numbers, from 1, of the source's frames that it is made of; none where it is made of all.
+    told : (series, image)
+        What stands for the UIDs of series and image where the source has none.
     """
     from pydicom.dataset import Dataset
 
@@ -163,8 +171,8 @@ def derive(dataset: Any, how: Derivation, content: bytes, frames: Sequence[int] 
         if keyword in dataset:
             delattr(dataset, keyword)
 
-    dataset.SOPInstanceUID = how.uid(source_uid, content)
-    dataset.SeriesInstanceUID = how.uid(str(value_of(dataset, "SeriesInstanceUID", source_uid)))
+    dataset.SOPInstanceUID = how.uid(source_uid or told[1], content)
+    dataset.SeriesInstanceUID = how.uid(str(value_of(dataset, "SeriesInstanceUID", told[0])))
     dataset.InstanceCreationDate = f"{how.now:%Y%m%d}"
     dataset.InstanceCreationTime = f"{how.now:%H%M%S}"
     number = number_of(dataset, "SeriesNumber")

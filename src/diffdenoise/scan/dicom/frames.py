@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from diffdenoise.scan.dicom.lacking import series_told_by, study_told_by
 from diffdenoise.scan.dicom.mosaic import mosaic_of
 from diffdenoise.scan.dicom.parse import number_of, numbers_of, value_of, words_of
 from diffdenoise.scan.dicom.pixels import refuse_absurd
@@ -80,7 +81,7 @@ class Header:
     Attributes
     ----------
     series_uid, sop_class, sop_uid, study_uid : str
-        Of the file.
+        Of the file; "" where it has none.
     series_number : int or None
         SeriesNumber.
     modality : str
@@ -104,6 +105,8 @@ class Header:
     tiles : int
         Slices side by side in one image, and below each other, that `frames` numbers row by row: 1, but in a
         mosaic.
+    told : str
+        A digest of what tells studies and series apart where UIDs are missing; "" where they aren't.
     """
 
     series_uid: str
@@ -122,6 +125,7 @@ class Header:
     many: bool
     is_enhanced: bool = False
     tiles: int = 1
+    told: str = ""
 
     def place(self, number: int) -> tuple[int | slice, ...]:
         """Return where a frame lies in a file's pixels, (images, rows, columns)."""
@@ -209,8 +213,9 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
             replace(frames[0], number=number, position=place) for number, place in enumerate(places)
         )
         tiles = mosaic.side
+    series_uid = str(value_of(dataset, "SeriesInstanceUID", ""))
     return Header(
-        series_uid=str(value_of(dataset, "SeriesInstanceUID", "")),
+        series_uid=series_uid,
         sop_class=str(value_of(dataset, "SOPClassUID", "")),
         sop_uid=str(value_of(dataset, "SOPInstanceUID", "")),
         study_uid=str(value_of(dataset, "StudyInstanceUID", "")),
@@ -226,6 +231,7 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
         many="NumberOfFrames" in dataset and (count > 1 or groups is not None),
         is_enhanced=groups is not None,
         tiles=tiles,
+        told="" if series_uid else study_told_by(dataset) + series_told_by(dataset),
     )
 
 

@@ -62,7 +62,11 @@ def raw_values(dataset: Any, name: str) -> NDArray[Any]:
     stated = rows * columns * count * int(dataset.BitsAllocated) // 8
     refuse_absurd(name, stated, len(dataset.PixelData))
     syntax: Any = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is not None and _is_compressed(syntax):
+    if syntax is None:
+        raise FormatError(
+            f"{name}: doesn't say how its pixels are compressed (no meta header); save it uncompressed"
+        )
+    if _is_compressed(syntax):
         return _decoded(dataset, name, str(syntax), stated).reshape(count, rows, columns)
     with quiet_pydicom():
         try:

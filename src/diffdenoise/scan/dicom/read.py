@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from diffdenoise.errors import FormatError, InputError, ShapeError
+from diffdenoise.scan.dicom.lacking import state_what_is_missing
 from diffdenoise.scan.dicom.padding import padding_of
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.pixels import stored_values
@@ -60,6 +61,7 @@ def read_series(series: Series, name: str) -> Scan:
         try:
             with source.open() as stream, quiet_pydicom():
                 dataset = parse(stream, source.name, pixels=True)
+                state_what_is_missing(dataset)
                 values = stored_values(dataset, source.name)
                 padding = padding_of(dataset, values)
         except OSError as error:

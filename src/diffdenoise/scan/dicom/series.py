@@ -10,6 +10,7 @@ from pathlib import Path
 from diffdenoise.errors import FormatError, InputError
 from diffdenoise.scan.dicom.frames import Frame, Header, HeaderError, header_of, why_not
 from diffdenoise.scan.dicom.geometry import Layout, lay_out
+from diffdenoise.scan.dicom.lacking import folder_of, state_what_is_missing
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.sources import Source, sources_of
 from diffdenoise.scan.dicom.stacks import are_neighbours, stacks_of
@@ -53,14 +54,14 @@ class Series:
 
     @property
     def lacks(self) -> str | None:
-        """The element that no derived image can do without (type 1), if a file lacks it."""
-        of_series = {
-            "SOPClassUID": self.header.sop_class,
-            "SOPInstanceUID": self.header.sop_uid,
-            "SeriesInstanceUID": self.header.series_uid,
-            "StudyInstanceUID": self.header.study_uid,
-        }
-        return next((keyword for keyword, value in of_series.items() if not value), None)
+        """The element that no derived image can do without and that can't be made up, if it lacks it."""
+        return None if self.header.sop_class else "SOPClassUID"
+
+    @property
+    def identity(self) -> str:
+        """What tells it from all other series of a run: its UID, or what it is grouped by without one."""
+        names = "\0".join(source.name for source in self.sources)
+        return self.header.series_uid or f"{self.header.study_uid}\0{self.header.told}\0{names}"
 
     @property
     def title(self) -> str:
@@ -158,6 +159,7 @@ def _header(source: Source, skipped: Counter[str], alone: bool) -> Header | None
     try:
         with source.open() as stream, quiet_pydicom():
             dataset = parse(stream, source.name)
+            state_what_is_missing(dataset)
             reason = why_not(dataset)
             if reason is None:
                 return header_of(dataset, source.name, source.size())
@@ -181,11 +183,12 @@ def _header(source: Source, skipped: Counter[str], alone: bool) -> Header | None
 def _key(header: Header, source: Source) -> tuple[object, ...]:
     """What files of one series' volumes share; images without a place are one each."""
     placed = all(frame.position is not None and frame.orientation is not None for frame in header.frames)
-    if not placed or not header.series_uid:
+    if not placed:
         return (source.path, source.member)
     return (
         header.study_uid,
-        header.series_uid,
+        # Without a UID: by what else is said of the series, in one folder.
+        header.series_uid or ("no UID", header.told, source.path.parent, folder_of(source.name)),
         header.sop_class,
         header.rows,
         header.columns,

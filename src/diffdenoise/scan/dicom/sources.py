@@ -21,7 +21,10 @@ from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
 #: A file's first bytes: the preamble, "DICM" and the first elements (PS3.10, 7.1).
 HEAD_BYTES = 144
 #: Elements of groups 0002 and 0008 that a file without a preamble may begin with.
-_FIRST_ELEMENTS = {0x0000, 0x0001, 0x0002, 0x0003, 0x0005, 0x0008, 0x0010, 0x0012, 0x0016, 0x0018}
+_FIRST_ELEMENTS = {
+    *(0x0000, 0x0001, 0x0002, 0x0003, 0x0005, 0x0008, 0x0010, 0x0012, 0x0013, 0x0014, 0x0016, 0x0018),
+    *(0x0020, 0x0021, 0x0022, 0x0023, 0x0030, 0x0050, 0x0060),
+}
 _ZIP = b"PK\x03\x04"
 
 
@@ -83,7 +86,8 @@ def is_dicom(head: bytes) -> bool:
     element = int.from_bytes(head[2:4], "little" if little else "big")
     length = int.from_bytes(head[4:8], "little" if little else "big")
     explicit = head[4:6].isalpha() and head[4:6].isupper()
-    return element in _FIRST_ELEMENTS and (explicit or length <= 128)
+    # Values have an even length (PS3.5, 7.1).
+    return element in _FIRST_ELEMENTS and (explicit or (length <= 128 and length % 2 == 0))
 
 
 def is_zip(head: bytes) -> bool:

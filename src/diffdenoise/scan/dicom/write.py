@@ -13,6 +13,7 @@ from diffdenoise.errors import DiffDenoiseError, OutputError
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.dicom.derive import Derivation, derive
 from diffdenoise.scan.dicom.frames import Frame, Header
+from diffdenoise.scan.dicom.lacking import state_what_is_missing, supply_uids
 from diffdenoise.scan.dicom.overlays import keep_overlays
 from diffdenoise.scan.dicom.padding import beside_padding, padding_of
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
@@ -62,6 +63,7 @@ def write_series(scan: Scan, targets: dict[str, Path], how: Derivation) -> None:
             ) from None
         with quiet_pydicom():
             try:
+                state_what_is_missing(dataset)
                 stored = _changed(dataset, changed, series.header, source.name)
                 keep_overlays(dataset, source.name)
                 kept = sorted({frame.number for frame, _ in changed})
@@ -70,7 +72,15 @@ def write_series(scan: Scan, targets: dict[str, Path], how: Derivation) -> None:
                     keep_frames(dataset, kept, series.part)
                 else:
                     kept = []
-                derive(dataset, how, hashlib.sha256(stored.tobytes()).digest(), [each + 1 for each in kept])
+                supply_uids(dataset, how, series.identity, source.name)
+                lacking = (series.identity, f"{series.identity}\0{source.name}")
+                derive(
+                    dataset,
+                    how,
+                    hashlib.sha256(stored.tobytes()).digest(),
+                    [each + 1 for each in kept],
+                    lacking,
+                )
                 _put_pixels(dataset, stored, how, target)
             except (DiffDenoiseError, MemoryError):
                 raise
