@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffdenoise.errors import ShapeError
+from diffdenoise.scan.worker import IDLE
 
 
 def work(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Any]:
@@ -21,10 +23,13 @@ def work(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Any
             ctypes.string_at(0)
         case "exit":
             os._exit(facts["code"])
+        case "idle once" if not Path(facts["mark"]).exists():
+            Path(facts["mark"]).touch()
+            os._exit(IDLE)
         case "sleep":
             time.sleep(100)
         case "memory":
-            return {}, np.ones(2**28)
+            return {}, np.ones(2**26)
         case "print":
             print("words on standard output")
             os.write(1, b"and behind Python's back")

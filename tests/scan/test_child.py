@@ -16,6 +16,7 @@ from diffdenoise.scan.child import UndecodableError, run_in_child
 from diffdenoise.scan.find import find_scans
 from diffdenoise.scan.limits import MEMORY_SETTING, TIME_SETTING, most_unpacked
 from diffdenoise.scan.read import read_scan
+from diffdenoise.scan.worker import IDLE
 
 from .dicom.files import slices
 from .files import make
@@ -45,10 +46,11 @@ def test_a_process_that_dies_is_one_line_and_the_next_takes_its_place(what):
     assert after != before
 
 
-def test_a_process_that_ended_for_want_of_work_is_replaced_without_a_word():
+def test_a_process_that_ended_for_want_of_work_is_replaced_without_a_word(tmp_path):
+    first = run("nothing")[0]["process"]
+    assert run("idle once", mark=str(tmp_path / "mark"))[0]["process"] != first
     with pytest.raises(FormatError, match="brought its decoder down"):
-        run("exit", code=64)  # once more, and no third time
-    assert run("nothing")[0]["process"] != os.getpid()
+        run("exit", code=IDLE)  # once more, and no third time
 
 
 def test_what_takes_too_long_is_ended(monkeypatch):
@@ -65,8 +67,8 @@ def test_memory_is_limited_by_what_the_header_states(monkeypatch):
         FormatError, match=r"needs more than the 402,.* bytes of memory.*DIFFDENOISE_MEMORY_LIMIT"
     ):
         run("memory")
-    assert run("memory", stated=2**31)[1].nbytes == 2**31
-    monkeypatch.setenv(MEMORY_SETTING, "4")
+    assert run("memory", stated=2**29)[1].nbytes == 2**29
+    monkeypatch.setenv(MEMORY_SETTING, "1")
     with pytest.raises(FormatError, match="brought its decoder down"):
         # There is room for it in that process, but it is more than was asked for.
         run("memory")

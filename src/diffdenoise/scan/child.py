@@ -55,6 +55,7 @@ def run_in_child(
     *,
     name: str,
     stated: int,
+    held: int | None = None,
 ) -> tuple[dict[str, Any], Array | None]:
     """Run a function of this package in another process.
 
@@ -69,7 +70,9 @@ def run_in_child(
     name : str
         Of the file, for messages.
     stated : int
-        Bytes of voxels that the header states; they set the limits of memory and time.
+        Bytes of voxels that the header states; they set the limits of memory and, with `held`, time.
+    held : int, optional
+        Bytes that are to be decoded: of the file, if they aren't those of the payload.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def run_in_child(
     """
     request: dict[str, Any] = {"function": function, "facts": dict(facts), "payload": len(payload)}
     request["memory"] = decoder_memory(stated)
-    seconds = decoder_seconds(stated)
+    seconds = decoder_seconds(stated, len(payload) if held is None else held)
     with _LOCK:
         try:
             try:

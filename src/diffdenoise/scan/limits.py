@@ -13,11 +13,11 @@ MEMORY_SETTING = "DIFFDENOISE_MEMORY_LIMIT"
 TIME_SETTING = "DIFFDENOISE_TIME_LIMIT"
 #: Without a setting, a file may unpack to this many bytes, or to this many times its own size if that is
 #: more. Images shrink 2 to 20 times; only those of nothing but air, and bombs, shrink more.
-LEAST_BYTES, MOST_SHRINKAGE = 256 * 2**20, 100
+LEAST_BYTES, MOST_SHRINKAGE = 128 * 2**20, 64
 #: What a decoder takes beside the voxels, and copies of these that it makes at the most.
 _ROOM_BYTES, _COPIES = 384 * 2**20, 3
-#: Slow decoders on slow machines: seconds for a start, and bytes of voxels a second.
-_START_S, _BYTES_A_SECOND = 6.0, 4e6
+#: Slow decoders on busy machines: seconds for a start, and bytes a second of what is stored and of voxels.
+_START_S, _STORED_A_SECOND, _VOXELS_A_SECOND = 4.0, 0.6e6, 64e6
 
 
 def most_unpacked(held: int, least: int = LEAST_BYTES, shrinkage: int = MOST_SHRINKAGE) -> int:
@@ -38,10 +38,10 @@ def decoder_memory(stated: int) -> int:
     return max(_ROOM_BYTES + _COPIES * stated, 0 if given is None else int(given * 2**30))
 
 
-def decoder_seconds(stated: int) -> float:
-    """Return how long the decoder of `stated` bytes of voxels may take, in seconds."""
+def decoder_seconds(stated: int, held: int) -> float:
+    """Return how long it may take to decode `held` bytes to `stated` bytes of voxels, in seconds."""
     given = _setting(TIME_SETTING)
-    return (_START_S if given is None else given) + stated / _BYTES_A_SECOND
+    return (_START_S if given is None else given) + held / _STORED_A_SECOND + stated / _VOXELS_A_SECOND
 
 
 def refuse_unpacked(name: str, stated: int, most: int) -> None:

@@ -69,11 +69,13 @@ def read(path: Path) -> Scan:
     """
     import_h5py(path)
     facts = {"path": str(path)}
-    found, _ = run_in_child(f"{__name__}:look", facts, name=str(path), stated=0)
+    found, _ = run_in_child(f"{__name__}:look", facts, name=str(path), stated=0, held=path.stat().st_size)
     stated, held = int(found["stated"]), int(found["held"])
     refuse_oversized(str(path), stated, held, compressed=bool(found["compressed"]))
     key = str(found["key"])
-    _, stored = run_in_child(f"{__name__}:load", {**facts, "key": key}, name=str(path), stated=stated)
+    _, stored = run_in_child(
+        f"{__name__}:load", {**facts, "key": key}, name=str(path), stated=stated, held=held
+    )
     if stored is None:
         raise not_one_image(path, [])
     squeezed = stored.squeeze()
@@ -159,7 +161,7 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
         "dtype": data.dtype.str,
     }
     most = 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
-    _, made = run_in_child(f"{__name__}:build", facts, data.tobytes(), name=str(path), stated=most)
+    _, made = run_in_child(f"{__name__}:build", facts, data.tobytes(), name=str(path), stated=most, held=most)
     if made is None:
         raise OutputError(f"{path}: was not made; write another format")
     path.write_bytes(made.tobytes())

@@ -56,13 +56,14 @@ def read(path: Path) -> Scan:
         if stream.read(10) == b"MATLAB 7.3":
             raise FormatError(f"{path}: is of version 7.3; expected 7 or older; save it with -v7 in MATLAB")
     facts: dict[str, Any] = {"path": str(path)}
-    found, _ = run_in_child(f"{__name__}:look", facts, name=str(path), stated=0)
+    held = path.stat().st_size
+    found, _ = run_in_child(f"{__name__}:look", facts, name=str(path), stated=0, held=held)
     listed = [(str(key), tuple(shape), str(kind)) for key, shape, kind in found["listed"]]
     for key, shape, kind in listed:
         refuse_oversized(
             f"{path} ({printable_name(key)})",
             math.prod(shape) * _ITEM_BYTES.get(kind, _LEAST_ITEM_BYTES),
-            path.stat().st_size,
+            held,
             compressed=True,
         )
     images = [
@@ -75,7 +76,7 @@ def read(path: Path) -> Scan:
     key, stated = images[0]
     beside = len(listed) > 1
     facts |= {"key": key, "beside": beside}
-    _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated)
+    _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated, held=held)
     if stored is None:
         raise not_one_image(path, [])
     return Scan(
@@ -155,7 +156,9 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     }
     # What lies beside the image may be larger than it.
     most = 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
-    _, made = run_in_child(f"{__name__}:build", facts, data.tobytes(order="F"), name=str(path), stated=most)
+    _, made = run_in_child(
+        f"{__name__}:build", facts, data.tobytes(order="F"), name=str(path), stated=most, held=most
+    )
     if made is None:
         raise OutputError(f"{path}: was not made; write another format")
     path.write_bytes(made.tobytes())

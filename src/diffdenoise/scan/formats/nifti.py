@@ -20,6 +20,7 @@ from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeEr
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.common import is_flat
 from diffdenoise.scan.formats.nifti_geometry import affine_of, spacing_of, usable
+from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
@@ -66,6 +67,9 @@ def _check_header(header: Any, name: str, file_bytes: int, *, compressed: bool) 
     stated = math.prod(int(size) for size in shape) * int(dtype.itemsize)
     start = int(header.get_data_offset())
     refuse_oversized(name, start + stated, file_bytes, compressed=compressed)
+    if compressed and header["scl_slope"] not in (0, 1):
+        # Scaled values are float64.
+        refuse_unpacked(name, stated // dtype.itemsize * 8, most_unpacked(file_bytes))
     return start, start + stated
 
 

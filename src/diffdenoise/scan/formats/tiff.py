@@ -94,8 +94,8 @@ def read(path: Path) -> Scan:
         else:
             facts = {"path": str(path), "own": own, "pages": len(pages), "shape": first.shape}
             facts |= {"dtype": first.dtype.str}
-            stated = sum(int(page.nbytes) for page in pages)
-            _, decoded = run_in_child(f"{__name__}:decode", facts, name=str(path), stated=stated)
+            stated, held = sum(int(page.nbytes) for page in pages), path.stat().st_size
+            _, decoded = run_in_child(f"{__name__}:decode", facts, name=str(path), stated=stated, held=held)
             if decoded is None:
                 raise FormatError(f"{path}: is damaged; expected {len(pages)} pages; get a complete copy")
             pixels = decoded

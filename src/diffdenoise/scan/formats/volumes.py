@@ -65,11 +65,10 @@ def read(path: Path, name: str) -> Scan:
         # netCDF and HDF5 are read by C code and by headers that say where everything lies.
         if _is_hdf5(path):
             import_h5py(path)
-        found, _ = run_in_child(
-            f"{__name__}:load", {"path": str(path), "look": True}, name=str(path), stated=0
-        )
+        work, facts, held = f"{__name__}:load", {"path": str(path)}, path.stat().st_size
+        found, _ = run_in_child(work, {**facts, "look": True}, name=str(path), stated=0, held=held)
         stated = _most_real_bytes(found["shape"], found["stored"])
-        found, data = run_in_child(f"{__name__}:load", {"path": str(path)}, name=str(path), stated=stated)
+        found, data = run_in_child(work, facts, name=str(path), stated=stated, held=held)
     else:
         found, data = _load(path, name)
     if data is None:
@@ -119,7 +118,7 @@ def _load(path: Path, name: str, *, look: bool = False) -> tuple[dict[str, Any],
         compressed = _is_compressed(path) or _is_hdf5(path)
         refuse_oversized(str(path), stated, held, compressed=compressed)
         if compressed:
-            refuse_unpacked(str(path), _most_real_bytes(shape, stored.str), 4 * most_unpacked(held))
+            refuse_unpacked(str(path), _most_real_bytes(shape, stored.str), 2 * most_unpacked(held))
         affine = None if image.affine is None else np.array(image.affine, np.float64).tolist()
         found = {"shape": shape, "stored": stored.str, "affine": affine}
         if look:

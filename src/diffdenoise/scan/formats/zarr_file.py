@@ -81,9 +81,9 @@ def read(path: Path) -> Scan:
             attributes = {
                 name: (root if name == "." else root[name]).attrs.asdict() for name in sorted(groups)
             }
-        stated = check_levels(arrays, image.levels, image.axes, path)
+        stated, held = check_levels(arrays, image.levels, image.axes, path)
     facts = {"path": str(path), "name": "" if isinstance(root, zarr.Array) else paths[0]}
-    _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated)
+    _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated, held=held)
     if stored is None:
         raise FormatError(f"{path}: is damaged: it holds no voxels; get a complete copy")
     if dict(zip(image.axes, stored.shape, strict=True)).get("c", 1) > 1:

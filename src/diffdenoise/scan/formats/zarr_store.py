@@ -160,7 +160,9 @@ def refuse_strange_files(path: Path) -> None:
                 raise FormatError(f"{path}: holds a pipe, device or socket; expected files; remove it")
 
 
-def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str], path: Path) -> int:
+def check_levels(
+    arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str], path: Path
+) -> tuple[int, int]:
     """Raise an error for what is no image, could run code or exhaust the memory; before any chunk is read.
 
     Parameters
@@ -174,15 +176,17 @@ def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str
 
     Returns
     -------
-    int
+    stated : int
         Bytes of the finest level, or of one of its chunks if that is more.
+    held : int
+        Bytes that are stored of it.
 
     Raises
     ------
     FormatError, IntensityError
         Accordingly.
     """
-    finest, largest = arrays[0], 0
+    finest, sizes = arrays[0], (0, 0)
     for array in arrays:
         if hasattr(array, "members") or array.ndim != len(axes) or len(set(names)) < len(names):
             raise FormatError(f"{path}: is damaged: its levels aren't arrays of the axes that it names")
@@ -206,9 +210,9 @@ def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str
                 "blank: crop it first"
             )
         refuse_unpacked(str(path), stated, most_unpacked(held))
-        largest = max(largest, stated if array is finest else 0)
+        sizes = (stated, held) if array is finest else sizes
     _check_chunks(finest, path)
-    return largest
+    return sizes
 
 
 def _codecs(metadata: Any) -> Iterator[str]:
