@@ -91,3 +91,18 @@ def test_what_is_in_the_way_is_kept(run: Run, tmp_path: Path, dataset: Path) -> 
     outcome = run("denoise", dataset, "-o", tmp_path / "other", *TINY)
     assert outcome.code == 2
     assert "holds another data set" in outcome.err
+
+
+def test_phase_is_left_out_with_a_reason(run: Run, tmp_path: Path) -> None:
+    case = Path(__file__).parents[1] / "cases" / "bids-part-phase"
+    outcome = run("denoise", case, "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert "passed over" in outcome.out
+    assert "1 phase image" in outcome.out
+    assert [path.name for path in (tmp_path / "out").rglob("*.nii.gz")] == [
+        "sub-1_part-mag_desc-denoised_dwi.nii.gz"
+    ]
+    named = run("denoise", case / "sub-1/dwi/sub-1_part-phase_dwi.nii.gz", "-o", tmp_path / "a.nii.gz", *TINY)
+    assert named.code == 2
+    assert "phase image" in named.err
+    assert "1 phase image" in run("info", case).out

@@ -296,6 +296,8 @@ def test_info_lists_series_and_what_was_passed_over(run: Run, tmp_path: Path) ->
     assert "1.2.4" in outcome.out
     assert "1 localiser" in outcome.out
     found = run("info", source, "--series", "1.2.3", "--json").json
+    assert found["passed_over"] == {"localiser": 1}
+    assert "1 localiser" in run("info", source, "--series", "1.2.3").out
     assert (found["format"], found["shape"], found["series_uid"]) == ("dicom", [40, 40, 4], "1.2.3")
 
 

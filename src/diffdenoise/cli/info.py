@@ -72,6 +72,8 @@ def info(
     if not usable and first_problem is not None:
         raise first_problem
     if not folder:
+        if findings.skipped:
+            found[0]["passed_over"] = findings.skipped
         if as_json:
             print_json(found[0])
         elif not quiet:
@@ -113,6 +115,7 @@ def _print_scan(scan: dict[str, Any]) -> None:
             ("noise level", _noise(scan)),
             *_noise_kind(scan),
             *(("note", notice) for notice in scan.get("notices", [])),
+            *(("passed over", f"{count} {reason}") for reason, count in scan.get("passed_over", {}).items()),
         ]
     )
 

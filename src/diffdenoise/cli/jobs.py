@@ -112,7 +112,7 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
         The only DICOM series to take.
     """
     if bids.is_bids(source):
-        return _bids_jobs(source, output), {}
+        return _bids_jobs(source, output), bids.passed_over(source)
     findings = find_scans([source], series_uid)
     # The file that was named, and no more: not what a DICOMDIR or zip holds.
     single = (

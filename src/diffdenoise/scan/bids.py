@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from diffdenoise._version import __version__
 from diffdenoise.errors import FormatError, OutputError
 from diffdenoise.scan.atomic import atomic_path
+from diffdenoise.scan.sidecar import why_no_part
 
 DESCRIPTION = "dataset_description.json"
 _VERSION = "1.10.0"
@@ -24,6 +27,8 @@ _DATATYPES = ("anat", "func", "dwi", "perf")
 #: Suffixes of files in these that are no plain image.
 _NOT_IMAGES = ("mask", "dseg", "probseg", "defacemask")
 _SUFFIXES = (".nii.gz", ".nii")
+#: Ending of the suffixes of quantitative maps: T1map, R2starmap.
+_MAP = "map"
 #: What tells subjects, sessions and repeats apart, but not kinds of images.
 _OF_A_SCAN = ("sub", "ses", "run")
 #: Files that go with an image and stay true of the denoised one.
@@ -37,19 +42,42 @@ def is_bids(folder: Path) -> bool:
 
 def images_of(folder: Path) -> list[Path]:
     """Return the images to denoise, relative to the root: those of subjects, in anat, func, dwi and perf."""
-    found = []
-    for path in sorted(folder.glob("sub-*/**/*")):
-        inside = path.relative_to(folder)
-        suffix = next((each for each in _SUFFIXES if path.name.endswith(each)), None)
-        if suffix is None or not path.is_file() or inside.parent.name not in _DATATYPES:
-            continue
-        if path.name.removesuffix(suffix).rpartition("_")[2] not in _NOT_IMAGES:
-            found.append(inside)
+    found = [inside for inside, reason in _pictures(folder) if reason is None]
     if not found:
         raise FormatError(
             f"{folder}: is a BIDS data set without images in {', '.join(_DATATYPES)}; name files in it"
         )
     return found
+
+
+def passed_over(folder: Path) -> dict[str, int]:
+    """Return why pictures among the images aren't denoised (phase, maps), and how many for each reason."""
+    return dict(Counter(reason for _, reason in _pictures(folder) if reason is not None))
+
+
+def _pictures(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Yield pictures in the folders of images, relative to the root, and why they are none to denoise."""
+    for path in sorted(folder.glob("sub-*/**/*")):
+        inside = path.relative_to(folder)
+        suffix = next((each for each in _SUFFIXES if path.name.endswith(each)), None)
+        if suffix is None or not path.is_file() or inside.parent.name not in _DATATYPES:
+            continue
+        stem = path.name.removesuffix(suffix)
+        last = stem.rpartition("_")[2]
+        if last in _NOT_IMAGES:
+            continue
+        if last.endswith(_MAP):
+            yield inside, "computed map"
+        else:
+            yield inside, why_no_part(stem, _fields(folder, inside))
+
+
+def _fields(source: Path, image: Path) -> dict[str, Any]:
+    """The JSON fields of an image, inherited ones too."""
+    fields: dict[str, Any] = {}
+    for file in _inherited(source, image, ".json"):
+        fields |= _read_json(file)
+    return fields
 
 
 def derived_name(image: Path) -> Path:
@@ -101,9 +129,7 @@ def write_sidecars(source: Path, image: Path, output: Path) -> None:
         Root of the derivative.
     """
     derived, target = derived_name(image).name.split(".")[0], (output / image).parent
-    fields: dict[str, Any] = {}
-    for file in _inherited(source, image, ".json"):
-        fields |= _read_json(file)
+    fields = _fields(source, image)
     fields["Sources"] = [f"bids::{image.as_posix()}"]
     fields["Description"] = f"Denoised by DiffDenoise {__version__}"
     _write_json(fields, target / f"{derived}.json")

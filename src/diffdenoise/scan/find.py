@@ -5,11 +5,11 @@ from __future__ import annotations
 import glob
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffdenoise.errors import InputError
+from diffdenoise.errors import FormatError, InputError
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.dicom.read import passed_over, read_series
 from diffdenoise.scan.dicom.series import Series, find_series
@@ -19,6 +19,7 @@ from diffdenoise.scan.formats.volumes import header_of_pair
 from diffdenoise.scan.read import read_scan, unreadable
 from diffdenoise.scan.registry import format_of, suffix_of, suffixes
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.sidecar import why_no_image
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Findings:
     scans : tuple of Found
         Each once; DICOM series after other files.
     skipped : dict of str to int
-        Why DICOM files were passed over, and how many for each reason.
+        Why DICOM and NIfTI files were passed over, and how many for each reason.
     """
 
     scans: tuple[Found, ...]
@@ -84,19 +85,21 @@ def find_scans(inputs: Sequence[str | Path], series_uid: str | None = None) -> F
     Raises
     ------
     InputError
-        If something isn't there, can't be opened or holds no image.
+        If something isn't there, can't be opened or holds no image, or is named by itself though it is phase.
     """
     images: dict[Path, Found] = {}
     dicom: list[Path | Source] = []
+    skipped: Counter[str] = Counter()
     if not inputs:
         raise InputError("no input given; expected files, globs or folders")
     for given in inputs:
-        for each in _expand(given):
+        for each in _expand(given, skipped):
             if isinstance(each, Found):
                 images.setdefault(each.paths[0].resolve(), each)
             else:
                 dicom.append(each)
     study = find_series(list(dict.fromkeys(dicom)))
+    passed = dict(skipped + Counter(study.skipped))
     chosen = [one for one in study.series if series_uid in (None, one.header.series_uid)]
     if series_uid is not None and not chosen:
         raise InputError(
@@ -104,8 +107,8 @@ def find_scans(inputs: Sequence[str | Path], series_uid: str | None = None) -> F
         )
     others = [] if series_uid is not None else list(images.values())
     if not others and not chosen:
-        raise InputError(f"{inputs[0]}: holds no image to denoise{passed_over(study.skipped)}")
-    return Findings((*others, *_named(chosen)), study.skipped)
+        raise InputError(f"{inputs[0]}: holds no image to denoise{passed_over(passed)}")
+    return Findings((*others, *_named(chosen)), passed)
 
 
 def read_scans(inputs: Sequence[str | Path]) -> list[Scan]:
@@ -144,17 +147,27 @@ def _named(series: Sequence[Series]) -> Iterator[Found]:
         yield Found(f"{one.title}{number}", paths, one)
 
 
-def _expand(given: str | Path) -> Iterator[Found | Source | Path]:
-    """Yield the images of one file, folder or glob, DICOM files, and what DICOM is to be looked for in."""
+def _expand(given: str | Path, skipped: Counter[str]) -> Iterator[Found | Source | Path]:
+    """Yield the images of one file, folder or glob, DICOM files, and what DICOM is to be looked for in.
+
+    What is passed over is counted; a file named by itself that is no image to denoise is refused.
+    """
     path = Path(given)
     if not str(given) or "\0" in str(given):
         raise InputError(f"{str(given)!r}: can be no file's name; expected an image; check the name")
     try:
         if path.is_dir() and not is_store(path):
-            yield from _images_in(path)
+            yield from _images_in(path, skipped)
             return
         if path.exists() or not glob.has_magic(str(given)):
-            yield _image(header_of_pair(path))
+            path = header_of_pair(path)
+            reason = why_no_image(path)
+            if reason is not None:
+                raise FormatError(
+                    f"{path}: is no image to denoise ({reason}, by its name or the JSON beside it); "
+                    "expected the magnitude; rename it if that is wrong"
+                )
+            yield _image(path)
             return
     except OSError as error:
         raise unreadable(path, error) from error
@@ -167,7 +180,7 @@ def _expand(given: str | Path) -> Iterator[Found | Source | Path]:
         raise InputError(
             f"{given}: {found}; expected DICOM, or files ending in {suffixes()}; check the pattern"
         )
-    for image in images:
+    for image in _acquired(images, skipped):
         yield _image(image)
 
 
@@ -190,7 +203,17 @@ def _may_hold_dicom(path: Path) -> bool:
     return is_dicom(head) or (is_zip(head) and path.suffix.lower() == ".zip")
 
 
-def _images_in(folder: Path) -> Iterator[Found | Source]:
+def _acquired(images: Iterable[Path], skipped: Counter[str]) -> Iterator[Path]:
+    """Yield what isn't phase or the like, which is counted."""
+    for path in images:
+        reason = why_no_image(path)
+        if reason is None:
+            yield path
+        else:
+            skipped[reason] += 1
+
+
+def _images_in(folder: Path, skipped: Counter[str]) -> Iterator[Found | Source]:
     """Yield a folder's images, named relative to it, DICOM files last; not what zips in it hold."""
     seen = files_below(folder)
     dicom, images = [], []
@@ -204,7 +227,7 @@ def _images_in(folder: Path) -> Iterator[Found | Source]:
         zips = any(path.suffix.lower() == ".zip" for path in seen)
         hint = "name the zip itself" if zips else "check the folder"
         raise InputError(f"{folder}: holds no image; expected DICOM, or files ending in {suffixes()}; {hint}")
-    for path in sorted(images, key=_natural):
+    for path in _acquired(sorted(images, key=_natural), skipped):
         yield Found(path.relative_to(folder).as_posix(), (path,))
     for path in dicom:
         yield Source(path, path.relative_to(folder).as_posix())

@@ -66,7 +66,8 @@ def test_a_compression_that_cannot_be_told_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lacking", [*([one] for one in UIDS), UIDS])
 def test_a_series_without_uids_is_grouped_and_gets_new_ones(lacking: list[str], tmp_path: Path) -> None:
-    values = slices(tmp_path / "in", **dict.fromkeys(lacking))
+    # Of images that are alike.
+    values = slices(tmp_path / "in", values=np.repeat(pixels(1), 5, 0), **dict.fromkeys(lacking))
     for path in (tmp_path / "in").iterdir():
         bare(path)
     (found,) = find_scans([tmp_path / "in"]).scans
@@ -135,7 +136,10 @@ def test_folders_without_any_identity_are_studies_of_their_own(tmp_path: Path) -
     how = Derivation()
     for one in found:
         write_scan(one.read(), tmp_path / "out", derivation=how)
-    assert len({read(path).StudyInstanceUID for path in (tmp_path / "out").rglob("IM*")}) == 2
+    written = [read(path) for path in (tmp_path / "out").rglob("IM*")]
+    assert (
+        len({one.StudyInstanceUID for one in written}) == len({one.SeriesInstanceUID for one in written}) == 2
+    )
 
 
 def save_bare(made: Any, path: Path) -> None:

@@ -109,9 +109,9 @@ def test_a_time_series_is_4d(tmp_path):
     assert np.array_equal(scan.data, values.transpose(3, 2, 1, 0))
 
 
-def test_echoes_are_volumes_in_order_and_phase_is_a_series_of_its_own(tmp_path):
+def test_echoes_are_volumes_in_order_and_water_is_a_series_of_its_own(tmp_path):
     values = pixels(6)
-    for number, (echo, kind) in enumerate([(40, "M"), (20, "M"), (20, "P")]):
+    for number, (echo, kind) in enumerate([(40, "M"), (20, "M"), (20, "W")]):
         for k in range(2):
             made = dataset(
                 values[2 * number + k],

@@ -11,22 +11,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from diffdenoise.scan.dicom.kinds import parts_of_frames
 from diffdenoise.scan.dicom.lacking import series_told_by, study_told_by
 from diffdenoise.scan.dicom.mosaic import mosaic_of
-from diffdenoise.scan.dicom.parse import number_of, numbers_of, value_of, words_of
+from diffdenoise.scan.dicom.parse import first_of, number_of, numbers_of, value_of, words_of
 from diffdenoise.scan.dicom.pixels import refuse_absurd
 
-#: SOP classes of pixel data that are not an acquired image (PS3.4, B.5).
-_NOT_ACQUIRED = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "segmentation",
-    "1.2.840.10008.5.1.4.1.1.66.5": "segmentation",
-    "1.2.840.10008.5.1.4.1.1.66.7": "segmentation",
-    "1.2.840.10008.5.1.4.1.1.481.2": "dose",
-    "1.2.840.10008.5.1.4.1.1.30": "parametric map",
-}
-#: Modalities whose files hold pixels, for telling a damaged image from a report.
-_IMAGE_MODALITIES = {"CT", "MR", "CR", "DX", "PT", "XA", "RF", "NM", "MG", "SC"}
-_LOCALISER = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 #: Dimensions (PS3.3, C.7.6.17) that say where a frame lies, not which volume it belongs to.
 _STACK, _OF_PLACE = 0x00209056, {0x00209056, 0x00209057, 0x00200032, 0x00201041}
 #: Rows, columns and frames that no scanner makes: US and IS elements hold more only in damaged files.
@@ -105,6 +95,8 @@ class Header:
     tiles : int
         Slices side by side in one image, and below each other, that `frames` numbers row by row: 1, but in a
         mosaic.
+    left_out : tuple of str
+        Why frames of the file aren't in `frames`, a reason a frame.
     told : str
         A digest of what tells studies and series apart where UIDs are missing; "" where they aren't.
     """
@@ -125,6 +117,7 @@ class Header:
     many: bool
     is_enhanced: bool = False
     tiles: int = 1
+    left_out: tuple[str, ...] = ()
     told: str = ""
 
     def place(self, number: int) -> tuple[int | slice, ...]:
@@ -139,29 +132,12 @@ class Header:
         )
 
 
-def why_not(dataset: Any) -> str | None:
-    """Say why a data set is no image to denoise ("colour image"); None if it is one."""
-    sop_class = str(value_of(dataset, "SOPClassUID", ""))
-    rows, columns = (number_of(dataset, keyword) for keyword in ("Rows", "Columns"))
-    if rows is None or columns is None:
-        of_images = _IMAGE_MODALITIES.intersection(words_of(dataset, "Modality"))
-        return "image without Rows or Columns" if of_images else "not an image"
-    if sop_class in _NOT_ACQUIRED:
-        return _NOT_ACQUIRED[sop_class]
-    if value_of(dataset, "BitsAllocated") == 1:
-        return "mask"
-    photometric = words_of(dataset, "PhotometricInterpretation")
-    if number_of(dataset, "SamplesPerPixel") not in (1.0, None) or (
-        photometric and not photometric[0].startswith("MONOCHROME")
-    ):
-        return "colour image"
-    if _LOCALISER & set(words_of(dataset, "ImageType")):
-        return "localiser"
-    return None
-
-
 class HeaderError(ValueError):
     """What is wrong with a header, in words that hold nothing of it but sizes."""
+
+
+class NoImageError(ValueError):
+    """Why no frame of a file is an image to denoise."""
 
 
 def header_of(dataset: Any, name: str, size: int) -> Header:
@@ -178,6 +154,8 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
 
     Raises
     ------
+    NoImageError
+        If none of its frames is an image to denoise.
     HeaderError, FormatError
         If it can't be the header of an image: sizes or bits out of bounds, functional groups too few.
     """
@@ -195,14 +173,19 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
     refuse_absurd(name, rows * columns * count * allocated // 8, size)
     if count > size:
         raise HeaderError(f"its header states {count} frames")
-    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    shared = first_of(dataset, "SharedFunctionalGroupsSequence")
     groups = value_of(dataset, "PerFrameFunctionalGroupsSequence")
     if groups is not None and len(groups) != count:
         raise HeaderError(f"its header describes {len(groups)} frames but states {count}")
     first = None if groups is None else groups[0]
     measures = _group(first, shared, "PixelMeasuresSequence", dataset)
     thickness = number_of(measures, "SpacingBetweenSlices") or number_of(measures, "SliceThickness")
+    reasons = parts_of_frames(dataset, shared, groups, count)
+    left_out = tuple(reason for reason in reasons if reason is not None)
+    if len(left_out) == count:
+        raise NoImageError(left_out[0])
     frames, tiles = _frames(dataset, shared, groups, count), 1
+    frames = tuple(frame for frame, reason in zip(frames, reasons, strict=True) if reason is None)
     spacing = frames[0].spacing
     mosaic = mosaic_of(dataset, rows, columns) if count == 1 else None
     position, orientation = frames[0].position, frames[0].orientation
@@ -230,6 +213,7 @@ def header_of(dataset: Any, name: str, size: int) -> Header:
         frames=frames,
         many="NumberOfFrames" in dataset and (count > 1 or groups is not None),
         is_enhanced=groups is not None,
+        left_out=left_out,
         tiles=tiles,
         told="" if series_uid else study_told_by(dataset) + series_told_by(dataset),
     )
@@ -303,17 +287,11 @@ def _modality(dataset: Any) -> str:
     return word if re.fullmatch("[A-Z]{2,5}", word) else ""
 
 
-def _first(item: Any, keyword: str) -> Any:
-    """First item of a sequence; None where there is none."""
-    found = None if item is None else value_of(item, keyword)
-    return found[0] if found is not None and not isinstance(found, str) and len(found) else None
-
-
 def _group(own: Any, shared: Any, keyword: str, otherwise: Any) -> Any:
     """A functional group: the frame's own, else the shared one, else the data set of a classic file."""
-    found = _first(own, keyword)
+    found = first_of(own, keyword)
     if found is None:
-        found = _first(shared, keyword)
+        found = first_of(shared, keyword)
     return otherwise if found is None else found
 
 

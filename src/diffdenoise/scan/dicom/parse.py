@@ -127,3 +127,9 @@ def words_of(dataset: Any, keyword: str) -> tuple[str, ...]:
         return tuple(str(each).strip().upper() for each in values)
     except TypeError:
         return ()
+
+
+def first_of(item: Any, keyword: str) -> Any:
+    """Return the first item of a sequence; None where there is none, or no data set to look in."""
+    found = None if item is None else value_of(item, keyword)
+    return found[0] if found is not None and not isinstance(found, str) and len(found) else None

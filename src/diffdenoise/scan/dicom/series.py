@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffdenoise.errors import FormatError, InputError
-from diffdenoise.scan.dicom.frames import Frame, Header, HeaderError, header_of, why_not
+from diffdenoise.scan.dicom.frames import Frame, Header, HeaderError, NoImageError, header_of
 from diffdenoise.scan.dicom.geometry import Layout, lay_out
+from diffdenoise.scan.dicom.kinds import why_not
 from diffdenoise.scan.dicom.lacking import folder_of, state_what_is_missing
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.sources import Source, sources_of
@@ -160,9 +161,14 @@ def _header(source: Source, skipped: Counter[str], alone: bool) -> Header | None
         with source.open() as stream, quiet_pydicom():
             dataset = parse(stream, source.name)
             state_what_is_missing(dataset)
-            reason = why_not(dataset)
+            reason = why_not(dataset, alone=alone)
             if reason is None:
-                return header_of(dataset, source.name, source.size())
+                header = header_of(dataset, source.name, source.size())
+                for each in header.left_out:
+                    skipped[f"frame: {each}"] += 1
+                return header
+    except NoImageError as none:
+        reason = str(none)
     except (OSError, MemoryError):
         raise
     except Exception as error:  # damaged elements are decoded when asked for; damaged zips when read
