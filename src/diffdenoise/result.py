@@ -159,7 +159,5 @@ class Result:
 
     def _derivation(self) -> Derivation:
         """What is said of a derived DICOM series."""
-        method = "network trained on noisy images alone"
-        if self.record.get("already_clean"):
-            method = "too little noise to touch, values left as they are"
-        return Derivation(method=method)
+        how = Derivation(method="network trained on noisy images alone")
+        return how.unchanged() if self.record.get("already_clean") else how

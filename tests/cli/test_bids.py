@@ -93,6 +93,19 @@ def test_what_is_in_the_way_is_kept(run: Run, tmp_path: Path, dataset: Path) -> 
     assert "holds another data set" in outcome.err
 
 
+def test_an_image_that_is_already_clean_is_not_called_denoised(
+    run: Run, tmp_path: Path, phantom: NDArray[np.int16]
+) -> None:
+    (tmp_path / "in/sub-1/anat").mkdir(parents=True)
+    (tmp_path / "in/dataset_description.json").write_text('{"Name": "a", "BIDSVersion": "1.8.0"}')
+    save_nifti(tmp_path / "in/sub-1/anat/sub-1_T1w.nii.gz", phantom)
+    outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert "already clean" in outcome.out
+    told = json.loads((tmp_path / "out/sub-1/anat/sub-1_desc-denoised_T1w.json").read_text())
+    assert told["Description"].startswith("Left unchanged by DiffDenoise")
+
+
 def test_phase_is_left_out_with_a_reason(run: Run, tmp_path: Path) -> None:
     case = Path(__file__).parents[1] / "cases" / "bids-part-phase"
     outcome = run("denoise", case, "-o", tmp_path / "out", *TINY)

@@ -17,7 +17,7 @@ from diffdenoise.cli.jobs import Job
 from diffdenoise.cli.progress import Lines
 from diffdenoise.errors import DiskFullError, OutputError
 from diffdenoise.scan.dicom import derive as derive_module
-from tests.scan.dicom.files import CANARY, DX, bare, dataset, read, save, slices
+from tests.scan.dicom.files import CANARY, DX, bare, dataset, enhanced, read, save, slices
 
 from .conftest import TINY, Outcome
 
@@ -93,6 +93,30 @@ def test_x_rays_are_learned_from_together(run: Run, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+@pytest.mark.parametrize("is_enhanced", [True, False])
+def test_a_series_that_is_already_clean_is_not_called_denoised(
+    run: Run, tmp_path: Path, phantom: np.ndarray, is_enhanced: bool
+) -> None:
+    values = np.ascontiguousarray(phantom.transpose(2, 1, 0))
+    if is_enhanced:
+        enhanced(tmp_path / "in", values=values, PulseSequenceName="x")
+    else:
+        slices(tmp_path / "in", values=values, count=5)
+    outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert "already clean" in outcome.out
+    for path in (tmp_path / "in").iterdir():
+        before, after = read(path), read(tmp_path / "out" / path.name)
+        assert np.array_equal(after.pixel_array, before.pixel_array)
+        assert after.SeriesDescription == "CANARY t1 tse unchanged"
+        assert after.ImageType == before.ImageType
+        assert "DerivationCodeSequence" not in after
+        assert after.DerivationDescription.startswith("Left unchanged by DiffDenoise")
+        assert after.get("PulseSequenceName") == before.get("PulseSequenceName")
+        assert after.SeriesInstanceUID != before.SeriesInstanceUID
+        assert after.SourceImageSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
 
 
 def test_enhanced_files_of_one_series_are_learned_from_together(run: Run, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +31,6 @@ from diffdenoise.types import Progress
 if TYPE_CHECKING:
     from diffdenoise.config import Settings
     from diffdenoise.model import Model
-
-
-#: For a derived DICOM image that is like its source.
-_LEFT = "too little noise to touch, values left as they are"
 
 
 @dataclass(frozen=True)
@@ -223,7 +219,7 @@ class Batch:
         """
         if isinstance(made, Failure):
             return made
-        described = replace(how, method=_LEFT) if made.left else how
+        described = how.unchanged() if made.left else how
         try:
             made.job.write(made.denoised, described, float32=float32, overwrite=overwrite)
         except DiskFullError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffdenoise.errors import OutputError
 from diffdenoise.scan import bids
-from diffdenoise.scan.dicom.derive import Derivation
+from diffdenoise.scan.dicom.derive import UNCHANGED, Derivation
 from diffdenoise.scan.dicom.write import targets_of
 from diffdenoise.scan.find import Found, find_scans
 from diffdenoise.scan.folder import is_store
@@ -96,7 +96,8 @@ class Job:
         write_scan(result, self.target, float32=float32, overwrite=overwrite, derivation=how)
         if self.bids is not None:
             bids.describe(self.bids.output, self.bids.source)
-            bids.write_sidecars(self.bids.source, self.bids.image, self.bids.output)
+            unchanged = how.action == UNCHANGED
+            bids.write_sidecars(self.bids.source, self.bids.image, self.bids.output, unchanged=unchanged)
 
 
 def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Job], dict[str, int]]:

@@ -116,7 +116,7 @@ def describe(output: Path, source: Path) -> None:
     _write_json(record, output / DESCRIPTION)
 
 
-def write_sidecars(source: Path, image: Path, output: Path) -> None:
+def write_sidecars(source: Path, image: Path, output: Path, *, unchanged: bool = False) -> None:
     """Write the JSON beside a result, and copy what else belongs to an image.
 
     Parameters
@@ -127,11 +127,17 @@ def write_sidecars(source: Path, image: Path, output: Path) -> None:
         The image, relative to it.
     output : path
         Root of the derivative.
+    unchanged : bool
+        Whether there was nothing to take off, and the image is a copy.
     """
     derived, target = derived_name(image).name.split(".")[0], (output / image).parent
     fields = _fields(source, image)
     fields["Sources"] = [f"bids::{image.as_posix()}"]
-    fields["Description"] = f"Denoised by DiffDenoise {__version__}"
+    fields["Description"] = (
+        f"Left unchanged by DiffDenoise {__version__}: too little noise to touch"
+        if unchanged
+        else f"Denoised by DiffDenoise {__version__}"
+    )
     _write_json(fields, target / f"{derived}.json")
     for suffix in _COMPANIONS:
         for file in _inherited(source, image, suffix)[-1:]:

@@ -97,9 +97,10 @@ def slices(
     return values
 
 
-def enhanced(folder: Path, count: int = 4, **elements: Any) -> Any:
+def enhanced(folder: Path, count: int = 4, values: Any = None, **elements: Any) -> Any:
     """One enhanced multi-frame file, its frames from top to bottom; returns (frames, rows, columns)."""
-    values = pixels(count)
+    values = pixels(count) if values is None else values
+    count = len(values)
     made = dataset(
         values,
         sop_class=ENHANCED_MR,

@@ -9,7 +9,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,8 +19,10 @@ from diffdenoise.scan.dicom.parse import number_of, value_of, words_of
 
 #: What is done to images here, if nothing else is said.
 NOISE_REDUCTION = "Noise reduction"
+#: What is said of a copy whose pixels are those of the source, as there was nothing to take off.
+UNCHANGED, _WHY_UNCHANGED = "Left unchanged", "too little noise to touch"
 #: Longest SeriesDescription (VR LO, PS3.5, 6.2), and what is put at its end.
-_LO_LENGTH, _SUFFIX, _SUFFIX_OTHER = 64, " denoised", " derived"
+_LO_LENGTH, _SUFFIXES, _SUFFIX_OTHER = 64, {NOISE_REDUCTION: " denoised", UNCHANGED: " unchanged"}, " derived"
 #: Added to SeriesNumber, so that a derived series is listed after those of the scanner.
 _SERIES_NUMBER_STEP = 1000
 #: Bytes of a digest in a new UID (20 digits), and the longest root that leaves room for them in 64 signs.
@@ -108,6 +110,10 @@ class Derivation:
     run: str = field(default_factory=lambda: secrets.token_hex(16), compare=False)
     now: datetime = field(default_factory=datetime.now, compare=False)
 
+    def unchanged(self) -> Derivation:
+        """Return the same for a copy whose pixels are those of the source."""
+        return replace(self, action=UNCHANGED, method=_WHY_UNCHANGED)
+
     def uid(self, source: str, content: bytes = b"") -> str:
         """Return the new UID for a source's: the same for the same source and content within one run."""
         if self.uid_root is not None:
@@ -167,7 +173,10 @@ def derive(
     source_uid = str(value_of(dataset, "SOPInstanceUID", ""))
     if how.private == "drop":
         _drop_private(dataset)
-    for keyword in (*_STALE, *(_OF_ORIGINALS if source_class == _ENHANCED_MR else ())):
+    for keyword in (
+        *_STALE,
+        *(_OF_ORIGINALS if source_class == _ENHANCED_MR and how.action != UNCHANGED else ()),
+    ):
         if keyword in dataset:
             delattr(dataset, keyword)
 
@@ -179,9 +188,11 @@ def derive(
     if number is not None:
         dataset.SeriesNumber = int(number) + _SERIES_NUMBER_STEP
     described = str(value_of(dataset, "SeriesDescription", "")).strip()
-    suffix = _SUFFIX if how.action == NOISE_REDUCTION else _SUFFIX_OTHER
+    suffix = _SUFFIXES.get(how.action, _SUFFIX_OTHER)
     dataset.SeriesDescription = (described[: _LO_LENGTH - len(suffix)] + suffix).strip()
-    _mark_type(dataset)
+    if how.action != UNCHANGED:
+        # Derived is what has pixel values other than its source's (PS3.3, C.7.6.1.1.2).
+        _mark_type(dataset)
 
     done = f"{how.action} by DiffDenoise {__version__}{how.method and ': ' + how.method}"
     # VR ST holds 1024 characters.
