@@ -133,7 +133,7 @@ class Result:
         path : str or path
             PNG file to write.
         axis, index : int, optional
-            Array axis across the slice, and its number; None: chosen.
+            Array axis across the slice, and its number; None: that which most was taken off.
         overwrite : bool
             Replace a file that is there.
 
@@ -146,7 +146,15 @@ class Result:
 
         path = Path(path)
         axis = self.record.get("slice_axis") if axis is None else axis
-        save_comparison(path, self.noisy, self.scan, axis=axis, index=index, overwrite=overwrite)
+        save_comparison(
+            path,
+            self.noisy,
+            self.scan,
+            axis=axis,
+            index=index,
+            noise_std=self.record.get("noise_std"),
+            overwrite=overwrite,
+        )
         return path
 
     def _as_nifti(self) -> Scan:

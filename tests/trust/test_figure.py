@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,73 +13,13 @@ from PIL import Image
 from diffdenoise.errors import OutputError, ShapeError
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust import figure
-from diffdenoise.trust.figure import _detail, check_picture, save_comparison, view_of
+from diffdenoise.trust.figure import check_picture, compare, save_comparison
 from diffdenoise.trust.metrics import evaluate
 
 
 def scan(data: NDArray[np.float64], affine: NDArray[np.float64] | None = None) -> Scan:
     spacing = None if affine is None else tuple(np.sqrt((affine[:3, :3] ** 2).sum(axis=0))[: data.ndim])
     return Scan(data, "array", data.dtype, spacing_mm=spacing, affine=affine)
-
-
-def head() -> NDArray[np.float64]:
-    """A (right, front, up) volume (20, 30, 10), bright where x is right, y front and z up."""
-    data = np.zeros((20, 30, 10))
-    data[15:] += 1
-    data[:, 25:] += 10
-    data[:, :, 8:] += 100
-    return data
-
-
-@pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR", "SAL", "ILA"])
-@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
-def test_slices_are_shown_as_radiologists_read_them(codes: str, plane: str) -> None:
-    orientation = nibabel.orientations.axcodes2ornt(codes)
-    back = nibabel.orientations.ornt_transform(nibabel.orientations.axcodes2ornt("RAS"), orientation)
-    stored = nibabel.orientations.apply_orientation(head(), back)
-    affine = np.diag([1.0, 2.0, 4.0, 1.0]) @ nibabel.orientations.inv_ornt_aff(back, head().shape)
-    letters = {"axial": "SI", "coronal": "AP", "sagittal": "RL"}[plane]
-    axis = next(index for index, code in enumerate(codes) if code in letters)
-    view = view_of(scan(stored, affine), axis, None)
-    rows, columns = view.pixels.shape
-    left, right = view.pixels[rows // 2, 0], view.pixels[rows // 2, -1]
-    top, bottom = view.pixels[0, columns // 2], view.pixels[-1, columns // 2]
-    if plane == "axial":
-        assert view.directions == "RLAP"
-        assert (left - right, top - bottom) == (1, 10)
-        assert view.aspect == pytest.approx(2)
-    elif plane == "coronal":
-        assert view.directions == "RLSI"
-        assert (left - right, top - bottom) == (1, 100)
-        assert view.aspect == pytest.approx(4)
-    else:
-        assert view.directions == "APSI"
-        assert (left - right, top - bottom) == (10, 100)
-        assert view.aspect == pytest.approx(2)
-
-
-def test_images_without_geometry_are_shown_as_stored() -> None:
-    image = np.arange(600.0).reshape(20, 30)
-    view = view_of(scan(image), None, None)
-    assert np.array_equal(view.pixels, image)
-    assert (view.aspect, view.directions) == (1.0, "")
-
-
-def test_the_slice_asked_for_is_shown() -> None:
-    data = np.zeros((20, 30, 10)) + np.arange(10)
-    assert (view_of(scan(data, np.diag([1.0, 1, 3, 1])), 2, 7).pixels == 7).all()
-    assert (view_of(scan(data, np.diag([1.0, 1, -3, 1])), 2, 7).pixels == 7).all()
-    with pytest.raises(ShapeError, match="slice 10"):
-        view_of(scan(data), 2, 10)
-
-
-def test_the_detail_is_where_the_structure_is() -> None:
-    image = np.zeros((90, 80))
-    image[45:75, 8:35] = np.random.default_rng(0).normal(size=(30, 27))
-    rows, columns = _detail(image)
-    assert (rows.stop - rows.start, columns.stop - columns.start) == (27, 24)
-    assert 43 <= rows.start < rows.stop <= 77
-    assert 6 <= columns.start < columns.stop <= 37
 
 
 @pytest.mark.parametrize("shape", [(12, 12), (17, 40), (40, 17, 3), (16, 18, 3, 2)])
@@ -95,20 +35,118 @@ def test_a_png_is_written(tmp_path: Path, shape: tuple[int, ...], with_reference
     assert [entry.name for entry in tmp_path.iterdir()] == ["picture.png"]
 
 
-def test_scores_are_written_above_the_images(tmp_path: Path) -> None:
+def test_one_window_and_a_residual_of_fixed_greys() -> None:
+    rng = np.random.default_rng(0)
+    clean = np.full((40, 40), 500.0)
+    clean[10:30, 10:30] = 900
+    noisy, denoised = scan(clean + rng.normal(0, 20, clean.shape)), scan(clean)
+    found = compare(noisy, denoised, denoised, noise_std=25.0)
+    assert found.bound == 75
+    residual = noisy.data - denoised.data
+    greys = found.panels[2].greys
+    np.testing.assert_allclose(greys, np.clip(residual / 75, -1, 1) / 2 + 0.5)
+    assert found.panels[2].caption == (
+        f"residual: noisy \N{MINUS SIGN} denoised, std {residual.std():.3g}\nblack to white: ±3 noise std"
+    )
+    assert found.panels[0].caption == "noisy\nnoise std 25"
+    assert np.array_equal(found.panels[1].greys, found.panels[3].greys)
+    np.testing.assert_allclose(found.panels[0].greys, found.window.grey(noisy.data))
+    own = compare(noisy, denoised)
+    assert own.bound == pytest.approx(3 * residual.std())
+    assert "±3 residual std" in own.panels[2].caption
+
+
+def test_a_ct_says_its_units_and_window() -> None:
+    y, x = np.mgrid[:40, :40] - 19.5
+    clean = np.where(np.hypot(y, x) < 15, 40.0, -1000.0)
+    noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape)
+    found = compare(scan(noisy), scan(clean), noise_std=25.0)
+    assert (found.window.low, found.window.high) == (-160, 240)
+    assert "noise std 25 HU" in found.panels[0].caption
+    assert f"std {(noisy - clean).std():.3g} HU" in found.panels[2].caption
+    assert "soft tissue: centre 40, width 400 HU" in found.foot
+
+
+def test_a_scan_that_was_left_says_so() -> None:
+    image = scan(np.random.default_rng(0).normal(size=(20, 20)))
+    found = compare(image, image.with_data(image.data.copy()), noise_std=0.0)
+    assert found.panels[1].caption == "denoised\nleft as it was"
+    assert (found.panels[2].greys == 0.5).all()
+    changed = compare(image, image.with_data(image.data + 1e-3))
+    assert changed.panels[1].caption == "denoised"
+
+
+def test_the_slice_is_the_one_that_most_was_taken_off_and_is_named() -> None:
+    rng = np.random.default_rng(0)
+    clean = np.zeros((30, 28, 9, 2))
+    clean[8:22, 8:22] = 800
+    noise = rng.normal(0, 20, clean.shape)
+    noise[:, :, 6, 1] *= 3
+    found = compare(scan(clean + noise), scan(clean), axis=2)
+    assert (found.view.index, found.view.volume) == (6, 1)
+    assert found.foot.startswith("slice 6 (of 0 to 8); volume 1 (of 0 to 1); ")
+    asked = compare(scan(clean + noise), scan(clean), axis=2, index=3)
+    assert (asked.view.index, asked.view.volume) == (3, 0)
+
+
+def test_what_is_no_data_counts_nowhere() -> None:
+    rng = np.random.default_rng(0)
+    clean = np.full((40, 40), 500.0)
+    clean[10:30, 10:30] = 900
+    noisy = clean + rng.normal(0, 20, clean.shape)
+    holed, outside = noisy.copy(), np.zeros(clean.shape, bool)
+    outside[:, :5] = True
+    holed[outside] = -30000
+    holed[0, 39] = np.nan
+    after = np.where(outside, -29000, clean)
+    found = compare(replace(scan(holed), outside=outside), scan(after))
+    inside = ~outside & np.isfinite(holed)
+    assert found.bound == pytest.approx(3 * (noisy - clean)[inside].std())
+    assert (found.window.low, found.window.high) == tuple(np.percentile(clean[inside], (0.5, 98.5)))
+    assert np.isfinite(found.panels[0].greys).all()
+    assert (found.panels[2].greys[outside] == 0.5).all()
+
+
+def test_scores_are_written_above_the_images() -> None:
     rng = np.random.default_rng(0)
     noisy, denoised = rng.normal(size=(20, 20)), rng.normal(size=(20, 20))
-    found = evaluate(denoised, noisy * 0.5, noisy=noisy)
-    views = {"noisy": view_of(scan(noisy), None, None), "denoised": view_of(scan(denoised), None, None)}
-    drawn = figure._draw(views, found, None)
-    titles = [axes.get_title() for axes in drawn.axes[::2]]
-    assert f"PSNR {found.denoised.psnr_db:.2f} dB" in titles[1]
-    assert found.noisy is not None
-    assert f"SSIM {found.noisy.ssim:.3f}" in titles[0]
-    bound = 3 * (noisy - denoised).std()
-    assert f"±{bound:.3g}" in titles[2]
-    assert drawn.axes[0].images[0].get_clim() == drawn.axes[2].images[0].get_clim()
-    assert drawn.axes[4].images[0].get_clim() == pytest.approx((-bound, bound))
+    scores = evaluate(denoised, noisy * 0.5, noisy=noisy)
+    found = compare(scan(noisy), scan(denoised), evaluation=scores, noise_std=1.0)
+    assert scores.noisy is not None
+    assert found.panels[0].caption == (
+        f"noisy, noise std 1\nPSNR {scores.noisy.psnr_db:.2f} dB, SSIM {scores.noisy.ssim:.3f}"
+    )
+    assert f"PSNR {scores.denoised.psnr_db:.2f} dB" in found.panels[1].caption
+
+
+def test_what_is_drawn_has_letters_scale_frame_and_true_proportions() -> None:
+    data = np.random.default_rng(0).normal(500, 20, (30, 40, 9))
+    data[5:25, 5:35] += 800
+    image = scan(data, np.diag([2.0, 1.0, 5.0, 1.0]))
+    found = compare(image, image.with_data(data * 0.5), axis=2)
+    drawn = figure._draw(found, "a title")
+    upper, lower = drawn.axes[0], drawn.axes[1]
+    # 60 mm from right to left and 40 mm from front to back.
+    box = upper.get_position()
+    size = drawn.get_size_inches()
+    assert box.width * size[0] / (box.height * size[1]) == pytest.approx(1.5, abs=0.02)
+    written = {text.get_text() for text in upper.texts}
+    assert written == {"R", "L", "A", "P", "10 mm"}
+    bar = next(line for line in upper.lines if line.get_label() == "scale")
+    assert np.ptp(bar.get_xdata()) == pytest.approx(10 / 60)
+    assert {text.get_text() for text in lower.texts} == {"5 mm"}
+    frame = upper.patches[0]
+    rows, columns = found.part
+    assert (frame.get_x(), frame.get_y()) == (columns.start - 0.5, rows.start - 0.5)
+    assert np.array_equal(lower.images[0].get_array(), found.panels[0].greys[found.part])
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 300), (3000, 4000), (8, 9, 2, 2)])
+def test_tiny_and_large_images_are_drawn(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    noisy = np.random.default_rng(0).normal(100, 10, shape).astype(np.float32)
+    save_comparison(tmp_path / "picture.png", scan(noisy), scan(noisy * 0.9), noise_std=10.0)
+    with Image.open(tmp_path / "picture.png") as image:
+        assert 120 < min(image.size) <= max(image.size) < 4500
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,9 +174,17 @@ def denoise(
                         progress.say(f"not denoised: {one.line}")
                         continue
                     written += 1
+                    measured = _measure(one, settings.noise_std)
                     if picture is not None and not found:
-                        save_comparison(picture, one.noisy, one.denoised, axis=one.axis, overwrite=overwrite)
-                    found.append(_measure(one, settings.noise_std))
+                        save_comparison(
+                            picture,
+                            one.noisy,
+                            one.denoised,
+                            axis=one.axis,
+                            noise_std=measured["noise_std"],
+                            overwrite=overwrite,
+                        )
+                    found.append(measured)
                     left += one.left
                 if written and model is None and save_model is None and batch.work.is_dir():
                     shutil.rmtree(batch.work)

@@ -28,7 +28,9 @@ def evaluate(
     axis: options.Axis = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Write a picture of the middle slice (needs --noisy)."),
+        typer.Option(
+            metavar="FILE.png", help="Write a picture of the slice that most was taken off (needs --noisy)."
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,

@@ -1,8 +1,7 @@
 """One picture of a result: noisy, denoised, residual and reference, and a detail of each.
 
-All images share one grey window, so that a difference seen is a difference in the data. A scan with
-an affine is shown as radiologists read it (the patient's right on the left, front or head up) with
-the directions written on it; one without is shown as stored.
+All images share one grey window, so that a difference seen is a difference in the data. A slice is shown as
+radiologists read it, with directions written on it where the scan says them, and a scale where it has one.
 """
 
 from __future__ import annotations
@@ -20,7 +19,11 @@ from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
+from diffdenoise.trust.choice import blocks, choose_part, choose_slice, object_of
+from diffdenoise.trust.marks import mark_directions, mark_scale
 from diffdenoise.trust.metrics import Evaluation, Scores
+from diffdenoise.trust.view import View, view_of
+from diffdenoise.trust.window import Window, window_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,29 +31,48 @@ if TYPE_CHECKING:
 
 _Image = NDArray[np.float64]
 
-# Percentiles of the denoised slice that are shown black and white.
-_WINDOW_PERCENTILES = (0.5, 98.5)
-# Longer side of a panel, least width (captions must fit) and bands between, in screen pixels.
+#: Longer side of a panel, least width (captions must fit) and bands between, in screen pixels.
 _PANEL_PX, _LEAST_PANEL_PX, _GAP_PX = 560, 400, 6
 _TITLE_PX, _CAPTION_PX, _FOOT_PX = 40, 68, 36
 _DPI = 160
-# Sides of the detail as shares of the slice's, and their least number of pixels.
-_DETAIL, _DETAIL_LEAST = 0.3, 12
-# Directions at the left, right, top and bottom of a picture, by the canonical axis across the slices.
-_DIRECTIONS = {0: "APSI", 1: "RLSI", 2: "RLAP"}
+#: The residual is shown between this many times the noise's std, black, and as much above, white.
+_RESIDUAL_STDS = 3.0
 
 
 @dataclass(frozen=True)
-class View:
-    """One slice as shown: pixels, height of a pixel over its width, directions at the four sides.
+class Panel:
+    """One column of the picture: greys from 0 to 1, and what is written above."""
 
-    `place` says which slice it is: "slice 9 (of 0 to 17); ".
+    greys: _Image
+    caption: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a picture shows.
+
+    Attributes
+    ----------
+    view : View
+        How the slice is cut and turned.
+    window : Window
+        Of noisy and denoised image and reference.
+    bound : float
+        The residual is black at minus and white at plus this, in the scan's units.
+    part : two slices
+        Rows and columns of the framed part.
+    panels : tuple of Panel
+        From left to right.
+    foot : str
+        Line below.
     """
 
-    pixels: _Image
-    aspect: float
-    directions: str
-    place: str = ""
+    view: View
+    window: Window
+    bound: float
+    part: tuple[slice, slice]
+    panels: tuple[Panel, ...]
+    foot: str
 
 
 def check_picture(path: Path, overwrite: bool = False) -> None:
@@ -88,6 +110,7 @@ def save_comparison(
     *,
     axis: int | None = None,
     index: int | None = None,
+    noise_std: float | None = None,
     evaluation: Evaluation | None = None,
     title: str | None = None,
     overwrite: bool = False,
@@ -103,7 +126,10 @@ def save_comparison(
     axis : int, optional
         Array axis across the slice shown; None: the slice axis of the scan.
     index : int, optional
-        Slice shown, counted as stored; None: the middle one. A series shows its first volume.
+        Slice shown, counted as stored, of a series' first volume; None: that which most was taken off.
+    noise_std : float, optional
+        The noise's standard deviation in the scan's units, which the residual's greys are fixed by; None:
+        that of the residual itself.
     evaluation : Evaluation, optional
         Its PSNR and SSIM over the whole scan are written above the images.
     title : str, optional
@@ -119,123 +145,117 @@ def save_comparison(
         If the picture can't be written.
     """
     check_picture(path, overwrite)
-    scans = {"noisy": noisy, "denoised": denoised}
-    if reference is not None:
-        scans["reference"] = reference
-    for name, scan in scans.items():
-        if scan.data.shape != noisy.data.shape:
+    found = compare(
+        noisy, denoised, reference, axis=axis, index=index, noise_std=noise_std, evaluation=evaluation
+    )
+    write_figure(_draw(found, title), path)
+
+
+def compare(
+    noisy: Scan,
+    denoised: Scan,
+    reference: Scan | None = None,
+    *,
+    axis: int | None = None,
+    index: int | None = None,
+    noise_std: float | None = None,
+    evaluation: Evaluation | None = None,
+) -> Comparison:
+    """Choose what a picture shows of a result; see `save_comparison`."""
+    for name, scan in (("denoised", denoised), ("reference", reference)):
+        if scan is not None and scan.data.shape != noisy.data.shape:
             raise ShapeError(f"{name}: found shape {scan.data.shape}, expected {noisy.data.shape}")
+    known = None if noisy.outside is None else ~noisy.outside
+    volume = 0
+    if noisy.data.ndim > 2:
+        axis = choose_axis(noisy) or 0 if axis is None else axis
+        if index is None:
+            index, volume = choose_slice(noisy.data, denoised.data, axis, known)
     # All are cut and turned by the noisy scan's geometry: a reference may have a header of its own.
-    views = {name: view_of(noisy.with_data(scan.data), axis, index) for name, scan in scans.items()}
-    figure = _draw(views, evaluation, title)
-    write_figure(figure, path)
+    view = view_of(noisy, axis, index, volume)
+    before, after = view.of(noisy.data), view.of(denoised.data)
+    inside = np.isfinite(before) & np.isfinite(after)
+    inside = inside if known is None else inside & (view.of(known) > 0)
+    window = window_of(noisy, view.display, after, inside)
+    residual = np.where(inside, before - after, 0.0)
+    std = float(residual[inside].std()) if inside.any() else 0.0
+    untouched = np.array_equal(noisy.data, denoised.data, equal_nan=noisy.data.dtype.kind == "f")
+    level = noise_std if noise_std is not None and noise_std > 0 else std
+    bound = _RESIDUAL_STDS * level or 1.0
+    unit = f" {window.unit}" if window.unit else ""
+    said = "" if noise_std is None else f"noise std {noise_std:.3g}{unit}"
+    before_scores = None if evaluation is None else evaluation.noisy
+    after_scores = None if evaluation is None else evaluation.denoised
+    panels = [
+        Panel(window.grey(before), _caption("noisy", before_scores, evaluation, said)),
+        Panel(
+            window.grey(after),
+            _caption("denoised", after_scores, evaluation, "left as it was" if untouched else ""),
+        ),
+        Panel(
+            np.clip(residual / bound, -1, 1) / 2 + 0.5,
+            f"residual: noisy \N{MINUS SIGN} denoised, std {std:.3g}{unit}\n"
+            f"black to white: ±{_RESIDUAL_STDS:g} {'noise' if level is noise_std else 'residual'} std",
+        ),
+    ]
+    if reference is not None:
+        panels.append(Panel(window.grey(view.of(reference.data)), "reference"))
+    part = choose_part(before, after, object_of(denoised.data, known), inside)
+    return Comparison(view, window, bound, part, tuple(panels), _foot(noisy, view, window))
 
 
-def view_of(scan: Scan, axis: int | None, index: int | None) -> View:
-    """Return one slice, turned as radiologists read it where the scan says how."""
-    data = scan.data[..., 0] if scan.data.ndim == 4 else scan.data
-    if data.ndim == 2:
-        spacing = scan.spacing_mm or (1.0, 1.0)
-        if scan.affine is None:
-            return View(data.astype(np.float64), spacing[0] / spacing[1], "")
-        data, axis, index = data[..., None], 2, None
-    if axis is None:
-        axis = choose_axis(scan) or 0
-    if index is None:
-        index = data.shape[axis] // 2
-    if not 0 <= index < data.shape[axis]:
-        raise ShapeError(
-            f"slice {index}: the scan has {data.shape[axis]} slices, expected 0 to {data.shape[axis] - 1}"
-        )
-    spacing = (*(scan.spacing_mm or (1.0,) * 3), 1.0)[:3]
-    place = f"slice {index} (of 0 to {data.shape[axis] - 1}); " if data.shape[axis] > 1 else ""
-    plane = np.take(data, [index], axis=axis).astype(np.float64)
-    if scan.affine is None:
-        rows, columns = (side for side in range(3) if side != axis)
-        return View(plane.squeeze(axis), spacing[rows] / spacing[columns], "", place)
-
-    from nibabel.orientations import apply_orientation, io_orientation
-
-    # Row i of `orientation` says which of right, front, up the array axis i runs along, and its sign.
-    orientation = io_orientation(scan.affine)  # type: ignore[no-untyped-call]
-    across = int(orientation[axis, 0])
-    canonical = np.asarray(apply_orientation(plane, orientation)).squeeze(across)  # type: ignore[no-untyped-call]
-    spacing_of = {int(orientation[side, 0]): spacing[side] for side in range(3)}
-    horizontal, vertical = (side for side in range(3) if side != across)
-    # rot90 puts the second axis upwards; the flip puts right (or front) on the viewer's left.
-    pixels = np.rot90(canonical)[:, ::-1]
-    return View(pixels, spacing_of[vertical] / spacing_of[horizontal], _DIRECTIONS[across], place)
+def _caption(name: str, scores: Scores | None, evaluation: Evaluation | None, said: str) -> str:
+    """Return an image's name and, where known, its scores, or what else is to be said."""
+    if evaluation is None or scores is None:
+        return f"{name}\n{said}" if said else name
+    extent = "all slices: " if len(evaluation.denoised_slices) > 1 else ""
+    line = f"{extent}PSNR {scores.psnr_db:.2f} dB, SSIM {scores.ssim:.3f}"
+    return f"{name}{', ' * bool(said)}{said}\n{line}"
 
 
-def _detail(image: _Image) -> tuple[slice, slice]:
-    """Return rows and columns of the region with the most structure, of the image's proportions."""
-    from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
-
-    height, width = (min(side, max(_DETAIL_LEAST, round(_DETAIL * side))) for side in image.shape)
-    gradient = gaussian_gradient_magnitude(image, 1.0)
-    # Clipped, so that much fine structure counts for more than one strong edge such as the skin.
-    edges = gradient[gradient > gradient.mean()]
-    gradient = np.minimum(gradient, np.median(edges) if edges.size else 0.0)
-    density = uniform_filter(gradient, (height, width), mode="constant")
-    # The filter's value at i is the mean over the window that begins at i - size // 2.
-    rows, columns = image.shape[0] - height + 1, image.shape[1] - width + 1
-    valid = density[height // 2 : height // 2 + rows, width // 2 : width // 2 + columns]
-    top, left = np.unravel_index(int(np.argmax(valid)), valid.shape)
-    return slice(int(top), int(top) + height), slice(int(left), int(left) + width)
+def _foot(scan: Scan, view: View, window: Window) -> str:
+    """Return which slice it is, and how it is shown."""
+    parts = []
+    if view.axis is not None and scan.data.shape[view.axis] > 1:
+        parts.append(f"slice {view.index} (of 0 to {scan.data.shape[view.axis] - 1})")
+    if scan.data.ndim == 4:
+        parts.append(f"volume {view.volume} (of 0 to {scan.data.shape[3] - 1})")
+    parts.append(f"window in all images: {window.words}{', inverted' * window.is_inverted}")
+    if view.pixel_mm is not None and view.display.is_at_detector:
+        parts.append("scale at the detector")
+    return "; ".join([*parts, "below: the framed part"])
 
 
-def _draw(views: dict[str, View], evaluation: Evaluation | None, title: str | None) -> Figure:
+def _draw(found: Comparison, title: str | None) -> Figure:
     """Return the figure: one column an image, the slice above its detail."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    noisy, denoised = views["noisy"], views["denoised"]
-    low, high = (float(level) for level in np.percentile(denoised.pixels, _WINDOW_PERCENTILES))
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
-    residual = noisy.pixels - denoised.pixels
-    # Three standard deviations: the residual is mostly noise, and anatomy in it would stand out.
-    bound = 3 * float(residual.std()) or 1.0
-    columns = [
-        (_caption("noisy", evaluation, evaluation.noisy if evaluation else None), noisy.pixels, low, high),
-        (
-            _caption("denoised", evaluation, evaluation.denoised if evaluation else None),
-            denoised.pixels,
-            low,
-            high,
-        ),
-        (f"residual: noisy \N{MINUS SIGN} denoised\ngrey range ±{bound:.3g}", residual, -bound, bound),
-    ]
-    if "reference" in views:
-        columns.append(("reference", views["reference"].pixels, low, high))
-
+    view, part = found.view, found.part
     # A whole number of screen pixels for each image pixel: fractions would draw a pattern into the noise.
-    height, width = noisy.pixels.shape
-    longest = max(width, height * noisy.aspect)
+    height, width = found.panels[0].greys.shape
+    longest = max(width, height * view.aspect)
     zoom = max(1, round(_PANEL_PX / longest)) if longest <= 2 * _PANEL_PX else 2 * _PANEL_PX / longest
-    panel_width, panel_height = max(1, round(width * zoom)), max(1, round(height * noisy.aspect * zoom))
+    panel_width, panel_height = max(1, round(width * zoom)), max(1, round(height * view.aspect * zoom))
     margin = max(0, _LEAST_PANEL_PX - panel_width) // 2 + _GAP_PX
     step = panel_width + 2 * margin
     head, foot = _CAPTION_PX + (_TITLE_PX if title else 0), _FOOT_PX
-    full_width, full_height = step * len(columns), head + 2 * panel_height + _GAP_PX + foot
+    full_width = step * len(found.panels)
+    full_height = head + 2 * panel_height + _GAP_PX + foot
     figure = Figure(figsize=(full_width / _DPI, full_height / _DPI), dpi=_DPI, facecolor="black")
-
-    region = _detail(denoised.pixels)
-    for index, (caption, pixels, bottom, top) in enumerate(columns):
-        left, wide, high_ = (
-            (index * step + margin) / full_width,
-            panel_width / full_width,
-            panel_height / full_height,
-        )
-        upper = figure.add_axes((left, (foot + panel_height + _GAP_PX) / full_height, wide, high_))
-        lower = figure.add_axes((left, foot / full_height, wide, high_))
-        _show(upper, pixels, bottom, top, noisy.aspect)
-        _show(lower, pixels[region], bottom, top, noisy.aspect)
-        upper.set_title(caption, color="white", fontsize=9, linespacing=1.3)
-        corner = (region[1].start - 0.5, region[0].start - 0.5)
-        sides = (region[1].stop - region[1].start, region[0].stop - region[0].start)
+    for number, panel in enumerate(found.panels):
+        left, wide = (number * step + margin) / full_width, panel_width / full_width
+        high = panel_height / full_height
+        upper = figure.add_axes((left, (foot + panel_height + _GAP_PX) / full_height, wide, high))
+        lower = figure.add_axes((left, foot / full_height, wide, high))
+        for axes, greys in ((upper, panel.greys), (lower, panel.greys[part])):
+            _show(axes, greys, view.aspect)
+            mark_scale(axes, greys.shape, view.pixel_mm)
+        mark_directions(upper, view.directions)
+        upper.set_title(panel.caption, color="white", fontsize=8.5, linespacing=1.3)
+        corner = (part[1].start - 0.5, part[0].start - 0.5)
+        sides = (part[1].stop - part[1].start, part[0].stop - part[0].start)
         upper.add_patch(Rectangle(corner, *sides, fill=False, edgecolor="gold", linewidth=0.7))
-    _write_directions(figure.axes[0], noisy.directions)
     if title:
         figure.text(
             0.5,
@@ -247,47 +267,29 @@ def _draw(views: dict[str, View], evaluation: Evaluation | None, title: str | No
             va="top",
             parse_math=False,
         )
-    foot_text = f"{noisy.place}grey window {low:.3g} to {high:.3g} in all images; below: the framed part"
-    figure.text(
-        _GAP_PX / full_width, 8 / full_height, foot_text, color="0.7", fontsize=7, ha="left", va="bottom"
-    )
+    figure.text(_GAP_PX / full_width, 8 / full_height, found.foot, color="0.7", fontsize=7, va="bottom")
     return figure
 
 
-def _caption(name: str, evaluation: Evaluation | None, scores: Scores | None) -> str:
-    """Return an image's name and, where known, its scores."""
-    if evaluation is None or scores is None:
-        return name
-    extent = "all slices: " if len(evaluation.denoised_slices) > 1 else ""
-    return f"{name}\n{extent}PSNR {scores.psnr_db:.2f} dB, SSIM {scores.ssim:.3f}"
-
-
-def _show(axes: Axes, pixels: _Image, low: float, high: float, aspect: float) -> None:
+def _show(axes: Axes, greys: _Image, aspect: float) -> None:
     """Show one image, pixels kept as they are where they can be (smoothing would hide noise)."""
+    # Far more pixels than the screen has are averaged here: matplotlib takes seconds and gigabytes for it.
+    block = max(1, max(greys.shape) // (2 * _PANEL_PX))
+    few = blocks(greys, block)
+    height, width = (side * block - 0.5 for side in few.shape)
     # "auto" smooths what is shown smaller than it is, and repeats pixels where it is enlarged.
-    axes.imshow(pixels, cmap="gray", vmin=low, vmax=high, aspect=aspect, interpolation="auto")
+    axes.imshow(
+        few,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        aspect=aspect,
+        interpolation="auto",
+        extent=(-0.5, width, height, -0.5),
+    )
+    axes.set_xlim(-0.5, greys.shape[1] - 0.5)
+    axes.set_ylim(greys.shape[0] - 0.5, -0.5)
     axes.set_axis_off()
-
-
-def _write_directions(axes: Axes, letters: str) -> None:
-    """Write R, L, A, P, S or I at the four sides."""
-    from matplotlib.patheffects import withStroke
-
-    outline = [withStroke(linewidth=2, foreground="black")]
-    places = [(0.015, 0.5, "left", "center"), (0.985, 0.5, "right", "center")]
-    places += [(0.5, 0.985, "center", "top"), (0.5, 0.015, "center", "bottom")]
-    for letter, (x, y, across, along) in zip(letters, places, strict=False):
-        axes.text(
-            x,
-            y,
-            letter,
-            transform=axes.transAxes,
-            ha=across,
-            va=along,
-            color="gold",
-            fontsize=9,
-            path_effects=outline,
-        )
 
 
 def write_figure(figure: Figure, path: Path, background: str = "black") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.diagnosis import Diagnosis
@@ -12,7 +13,11 @@ from diffdenoise.noise.level import diagonal_differences
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
-from diffdenoise.trust.figure import check_picture, view_of, write_figure
+from diffdenoise.trust.choice import object_of
+from diffdenoise.trust.figure import check_picture, write_figure
+from diffdenoise.trust.marks import mark_directions, mark_scale
+from diffdenoise.trust.view import View, view_of
+from diffdenoise.trust.window import window_of
 
 #: Lags shown in pixels.
 _LAGS = 6
@@ -47,18 +52,26 @@ def save_noise_picture(
 
     check_picture(path, overwrite)
     intensities = IntensityMap.fit(scan.data)
-    middle, across = _middle(scan, axis)
-    image = view_of(middle, across, None)
+    across = choose_axis(scan, axis)
+    view = view_of(scan, across, None if across is None else _fullest(scan, across))
+    image = view.of(scan.data)
+    known = np.isfinite(image) if scan.outside is None else np.isfinite(image) & (view.of(scan.outside) == 0)
+    window = window_of(scan, view.display, image, known)
     figure = Figure(figsize=(15, 4.2), layout="constrained")
     whole, detail, level, lags = figure.subplots(1, 4)
 
-    low, high = np.percentile(image.pixels, (0.5, 99.5))
-    whole.imshow(image.pixels, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), aspect=image.aspect)
-    whole.set_title("middle slice")
+    greys = window.grey(image)
+    whole.imshow(greys, cmap="gray", vmin=0, vmax=1, aspect=view.aspect)
+    mark_directions(whole, view.directions)
+    mark_scale(whole, greys.shape, view.pixel_mm)
+    which = "image" if across is None else f"slice {view.index} (of 0 to {scan.data.shape[across] - 1})"
+    whole.set_title(f"{which}, window {window.words}", fontsize="small")
     limit = _DETAIL_STDS * max(diagnosis.std * intensities.range, 1e-9)
-    finest = view_of(_finest(middle, across, diagnosis.correlation), across, None)
-    detail.imshow(finest.pixels, cmap="gray", vmin=-limit, vmax=limit, aspect=finest.aspect)
-    detail.set_title(f"its finest detail, black to white: ±{_DETAIL_STDS:g} times the noise")
+    finest = np.where(known, _finest(scan, view, diagnosis.correlation), 0.0)
+    detail.imshow(finest, cmap="gray", vmin=-limit, vmax=limit, aspect=view.aspect)
+    detail.set_title(
+        f"its finest detail, black to white: ±{_DETAIL_STDS:g} times the noise", fontsize="small"
+    )
     for axes in (whole, detail):
         axes.set_axis_off()
 
@@ -94,23 +107,25 @@ def save_noise_picture(
     write_figure(figure, path, "white")
 
 
-def _middle(scan: Scan, axis: int | None) -> tuple[Scan, int | None]:
-    """The middle slice of a scan's first volume as a scan of one slice, and its slice axis."""
-    across = choose_axis(scan, axis)
-    if across is None:
-        return scan, None
+def _fullest(scan: Scan, axis: int) -> int:
+    """The slice of a scan's first volume that holds most of the object; the middle one of equals."""
     data = scan.data[..., 0] if scan.data.ndim == 4 else scan.data
-    middle = data.shape[across] // 2
-    return scan.with_data(np.take(data, [middle], axis=across)), across
+    known = None if scan.outside is None else ~(scan.outside[..., 0] if scan.data.ndim == 4 else scan.outside)
+    inside = np.asarray(data, dtype=np.float64) > object_of(data, known)
+    inside = inside if known is None else inside & known
+    content = inside.sum(axis=tuple(side for side in range(3) if side != axis))
+    fullest = np.flatnonzero(content == content.max())
+    return int(fullest[np.argmin(np.abs(fullest - data.shape[axis] // 2))])
 
 
-def _finest(slice_: Scan, across: int | None, correlation: Correlation) -> Scan:
-    """One slice with its diagonal differences in place of its values."""
-    image = slice_.data.astype(np.float64)
-    image = image if across is None else image.squeeze(across)
+def _finest(scan: Scan, view: View, correlation: Correlation) -> NDArray[np.float64]:
+    """The slice's diagonal differences in place of its values, turned like it."""
+    stored = View(view.axis, view.index, view.volume).of(scan.data)
     down, right = correlation.steps
-    differences = np.pad(diagonal_differences(image, correlation.steps)[0], ((0, down), (0, right)))
-    return slice_.with_data(differences if across is None else np.expand_dims(differences, across))
+    differences = np.pad(diagonal_differences(stored, correlation.steps)[0], ((0, down), (0, right)))
+    turned = differences.T if view.transposed else differences
+    turned = turned[::-1] if view.flipped_down else turned
+    return np.asarray(turned[:, ::-1] if view.flipped_right else turned)
 
 
 def _lags(lags: tuple[float, ...]) -> list[float]:
