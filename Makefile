@@ -15,6 +15,8 @@ NOISY := samples/brain-t2-0.3T-repeat1.nii.gz
 REFERENCE := samples/brain-t2-0.3T-reference.nii.gz
 
 READERS := dicom dicom-zip nifti nifti-gz nrrd metaimage mgh hdf5 zarr matlab minc analyze par afni nhdr png tiff npy npz
+# Inside of headers that are right: codestreams, chunks, streams, elements; and model folders.
+READERS += dicom-jpeg dicom-jpeg-12 dicom-jpeg-lossless dicom-jpeg-ls dicom-jpeg-2000 dicom-rle zarr-chunk nrrd-stream matlab-elements model
 SECONDS ?= 60
 
 # Which of the mutants: PART=2/5, CHANGED=COMMIT, MINUTES=5; all without.

@@ -4,7 +4,7 @@
 
 Inputs grow from the committed ones in fuzz/corpus; what libFuzzer finds worth keeping goes into a
 temporary folder. A crash, a hang of over 10 s, or more than 1 GiB of memory ends the run with an error
-and leaves the input in fuzz/found.
+and leaves the input in fuzz/found. The process that decodes may die, but not take more than that either.
 """
 
 from __future__ import annotations
@@ -12,102 +12,81 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["diffdenoise.scan", "pydicom", "nibabel"]):
+with atheris.instrument_imports(
+    include=["diffdenoise.scan", "diffdenoise.model_record", "pydicom", "nibabel"]
+):
     from diffdenoise.errors import DiffDenoiseError
+    from diffdenoise.scan import child
     from diffdenoise.scan.read import read_scan
+
+from fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parent
 CORPUS, FOUND = ROOT / "corpus", ROOT / "found"
-#: File name suffix for each reader. MATLAB files are tried in another process first, a few of them a second.
-SUFFIXES = {
-    "dicom": ".dcm",
-    "dicom-zip": ".zip",
-    "nifti": ".nii",
-    "nifti-gz": ".nii.gz",
-    "png": ".png",
-    "tiff": ".tif",
-    "nrrd": ".nrrd",
-    "metaimage": ".mha",
-    "mgh": ".mgh",
-    "hdf5": ".h5",
-    "zarr": ".zarr",
-    "matlab": ".mat",
-    "minc": ".mnc",
-    "analyze": ".hdr",
-    "par": ".par",
-    "afni": ".head",
-    "nhdr": ".nhdr",
-    "npy": ".npy",
-    "npz": ".npz",
-}
-_MOST_BYTES, _MOST_MEMORY_MB, _LONGEST_S = 2**20, 1024, 10
+_MOST_BYTES, _MOST_MEMORY_MB, _LONGEST_S = 2**21, 1024, 10
 
 
-def parts_of(path: Path) -> tuple[Path, Path] | None:
-    """Return the two files that an image is made of; None if it is but one.
-
-    Of a Zarr store, that is a plain one of three axes in one chunk; of a detached NRRD header, `input.raw`.
-    """
-    if path.suffix == ".zarr":
-        return path / "zarr.json", path / "c" / "0" / "0" / "0"
-    other = {".hdr": ".img", ".par": ".rec", ".head": ".brik", ".nhdr": ".raw"}.get(path.suffix)
-    return None if other is None else (path, path.with_suffix(other))
-
-
-def unpack(data: bytes, path: Path) -> None:
-    """Write an input as the file that it is, or as two: the length of the first, in four bytes, both."""
-    parts = parts_of(path)
-    if parts is None:
-        path.write_bytes(data)
+def load(path: Path) -> None:
+    """Read what is there: a scan, or a model folder."""
+    if path.name != "model":
+        read_scan(path)
         return
-    length = int.from_bytes(data[:4], "little")
-    parts[1].parent.mkdir(parents=True, exist_ok=True)
-    parts[0].write_bytes(data[4 : 4 + length])
-    parts[1].write_bytes(data[4 + length :])
+    from diffdenoise.model import Model
+
+    Model.load(path, device="cpu", threads=1)
 
 
-def pack(path: Path) -> bytes:
-    """Return the input of an image."""
-    parts = parts_of(path)
-    if parts is None:
-        return path.read_bytes()
-    first, second = (part.read_bytes() for part in parts)
-    return len(first).to_bytes(4, "little") + first + second
+def peak_of_child_mb() -> int:
+    """Return the most memory that the decoding process had, in MiB; 0 if there is none."""
+    for each in child._kept:
+        with suppress(OSError):
+            for line in Path(f"/proc/{each._process.pid}/status").read_text(encoding="ascii").splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) // 1024
+    return 0
 
 
 def main() -> None:
-    """Fuzz one reader."""
+    """Fuzz one target."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("reader", choices=SUFFIXES)
+    parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--seconds", type=int, default=60)
     given = parser.parse_args()
+    target = TARGETS[given.target]
     FOUND.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"input{SUFFIXES[given.reader]}"
+        path = Path(folder) / target.place
         (Path(folder) / "kept").mkdir()
 
         def read(data: bytes) -> None:
-            unpack(data, path)
+            target.put(data, path)
             try:
-                read_scan(path)
+                load(path)
             except DiffDenoiseError as error:
                 if "\n" in str(error):
                     raise RuntimeError("an error of more than one line") from error
+            if peak_of_child_mb() > _MOST_MEMORY_MB:
+                raise RuntimeError("the decoding process took too much memory")
 
+        if given.target == "model":
+            # Torch takes a while to load, which is no hang.
+            with suppress(DiffDenoiseError):
+                read(b"\0\0\0\0")
         options = [
             f"-max_len={_MOST_BYTES}",
             f"-rss_limit_mb={_MOST_MEMORY_MB}",
             f"-timeout={_LONGEST_S}",
             f"-max_total_time={given.seconds}",
-            f"-artifact_prefix={FOUND}/{given.reader}-",
+            f"-artifact_prefix={FOUND}/{given.target}-",
             "-print_final_stats=1",
             "-verbosity=0",
         ]
-        atheris.Setup([sys.argv[0], *options, str(Path(folder) / "kept"), str(CORPUS / given.reader)], read)
+        atheris.Setup([sys.argv[0], *options, str(Path(folder) / "kept"), str(CORPUS / given.target)], read)
         atheris.Fuzz()
 
 

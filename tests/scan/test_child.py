@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +54,12 @@ def test_a_process_that_ended_for_want_of_work_is_replaced_without_a_word(tmp_pa
         run("exit", code=IDLE)  # once more, and no third time
 
 
-def test_what_takes_too_long_is_ended(monkeypatch):
+@pytest.mark.parametrize("what", ["sleep", "compute"])
+def test_what_takes_too_long_is_ended(what, monkeypatch):
+    run("nothing")
     monkeypatch.setenv(TIME_SETTING, "0.3")
-    with pytest.raises(FormatError, match=r"took over 0 s to decode.*set DIFFDENOISE_TIME_LIMIT"):
-        run("sleep")
+    with pytest.raises(FormatError, match=r"takes over 0\.3 s to decode.*set DIFFDENOISE_TIME_LIMIT"):
+        run(what)
     monkeypatch.delenv(TIME_SETTING)
     assert run("nothing")[0]
 
@@ -67,11 +70,49 @@ def test_memory_is_limited_by_what_the_header_states(monkeypatch):
         FormatError, match=r"needs more than the 402,.* bytes of memory.*DIFFDENOISE_MEMORY_LIMIT"
     ):
         run("memory")
-    assert run("memory", stated=2**29)[1].nbytes == 2**29
+    assert run("memory", stated=2**29)[0] == {"bytes": 2**29}
     monkeypatch.setenv(MEMORY_SETTING, "1")
+    assert run("memory")[0] == {"bytes": 2**29}
+
+
+def test_an_answer_of_more_than_was_asked_for_is_none():
     with pytest.raises(FormatError, match="brought its decoder down"):
-        # There is room for it in that process, but it is more than was asked for.
-        run("memory")
+        run("array", bytes(40), stated=39)
+
+
+def test_names_are_those_of_the_current_folder_wherever_the_process_was_started(tmp_path, monkeypatch):
+    run("nothing")
+    make("tiff-deflate", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert read_scan("a.tif").data.shape == (3, 9, 11)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no timers of the system's")
+def test_a_process_whose_parent_was_killed_does_not_hang_for_ever(tmp_path):
+    code = (
+        "import os, signal, sys, threading\n"
+        "os.environ['DIFFDENOISE_TIME_LIMIT'] = '0.5'\n"
+        "from diffdenoise.scan import worker\n"
+        "from tests.scan.test_child import run\n"
+        "print(run('nothing')[0]['process'], flush=True)\n"
+        "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
+        "run('compute')\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
+    assert done.returncode == -9
+    process = int(done.stdout)
+    assert any(_is_gone(process) or time.sleep(0.25) for _ in range(120))
+
+
+def _is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    # Nobody may be there to take note of its end.
+    state = Path(f"/proc/{process}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_what_is_printed_is_no_answer(capfd):

@@ -9,11 +9,13 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,10 @@ from diffdenoise.types import Array
 
 #: Seconds that the process may take to start, on a machine that is busy.
 _START_S = 120.0
+#: How much longer than the process may compute it may take by the clock.
+_BUSY = 4.0
+#: Exit code of a process that computed for too long.
+_TOO_LONG = -int(getattr(signal, "SIGPROF", 0)) or None
 #: No answer but the voxels is longer.
 _MOST_JSON_BYTES = 2**24
 #: A process that held more bytes of voxels ends, so that its memory is free again.
@@ -88,17 +94,19 @@ def run_in_child(
         If the function raised anything else.
     """
     request: dict[str, Any] = {"function": function, "facts": dict(facts), "payload": len(payload)}
-    request["memory"] = decoder_memory(stated)
-    seconds = decoder_seconds(stated, len(payload) if held is None else held)
+    request["memory"], request["folder"] = decoder_memory(stated), _folder()
+    request["seconds"] = seconds = decoder_seconds(stated, len(payload) if held is None else held)
     with _LOCK:
         try:
             try:
-                answer = _child().ask(request, payload, seconds, stated)
+                answer = _child().ask(request, payload, _BUSY * seconds, stated)
             except _DiedError as died:
+                if died.args[0] == _TOO_LONG:
+                    raise TimeoutError from None
                 # It had nothing to do for so long that it was just about to end.
                 if died.args[0] != IDLE:
                     raise
-                answer = _child().ask(request, payload, seconds, stated)
+                answer = _child().ask(request, payload, _BUSY * seconds, stated)
         except _DiedError:
             _end()
             raise FormatError(
@@ -107,7 +115,7 @@ def run_in_child(
         except TimeoutError:
             _end()
             raise FormatError(
-                f"{name}: took over {seconds:.0f} s to decode; it may be damaged; if you trust it, set "
+                f"{name}: takes over {seconds:.1f} s to decode; it may be damaged; if you trust it, set "
                 f"{TIME_SETTING} to more seconds"
             ) from None
         except BaseException:
@@ -119,6 +127,14 @@ def run_in_child(
     described, array = answer
     _raise_error(described, name, request["memory"])
     return described["facts"], array
+
+
+def _folder() -> str | None:
+    """The current folder, which names of files may be relative to; None if it is gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return None
 
 
 def _raise_error(described: dict[str, Any], name: str, memory: int) -> None:
@@ -146,7 +162,7 @@ class _Child:
         self.owner = os.getpid()
         self._process = subprocess.Popen(  # noqa: S603
             # -P: without the current folder in its search path.
-            [sys.executable, "-P", "-c", _CODE, json.dumps(sys.path)],
+            [sys.executable, "-P", "-c", _CODE, json.dumps([str(place) for place in sys.path])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

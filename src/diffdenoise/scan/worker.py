@@ -66,6 +66,10 @@ def _answer(answers: BinaryIO, request: Any, payload: bytearray) -> None:
         # Imports first: they need memory that has nothing to do with the file.
         work = getattr(importlib.import_module(module), name)
         _limit_memory(request["memory"])
+        _limit_time(request["seconds"])
+        # The parent may have gone elsewhere since it started this process.
+        if request["folder"] is not None:
+            os.chdir(request["folder"])
         facts, array = work(request["facts"], payload)
         content = None if array is None else np.ascontiguousarray(array)
     except DiffDenoiseError as error:
@@ -83,6 +87,7 @@ def _answer(answers: BinaryIO, request: Any, payload: bytearray) -> None:
             answers.write(memoryview(content.reshape(-1).view(np.uint8).data))
             answers.flush()
     finally:
+        _limit_time(0)
         _limit_memory(None)
 
 
@@ -90,6 +95,15 @@ def _send(answers: BinaryIO, described: dict[str, Any]) -> None:
     text = json.dumps(described).encode()
     answers.write(len(text).to_bytes(LENGTH_BYTES, "little") + text)
     answers.flush()
+
+
+def _limit_time(seconds: float) -> None:
+    """Let the system end this process after some seconds of computing; 0: never.
+
+    Seconds of the clock would go by how busy the machine is, and need the parent to be alive.
+    """
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _limit_memory(most: int | None) -> None:
