@@ -12,11 +12,11 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import InputError
 from diffdenoise.images import checked, find
 from diffdenoise.kinds import is_path, kind_of
-from diffdenoise.noise.diagnosis import Diagnosis, diagnose
+from diffdenoise.noise.diagnosis import Diagnosis
+from diffdenoise.noise.of_scan import diagnose_prepared
 from diffdenoise.scan.find import Found
-from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis, to_stacks
 
 
 class Facts(dict[str, Any]):
@@ -96,9 +96,7 @@ def of_series(found: Found) -> dict[str, Any]:
 
 def diagnosis_of(scan: Scan, axis: int | None = None) -> Diagnosis:
     """Look at a scan's noise, in shares of its range."""
-    scaling = IntensityMap.fit(scan.data)
-    stacks = to_stacks(scaling.scale(scan.data), choose_axis(scan, axis))
-    return diagnose(stacks, [scaling.zero] * len(stacks))
+    return diagnose_prepared(prepare(scan, axis))
 
 
 def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str, Any]:
@@ -113,10 +111,11 @@ def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str,
     axis : int, optional
         Array axis across the slices; None: chosen from the voxel sizes.
     """
-    levels: list[float] = np.percentile(scan.data, (0.5, 50, 99.5)).tolist()  # type: ignore[type-var]
+    ready = prepare(scan, axis)
+    scaling, axis, nothing = ready.intensities, ready.axis, ready.regions.no_data
+    values = scan.data if nothing is None else scan.data[~nothing]
+    levels: list[float] = np.percentile(values, (0.5, 50, 99.5)).tolist()  # type: ignore[type-var]
     low, middle, high = levels
-    scaling = IntensityMap(low, high) if high > low else IntensityMap.fit(scan.data)
-    axis = choose_axis(scan, axis)
     # 0 where every pixel is like its neighbours.
     known = noise.std > 0
     return {
@@ -129,12 +128,13 @@ def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str,
         "slices": 1 if axis is None else scan.data.shape[axis],
         "dtype": str(scan.stored_dtype),
         "intensities": {
-            "min": float(scan.data.min()),
+            "min": float(values.min()),
             "percentile_0.5": low,
             "median": middle,
             "percentile_99.5": high,
-            "max": float(scan.data.max()),
+            "max": float(values.max()),
         },
+        "no_data_percent": 0.0 if nothing is None else 100 * float(nothing.mean()),
         "noise_std": noise.std * scaling.range if known else None,
         "noise_percent_of_range": 100 * noise.std if known else None,
         "noise_correlation_px": list(noise.correlation.width_px) if known else None,

@@ -11,7 +11,7 @@ from diffdenoise._version import __version__
 from diffdenoise.errors import SettingsError
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.result import Result
-from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.scan import Scan
 
 
@@ -59,8 +59,10 @@ def finish(
         data = values + strength * (data - values)
     if noisy.outside is not None:
         data = np.where(noisy.outside, values, data)
-    full = IntensityMap.fit(noisy.data).range
-    residual = float((values - data).std())
+    ready = prepare(noisy, axis)
+    full, nothing = ready.intensities.range, ready.regions.no_data
+    taken = values - data
+    residual = float((taken if nothing is None else taken[~nothing]).std())
     record = {
         "name": noisy.name,
         "version": __version__,

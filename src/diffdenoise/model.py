@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,9 @@ from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.result import Result
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis, from_stacks, to_stacks
+from diffdenoise.scan.slices import choose_axis
 from diffdenoise.stages import distil
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from diffdenoise.training.slices import Slices
@@ -209,37 +208,42 @@ class Model:
         check_scan(scan)
         if axis is None and scan.data.ndim > 2:
             axis = self.settings.data.axis
-        axis = choose_axis(scan, axis)
-        intensities = IntensityMap.fit(scan.data)
-        noisy = to_stacks(intensities.scale(scan.data), axis)
+        ready = prepare(scan, axis)
+        noisy = ready.stacks
         neighbours = self.details.neighbours
         if min(len(stack) for stack in noisy) < max(1, 2 * neighbours):
             raise ModelError(
                 f"{scan.name}: has {min(len(stack) for stack in noisy)} slice(s), but the model takes "
                 f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
             )
-        denoised = self._denoise_stacks(noisy, neighbours, progress)
+        denoised = self._denoise_stacks(ready, neighbours, progress)
         rician_std = self.details.rician_std
         if rician_std is not None and float(scan.data.min()) >= 0:
-            zero = intensities.zero
+            zero = ready.intensities.zero
             signal = signal_of_denoised([stack - zero for stack in denoised], rician_std)
             denoised = [stack + zero for stack in signal]
-        return scan.with_data(intensities.unscale(from_stacks(denoised, scan.data.shape, axis)))
+        if not all(np.isfinite(stack).all() for stack in denoised):
+            raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
+        return scan.with_data(ready.restore(scan, denoised))
 
     @torch.no_grad()
-    def _denoise_stacks(self, noisy: Sequence[Stack], neighbours: int, progress: Progress) -> list[Stack]:
-        slices = Slices(noisy, neighbours)
+    def _denoise_stacks(self, ready: Prepared, neighbours: int, progress: Progress) -> list[Stack]:
+        slices = Slices(ready.stacks, neighbours, ready.known)
         progress.start("denoising")
         flat = []
         for number in range(len(slices)):
-            item = slices.whole(number).to(self._hardware.device, memory_format=torch.channels_last)
-            with self._hardware.autocast():
-                output = distil.denoise_turned(self._student, item, self.details.orientations)
-            flat.append(output[0, 0].cpu().numpy())
+            whole = slices.whole(number)
+            if slices.is_empty(number):
+                flat.append(whole[0, 0].numpy())
+            else:
+                item = whole.to(self._hardware.device, memory_format=torch.channels_last)
+                with self._hardware.autocast():
+                    output = distil.denoise_turned(self._student, item, self.details.orientations)
+                flat.append(output[0, 0].cpu().numpy())
             progress.advance(number + 1, len(slices), None, None)
         progress.finish()
         results = []
-        for stack in noisy:
+        for stack in ready.stacks:
             results.append(np.stack(flat[: len(stack)]))
             flat = flat[len(stack) :]
         return results

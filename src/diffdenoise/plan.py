@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise.config import Settings, stage_names
 from diffdenoise.errors import InputError, SettingsError
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis, to_stacks
 from diffdenoise.types import Stack
 
 #: Kernel widths in pixels up to which a blind spot of 1, 3, 5 and 7 pixels is best: a wider one hides
@@ -38,6 +38,8 @@ class Plan:
         As given.
     stacks : tuple of float32 arrays (slices, height, width)
         Scaled intensities, one a volume.
+    known : tuple of bool arrays, same shapes, or None
+        Where there is data to learn from; None: everywhere.
     axes : tuple of int or None
         Slice axis of each scan.
     neighbours : int
@@ -52,6 +54,7 @@ class Plan:
 
     settings: Settings
     stacks: tuple[Stack, ...]
+    known: tuple[NDArray[np.bool_], ...] | None
     axes: tuple[int | None, ...]
     neighbours: int
     blind_spot: int
@@ -96,6 +99,8 @@ class Plan:
         for stack in self.stacks:
             digest.update(str(stack.shape).encode())
             digest.update(np.ascontiguousarray(stack).tobytes())
+        for where in self.known or ():
+            digest.update(np.packbits(where).tobytes())
         return digest.hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
@@ -137,18 +142,21 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     if not scans:
         raise InputError("no scan was given; expected at least one")
     groups: list[tuple[list[Stack], list[float]]] = []
+    stacks: list[Stack] = []
+    known: list[NDArray[np.bool_]] = []
+    complete = True
     axes: list[int | None] = []
     given: list[float] = []
     for scan in scans:
         check_scan(scan)
-        axis = choose_axis(scan, settings.data.axis if scan.data.ndim > 2 else None)
-        intensities = IntensityMap.fit(scan.data)
-        found = to_stacks(intensities.scale(scan.data), axis)
-        groups.append((found, [intensities.zero] * len(found)))
-        axes.append(axis)
+        ready = prepare(scan, settings.data.axis if scan.data.ndim > 2 else None)
+        groups.append((ready.measurable(), [ready.intensities.zero] * len(ready.stacks)))
+        stacks += ready.stacks
+        complete = complete and ready.known is None
+        known += ready.known or [np.ones(stack.shape, bool) for stack in ready.stacks]
+        axes.append(ready.axis)
         if settings.noise_std is not None:
-            given.append(settings.noise_std / intensities.range)
-    stacks = [stack for found, _ in groups for stack in found]
+            given.append(settings.noise_std / ready.intensities.range)
     fewest = min(len(stack) for stack in stacks)
     diagnosis = _diagnose(groups)
     neighbours = settings.data.neighbours
@@ -164,6 +172,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     plan = Plan(
         settings,
         tuple(stacks),
+        None if complete else tuple(known),
         tuple(axes),
         neighbours,
         settings.stage1.blind_spot or blind_spot_for(noise.correlation.width_px),

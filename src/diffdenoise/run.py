@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import torch
@@ -20,11 +20,12 @@ from diffdenoise.plan import Plan
 from diffdenoise.stages import blind_spot, distil
 from diffdenoise.training import steps
 from diffdenoise.training.clock import Clock, StagePlan
-from diffdenoise.training.compare import risks
+from diffdenoise.training.compare import Sample, risks
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.slices import Slices, Target
+from diffdenoise.training.steps import mean_of_known
 from diffdenoise.training.teacher import Teacher
 from diffdenoise.training.windows import evenly_spaced, target_order, target_window
 from diffdenoise.training.workspace import Workspace
@@ -68,7 +69,7 @@ class Run:
         self._now = now
         # Whether a part of the budget is kept for denoising; a benchmark spends all of it on training.
         self._keeps_time = keep_time
-        self.slices = Slices(plan.stacks, plan.neighbours)
+        self.slices = Slices(plan.stacks, plan.neighbours, plan.known)
         self._data = steps.StepData(self.slices, self.settings, hardware.device)
         minutes = self.settings.minutes
         self._budget_s = 0.0 if minutes is None else 60 * minutes
@@ -218,12 +219,7 @@ class Run:
                     return distil.denoise(self._student, noisy)
 
             order = target_order(self.slices, self.settings.data.patch, seed)[:_COMPARED]
-            slices = (
-                (number, self.slices.whole(number, target_window(self.slices, number, _COMPARED_SIDE, seed)))
-                for number in order
-            )
-            placed = ((number, noisy.to(self.hardware.device)) for number, noisy in slices)
-            kept = risks(placed, (taught, own), self.noise_draws(), seed)
+            kept = risks(self._samples(order, _COMPARED_SIDE), (taught, own), self.noise_draws(), seed)
             self.workspace.keep(name, kept)
             self._progress.finish()
         taught_risk, own_risk = kept
@@ -306,15 +302,22 @@ class Run:
         if kept is None:
             condition_of = self.condition_of(turn)
             squares, count = 0.0, 0
-            for number in evenly_spaced(self.slices):
-                noisy = self.slices.whole(number).to(self.hardware.device)
+            for sample in self._samples(evenly_spaced(self.slices), _COMPARED_SIDE):
                 with self.hardware.autocast():
-                    residual = noisy[:, :1] - condition_of(noisy)
-                squares += float(residual.square().sum())
-                count += residual.numel()
+                    residual = sample.noisy[:, :1] - condition_of(sample.noisy)
+                squares += float(mean_of_known(residual.square(), sample.known))
+                count += 1
             kept = max(math.sqrt(squares / count), 1e-4)
             self.workspace.keep(name, kept)
         return float(kept)
+
+    def _samples(self, numbers: Iterable[int], side: int) -> Iterator[Sample]:
+        """Slices, or a window of large ones, on the device."""
+        for number in numbers:
+            window = target_window(self.slices, number, side, self.settings.seed)
+            noisy, known = self.slices.whole(number, window), self.slices.known(number, window)
+            device = self.hardware.device
+            yield Sample(number, noisy.to(device), None if known is None else known.to(device))
 
     # One way to train them all.
 
@@ -352,7 +355,8 @@ class Run:
             with self.hardware.autocast():
                 # Read back, as a GPU goes on computing after the call.
                 float(distil.denoise(self._student, batch).sum())
-        pixels = sum(math.prod(self.slices.size(number)) for number in range(len(self.slices)))
+        numbers = (number for number in range(len(self.slices)) if not self.slices.is_empty(number))
+        pixels = sum(math.prod(self.slices.size(number)) for number in numbers)
         return (self._now() - began) * pixels / (count * side**2)
 
     def _train(

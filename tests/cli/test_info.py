@@ -83,7 +83,9 @@ def test_info_says_of_a_clean_scan_that_it_is(run: Run, tmp_path: Path) -> None:
 
 
 def test_info_says_where_noise_cannot_be_told_from_anatomy(run: Run, tmp_path: Path) -> None:
-    save_nifti(tmp_path / "coarse.nii.gz", np.moveaxis(1000 * fine_anatomy(), 0, 2).astype(np.float32))
+    # Of both signs: nowhere constant, which would be no data.
+    anatomy = np.where(fine_anatomy() == 0.5, fine_anatomy(sign=-1), fine_anatomy())
+    save_nifti(tmp_path / "coarse.nii.gz", np.moveaxis(1000 * anatomy, 0, 2).astype(np.float32))
     assert run("info", tmp_path / "coarse.nii.gz", "--json").json["noise"]["is_upper_bound"]
     assert "taken for clean" in run("info", tmp_path / "coarse.nii.gz").out
 

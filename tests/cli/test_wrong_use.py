@@ -44,7 +44,7 @@ def bad_scans(folder: Path) -> dict[str, tuple[Path, str]]:
 
     ramp = np.arange(32 * 32, dtype=np.float32).reshape(32, 32)
     holed = ramp.copy()
-    holed[3, 4] = np.nan
+    holed[3, 4] = np.inf
     return {
         "missing": (folder / "absent.nii.gz", "no such file"),
         "folder without images": (folder / "no-images", "no-images"),
@@ -54,7 +54,7 @@ def bad_scans(folder: Path) -> dict[str, tuple[Path, str]]:
         "one pixel": (array("pixel.npy", np.ones((1, 1), np.float32)), "1x1"),
         "all zero": (array("zero.npy", np.zeros((32, 32), np.float32)), "zero.npy"),
         "five dimensions": (array("five.npy", np.ones((9, 9, 9, 2, 2), np.float32)), "5"),
-        "nan": (array("nan.npy", holed), "nan.npy"),
+        "infinite": (array("infinite.npy", holed), "infinite"),
     }
 
 
@@ -67,7 +67,7 @@ CASES = [
     "one pixel",
     "all zero",
     "five dimensions",
-    "nan",
+    "infinite",
 ]
 
 

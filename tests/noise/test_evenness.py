@@ -12,14 +12,14 @@ from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_level import smooth_stack
 
 
-def fine_anatomy(slices=6, size=96, seed=0):
+def fine_anatomy(slices=6, size=96, seed=0, sign=1):
     """Structures a few pixels wide everywhere, strong ones and weak ones, as in a coarse scan."""
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(seed)
     detail = gaussian_filter(rng.standard_normal((slices, size, size)), (0, 2, 2))
     where = gaussian_filter(rng.standard_normal((slices, size, size)), (0, 8, 8))
-    strength = np.clip(where / where.std(), 0, None)
+    strength = np.clip(sign * where / where.std(), 0, None)
     return (0.5 + 0.25 * strength * detail / detail.std()).astype(np.float32)
 
 

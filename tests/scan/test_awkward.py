@@ -51,7 +51,8 @@ NIBABELS = {
     "tests/data/phantom_varscale.PAR": (64, 64, 9, 3),
     "tests/data/phantom_varscale.REC": (64, 64, 9, 3),
     "tests/data/reoriented_anat_moved.nii": (21, 26, 22),
-    "tests/data/resampled_anat_moved.nii": "NaN or infinite",
+    # NaN where the resampled volume has nothing.
+    "tests/data/resampled_anat_moved.nii": (17, 21, 3),
     # CIFTI: a matrix of brain regions.
     "tests/data/row_major.dconn.nii": "6 axes",
     "tests/data/scaled+tlrc.BRIK": (47, 54, 43),

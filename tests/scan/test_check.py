@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,8 +39,9 @@ def test_wrong_shapes_are_refused(shape):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (_with(np.nan), r"holds 2 NaN or infinite values of 396"),
-        (_with(-np.inf), r"holds 2 NaN or infinite values of 396"),
+        (_with(-np.inf), r"holds 2 infinite values of 396"),
+        (np.full((9, 9), np.nan), "nothing but NaN"),
+        (np.where(np.eye(9) > 0, 5.0, np.nan), "constant"),
         (np.zeros((9, 9)), "constant"),
         (np.full((9, 9), 7, np.uint8), "constant"),
         (np.eye(9), "two values"),
@@ -54,6 +57,16 @@ def test_values_that_cannot_be_denoised_are_refused(data, reason):
     with pytest.raises(IntensityError, match=f"scan: .*{reason}") as caught:
         check_scan(from_array(data, "scan"))
     assert "\n" not in str(caught.value)
+
+
+def test_nan_stands_for_no_data():
+    check_scan(from_array(_with(np.nan)))
+
+
+def test_a_mask_that_leaves_nothing_is_refused():
+    scan = replace(from_array(values((9, 9), np.float32), "scan"), outside=np.ones((9, 9), bool))
+    with pytest.raises(IntensityError, match="scan: nothing is inside"):
+        check_scan(scan)
 
 
 def test_three_slices_on_the_first_axis_are_no_colour():

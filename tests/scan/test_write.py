@@ -134,7 +134,8 @@ def test_a_write_that_fails_leaves_the_old_file(error, scan, out, monkeypatch):
     assert list(out.iterdir()) == [path]
 
 
-def test_a_result_that_holds_nan_is_not_written(scan, out):
-    with pytest.raises(OutputError, match="NaN"):
-        write_scan(scan.with_data(np.full(scan.data.shape, np.nan)), out / "a.nii", float32=True)
+@pytest.mark.parametrize(("bad", "float32"), [(np.inf, True), (np.nan, False)])
+def test_a_result_that_its_file_cannot_hold_is_not_written(scan, out, bad, float32):
+    with pytest.raises(OutputError, match="infinity"):
+        write_scan(scan.with_data(np.full(scan.data.shape, bad)), out / "a.nii", float32=float32)
     assert list(out.iterdir()) == []

@@ -9,7 +9,7 @@ from torch import Tensor
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.stages.filters import gaussian_kernel, smooth
-from diffdenoise.training.compare import risks
+from diffdenoise.training.compare import Sample, risks
 from diffdenoise.training.noise_draws import NoiseDraws
 
 
@@ -30,7 +30,7 @@ def test_differences_of_risks_are_those_against_the_clean_image(kernel_px):
     noise = draws.draw(clean, torch.Generator().manual_seed(3))
     noisy = clean + noise
     estimators = [blurred(width) for width in (0.0, 1.0, 3.0)]
-    found = risks([(0, noisy), (1, noisy)], estimators, draws, seed=0)
+    found = risks([Sample(0, noisy), Sample(1, noisy)], estimators, draws, seed=0)
     true = [float((one(noisy, 0) - clean).square().mean()) / level**2 for one in estimators]
     assert found[0] - found[1] == pytest.approx(true[0] - true[1], rel=0.15)
     assert found[2] - found[1] == pytest.approx(true[2] - true[1], rel=0.15)
@@ -45,7 +45,7 @@ def test_neighbour_slices_are_handed_on_as_they_are():
 
     noisy = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     draws = NoiseDraws(NoiseModel.constant(0.1, Correlation.gaussian(0.0)), torch.device("cpu"))
-    risks([(4, noisy)], [estimate], draws, seed=0)
+    risks([Sample(4, noisy)], [estimate], draws, seed=0)
     number, given = seen[0]
     assert number == 4
     assert torch.equal(given[:, 1:], noisy[:, 1:])

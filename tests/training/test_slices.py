@@ -61,7 +61,7 @@ def test_whole_slices_come_with_their_neighbours_from_their_own_stack():
 
 def test_patches_are_windows_of_one_place_in_all_channels():
     slices = Slices([coded(4, 20, 24), coded(3, 40, 30, first=50)], 1)
-    noisy, target, _ = slices.patches(generator(), 200, 16)
+    noisy, target, *_ = slices.patches(generator(), 200, 16)
     assert noisy.shape == (200, 3, 16, 16)
     assert target is None
     number = noisy // 10_000
@@ -109,7 +109,7 @@ def test_the_same_generator_draws_the_same_patches():
 def test_targets_are_cut_and_turned_like_the_noisy_patch():
     slices = Slices([coded(4, 20, 24)], 1)
     targets = {number: Target(0, 0, slices.whole(number)[0, 0] + 0.5) for number in (1, 3)}
-    noisy, target, _ = slices.patches(generator(), 64, 16, targets)
+    noisy, target, *_ = slices.patches(generator(), 64, 16, targets)
     assert target.shape == (64, 1, 16, 16)
     assert torch.equal(noisy[:, :1] + 0.5, target)
     assert set((noisy[:, 0, 0, 0] // 10_000).tolist()) == {1, 3}
@@ -119,5 +119,5 @@ def test_targets_of_a_window_are_met_by_the_same_window_of_the_slice():
     slices = Slices([coded(2, 40, 44)], 0)
     window = Window(7, 9, 20, 24)
     targets = {1: Target(7, 9, slices.whole(1, window)[0, 0] + 0.5)}
-    noisy, target, _ = slices.patches(generator(), 64, 16, targets)
+    noisy, target, *_ = slices.patches(generator(), 64, 16, targets)
     assert torch.equal(noisy + 0.5, target)

@@ -20,10 +20,13 @@ from diffdenoise.errors import (
     ModelError,
     OutputError,
 )
+from diffdenoise.noise.diagnosis import Diagnosis
+from diffdenoise.noise.of_scan import diagnose_prepared
 from diffdenoise.plan import already_clean
 from diffdenoise.scan import bids
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.dicom.derive import Derivation
+from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.types import Progress
@@ -45,8 +48,10 @@ class Result:
         Real values.
     axis : int or None
         Across the slices.
-    stds : tuple of float or None
-        Noise levels at rising brightness that training found, as shares of the range.
+    ready : Prepared
+        The noisy scan's range, and what of it holds data.
+    noise : Diagnosis
+        The noisy scan's noise, as `info` shows it.
     left : bool
         Whether it was already clean, and was left as it is.
     """
@@ -55,7 +60,8 @@ class Result:
     noisy: Scan
     denoised: Scan
     axis: int | None
-    stds: tuple[float, ...] | None
+    ready: Prepared
+    noise: Diagnosis
     left: bool
 
 
@@ -136,7 +142,7 @@ class Batch:
             except (InputError, ModelError) as error:
                 yield self._failure(job.name, error)
             else:
-                yield Result(job, scan, denoised, along, None, left=False)
+                yield _result(job, scan, denoised, along)
 
     def learn(
         self,
@@ -177,7 +183,7 @@ class Batch:
             return
         if not keep and not resume and already_clean(scans, settings):
             for job, scan, axis in zip(jobs, scans, axes, strict=True):
-                yield Result(job, scan, scan.with_data(scan.data.astype(np.float64)), axis, None, left=True)
+                yield _result(job, scan, scan.with_data(scan.data.astype(np.float64)), axis, left=True)
             return
         # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
         from diffdenoise import pipeline
@@ -198,14 +204,13 @@ class Batch:
         except (InputError, DivergedError) as error:
             yield self._failure(self.title, error)
             return
-        stds = tuple(trained.noise.stds)
         # All of them before any is written: a run that is stopped here goes on here.
         denoised = [
             trained.denoise_scan(scan, axis=axis, progress=progress)
             for scan, axis in zip(scans, axes, strict=True)
         ]
         for job, scan, done, axis in zip(jobs, scans, denoised, axes, strict=True):
-            yield Result(job, scan, done, axis, stds, left=False)
+            yield _result(job, scan, done, axis)
 
     def write(
         self, made: Result | Failure, how: Derivation, *, float32: bool, overwrite: bool
@@ -233,6 +238,11 @@ class Batch:
         if self.alone:
             raise error
         return Failure(name, str(error))
+
+
+def _result(job: Job, noisy: Scan, denoised: Scan, axis: int | None, *, left: bool = False) -> Result:
+    ready = prepare(noisy, axis)
+    return Result(job, noisy, denoised, axis, ready, diagnose_prepared(ready), left)
 
 
 def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool) -> None:

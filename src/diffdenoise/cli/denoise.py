@@ -22,11 +22,8 @@ from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
 from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
 from diffdenoise.errors import OutputError, SettingsError
-from diffdenoise.noise.level import estimate_noise
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.folder import check_outside_stores
-from diffdenoise.scan.intensity import IntensityMap
-from diffdenoise.scan.slices import to_stacks
 from diffdenoise.trust.figure import check_picture, save_comparison
 
 if TYPE_CHECKING:
@@ -261,18 +258,15 @@ def _load(model: Path | None, device: str, threads: int | None) -> Model | None:
 
 def _measure(one: Result, noise_std: float | None) -> dict[str, Any]:
     """Return the noise found and removed, in the scan's units and as shares of its range."""
-    noisy, denoised = one.noisy, one.denoised
-    scaling = IntensityMap.fit(noisy.data)
+    noisy, denoised, scaling = one.noisy, one.denoised, one.ready.intensities
     levels: list[float] | None = None
-    if noise_std is None and one.stds is not None:
-        levels = [std * scaling.range for std in one.stds]
-        noise_std = float(np.median(levels))
-    elif noise_std is None:
-        stacks = to_stacks(scaling.scale(noisy.data), one.axis)
+    if noise_std is None:
+        levels = [std * scaling.range for std in one.noise.noise.stds]
         # 0 stands for "too few flat regions to tell".
-        noise_std = estimate_noise(stacks).std * scaling.range or None
+        noise_std = one.noise.std * scaling.range or None
     residual = noisy.data.astype(np.float64) - denoised.data.astype(np.float64)
-    residual_std = float(residual.std())
+    nothing = one.ready.regions.no_data
+    residual_std = float((residual if nothing is None else residual[~nothing]).std())
     return {
         "input": one.job.origin,
         "output": str(one.job.target),

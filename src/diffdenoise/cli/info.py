@@ -112,6 +112,16 @@ def _print_scan(scan: dict[str, Any]) -> None:
                 f" median {number(levels['median'])}, 99.5 % {number(levels['percentile_99.5'])},"
                 f" max {number(levels['max'])}",
             ),
+            *(
+                [
+                    (
+                        "no data",
+                        f"{scan['no_data_percent']:.2g} % of the voxels: constant or NaN, left as they are",
+                    )
+                ]
+                if scan["no_data_percent"]
+                else []
+            ),
             ("noise level", _noise(scan)),
             *_noise_kind(scan),
             *(("note", notice) for notice in scan.get("notices", [])),

@@ -119,7 +119,7 @@ def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float =
     Parameters
     ----------
     stacks : sequence of arrays (slices, height, width)
-        Scaled intensities (about 0 to 1).
+        Scaled intensities (about 0 to 1); NaN where there is nothing to measure.
     zeros : sequence of float
         Scaled intensity of each stack's true zero, which Rician noise is recognised by.
     least_std : float

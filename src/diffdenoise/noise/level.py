@@ -49,7 +49,7 @@ def estimate_noise(stacks: Sequence[Stack]) -> NoiseEstimate:
     Parameters
     ----------
     stacks : sequence of arrays (slices, height, width)
-        Scaled intensities (about 0 to 1).
+        Scaled intensities (about 0 to 1); NaN where there is nothing to measure.
 
     Returns
     -------
@@ -60,8 +60,8 @@ def estimate_noise(stacks: Sequence[Stack]) -> NoiseEstimate:
     correlation = estimate_correlation(stacks, adjacent=adjacent)
     sizes = []
     for stack, k in chosen_slices(stacks):
-        coefficients, constant = diagonal_differences(stack[k], correlation.steps)
-        sizes.append(coefficients[~constant])
+        coefficients, silent = diagonal_differences(stack[k], correlation.steps)
+        sizes.append(coefficients[~silent])
     everything = np.concatenate(sizes)
     std = std_from_differences(everything, correlation) if everything.size else 0.0
     return NoiseEstimate(std, correlation)
@@ -81,13 +81,14 @@ def diagonal_differences(
     -------
     coefficients : float64 array (height - steps[0], width - steps[1])
         (a - b - c + d) / 2, the std of which is the noise's if the four pixels are independent.
-    constant : bool array, same shape
-        Where the four pixels are equal: masked or saturated places that say nothing about noise.
+    silent : bool array, same shape
+        Where the four pixels are equal, or one is NaN: places that say nothing about noise.
     """
     down, right = steps
     image = image.astype(np.float64)
     a, b, c, d = image[:-down, :-right], image[:-down, right:], image[down:, :-right], image[down:, right:]
-    return (a - b - c + d) / 2, (a == b) & (a == c) & (a == d)
+    coefficients = (a - b - c + d) / 2
+    return coefficients, np.isnan(coefficients) | ((a == b) & (a == c) & (a == d))
 
 
 def std_from_differences(coefficients: NDArray[np.float64], correlation: Correlation) -> float:
@@ -117,8 +118,10 @@ def slice_correlation(stacks: Sequence[Stack], steps: tuple[int, int] = (1, 1)) 
     )
     products, squares = 0.0, 0.0
     for stack, k in (places[index] for index in chosen if places):
-        (one, flat), (other, also_flat) = (diagonal_differences(stack[each], steps) for each in (k, k + 1))
-        seen = ~(flat | also_flat)
+        (one, silent), (other, also_silent) = (
+            diagonal_differences(stack[each], steps) for each in (k, k + 1)
+        )
+        seen = ~(silent | also_silent)
         if not seen.any():
             continue
         one, other = one[seen], other[seen]

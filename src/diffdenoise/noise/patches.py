@@ -87,7 +87,7 @@ def find_patches(stacks: Sequence[Stack], side: int, *, adjacent: bool) -> Patch
     Parameters
     ----------
     stacks : sequence of arrays (slices, height, width)
-        Scaled intensities.
+        Scaled intensities; NaN where there is nothing to measure.
     side : int
         Side of a patch in pixels.
     adjacent : bool
@@ -101,8 +101,9 @@ def find_patches(stacks: Sequence[Stack], side: int, *, adjacent: bool) -> Patch
         surroundings = _around(variance)
         if adjacent:
             others = [_cut(stack[other], side)[2] for other in (k - 1, k + 1) if 0 <= other < len(stack)]
-            surroundings = surroundings + np.mean(others, axis=0) if others else surroundings
-        keep = flat == 0
+            surroundings = surroundings + _mean_of_known(others) if others else surroundings
+        # Not those that are constant, or reach to where nothing can be measured.
+        keep = ~flat.astype(bool) & np.isfinite(variance) & np.isfinite(surroundings)
         found.append((residual[keep], mean[keep], variance[keep], surroundings[keep]))
     if not found:
         nothing = np.empty(0)
@@ -135,9 +136,15 @@ def _around(variance: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, columns = variance.shape
     wide = np.pad(variance, 2, mode="reflect")
     offsets = [(down, right) for down in (0, 2, 4) for right in (0, 2, 4) if (down, right) != (2, 2)]
-    return np.asarray(
-        np.mean([wide[down : down + rows, right : right + columns] for down, right in offsets], axis=0)
-    )
+    return _mean_of_known([wide[down : down + rows, right : right + columns] for down, right in offsets])
+
+
+def _mean_of_known(grids: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean of grids at each place, without NaN; NaN where there is nothing else."""
+    known = [np.isfinite(grid) for grid in grids]
+    total = np.sum([np.where(where, grid, 0) for where, grid in zip(known, grids, strict=True)], axis=0)
+    count = np.sum(known, axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 @cache

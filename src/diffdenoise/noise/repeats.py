@@ -24,7 +24,7 @@ def levels_of_repeats(stacks: Sequence[Stack]) -> list[LevelPoint]:
     Parameters
     ----------
     stacks : sequence of arrays (slices, height, width)
-        Volumes of one scan in their order, scaled intensities.
+        Volumes of one scan in their order, scaled intensities; NaN where there is nothing to measure.
 
     Returns
     -------
@@ -37,6 +37,10 @@ def levels_of_repeats(stacks: Sequence[Stack]) -> list[LevelPoint]:
     pairs = [(stacks[place], stacks[place + 1]) for place in np.unique(places)]
     brightness = np.concatenate([((one + other) / 2).ravel() for one, other in pairs])
     differences = np.concatenate([((other - one) / np.sqrt(2)).ravel() for one, other in pairs])
+    known = np.isfinite(brightness)
+    if not known.any():
+        return []
+    brightness, differences = brightness[known], differences[known]
     low, high = np.quantile(brightness, [0.005, 0.995])
     if not low < high:
         return []

@@ -45,7 +45,7 @@ def find_rician_std(stacks: Sequence[Stack], *, adjacent: bool) -> float | None:
     Parameters
     ----------
     stacks : sequence of arrays (slices, height, width)
-        Magnitudes, with their true zero: none is negative.
+        Magnitudes, with their true zero: none is negative. NaN where there is nothing to measure.
     adjacent : bool
         Whether adjacent slices have noise of their own.
 
@@ -55,7 +55,7 @@ def find_rician_std(stacks: Sequence[Stack], *, adjacent: bool) -> float | None:
         In the units of the data. None: not Rician, or nothing to tell it by, such as a background that
         was masked, or one of several coils (noncentral chi).
     """
-    if min(float(stack.min()) for stack in stacks) < 0:
+    if any(bool((stack < 0).any()) for stack in stacks):
         return None
     levels = calm_levels(find_patches(stacks, _SIDE, adjacent=adjacent))
     if len(levels) < 2:

@@ -22,8 +22,8 @@ def check_scan(scan: Scan) -> None:
     ShapeError
         If it hasn't two to four axes, or its slices are under 8x8 pixels.
     IntensityError
-        If it is not made of real numbers, has colour channels, NaN or infinity, or fewer than
-        three different values (no contrast, or a mask).
+        If it is not made of real numbers, has colour channels or infinity, holds nothing but NaN, or has
+        fewer than three different values (no contrast, or a mask). Single NaN stand for "no data".
     """
     data, name = scan.data, scan.name
     if data.dtype.kind == "c":
@@ -42,12 +42,17 @@ def check_scan(scan: Scan) -> None:
         )
     choose_axis(scan)
     if data.dtype.kind == "f":
-        bad = data.size - int(np.count_nonzero(np.isfinite(data)))
+        bad = int(np.count_nonzero(np.isinf(data)))
         if bad:
             raise IntensityError(
-                f"{name}: holds {bad:,} NaN or infinite values of {data.size:,}; expected finite ones; "
-                "replace them first"
+                f"{name}: holds {bad:,} infinite values of {data.size:,}; expected finite ones, or NaN where "
+                "there is no data; replace them first"
             )
+        if np.isnan(data).all():
+            raise IntensityError(f"{name}: holds nothing but NaN; expected an image")
+        data = data[~np.isnan(data)]
+    if scan.outside is not None and scan.outside.all():
+        raise IntensityError(f"{name}: nothing is inside of its mask; expected voxels to denoise")
     low, high = data.min(), data.max()
     if low == high:
         raise IntensityError(f"{name}: is constant (all values are {low}); expected an image with contrast")

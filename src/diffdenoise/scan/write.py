@@ -222,8 +222,8 @@ def write_scan(
         check_series_output(series, targets, overwrite, float32=float32)
     else:
         check_output(path, scan.format, overwrite, float32=float32)
-    if scan.data.dtype.kind == "f" and not np.isfinite(scan.data).all():
-        raise OutputError(f"{path}: not written: the result holds NaN or infinity; denoise again")
+    if scan.data.dtype.kind == "f" and np.isinf(scan.data).any():
+        raise OutputError(f"{path}: not written: the result holds infinity; denoise again")
     if series is not None:
         write_series(scan, targets, derivation or Derivation())
         return

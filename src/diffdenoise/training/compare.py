@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from diffdenoise.stages import distil
 from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
-from diffdenoise.training.steps import with_centre
+from diffdenoise.training.steps import mean_of_known, with_centre
 
 #: estimate(noisy, number of the slice) -> clean slice (1, 1, height, width).
 Estimator = Callable[[Tensor, int], Tensor]
@@ -19,9 +20,27 @@ Estimator = Callable[[Tensor, int], Tensor]
 _ALPHA = 0.25
 
 
+class Sample(NamedTuple):
+    """A slice, or a part of one, that estimators are tried on.
+
+    Attributes
+    ----------
+    number : int
+        Of the slice.
+    noisy : Tensor (1, channels, height, width)
+        Slice and neighbours.
+    known : Tensor (1, 1, height, width) or None
+        1 where there is data; None: everywhere.
+    """
+
+    number: int
+    noisy: Tensor
+    known: Tensor | None = None
+
+
 @torch.no_grad()
 def risks(
-    slices: Iterable[tuple[int, Tensor]],
+    slices: Iterable[Sample],
     estimators: Sequence[Estimator],
     noise: NoiseDraws,
     seed: int,
@@ -30,7 +49,7 @@ def risks(
 
     Parameters
     ----------
-    slices : iterable of (number, Tensor (1, channels, height, width))
+    slices : iterable of Sample
         Noisy slices with their neighbours.
     estimators : sequence of callable
         What is to be compared.
@@ -50,14 +69,16 @@ def risks(
     """
     totals = [0.0] * len(estimators)
     count = 0
-    for number, noisy in slices:
+    for number, noisy, known in slices:
         centre = noisy[:, :1]
         added = noise.draw(centre, generator(seed, "compare", number))
+        if known is not None:
+            added = known * added
         source, target = distil.recorrupt(centre, added, 1.0, _ALPHA)
         seen, level = with_centre(noisy, source), noise.std(source)
         for place, estimate in enumerate(estimators):
             error = (estimate(seen, number).float() - target) / level
-            totals[place] += float(error.square().mean())
+            totals[place] += float(mean_of_known(error.square(), known))
         count += 1
     if not count:
         raise ValueError("risks: no slice was given; expected at least one")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diffdenoise.errors import SettingsError
@@ -52,11 +53,14 @@ class Batch(NamedTuple):
         The same places of the targets.
     turns : list of int
         How each was turned: see `turn_square`.
+    known : Tensor (count, 1, side, side) or None
+        1 where there is data, 0 elsewhere; None: everywhere.
     """
 
     noisy: Tensor
     target: Tensor | None
     turns: list[int]
+    known: Tensor | None
 
 
 def neighbour_index(position: int, offset: int, count: int) -> int:
@@ -77,6 +81,8 @@ class Slices:
         One stack a volume; sizes may differ.
     neighbours : int
         Slices on either side that go with each slice.
+    known : sequence of bool arrays, same shapes, optional
+        Where there is data. None is drawn from slices without any.
 
     Raises
     ------
@@ -84,7 +90,9 @@ class Slices:
         If a stack has too few slices for that many neighbours.
     """
 
-    def __init__(self, stacks: Sequence[Stack], neighbours: int) -> None:
+    def __init__(
+        self, stacks: Sequence[Stack], neighbours: int, known: Sequence[NDArray[np.bool_]] | None = None
+    ) -> None:
         for stack in stacks:
             if len(stack) < 2 * neighbours:
                 raise SettingsError(
@@ -94,6 +102,12 @@ class Slices:
         self.neighbours = neighbours
         self._stacks = [torch.from_numpy(np.ascontiguousarray(stack, dtype=np.float32)) for stack in stacks]
         self._places = [(s, k) for s, stack in enumerate(stacks) for k in range(len(stack))]
+        self._known = (
+            None
+            if known is None
+            else [torch.from_numpy(np.ascontiguousarray(where, dtype=np.float32)) for where in known]
+        )
+        self._boxes = [self._box(number) for number in range(len(self))]
 
     def __len__(self) -> int:
         return len(self._places)
@@ -113,7 +127,7 @@ class Slices:
         numbers : list of int
             Slices to cut them from. Smaller ones are left out, not to make all patches smaller.
         """
-        sides = [min(self.size(number)) for number in range(len(self))]
+        sides = [min(self.size(number)) if self._boxes[number] else 0 for number in range(len(self))]
         side = min(side, max(sides))
         return side, [number for number, own in enumerate(sides) if own >= side]
 
@@ -122,14 +136,41 @@ class Slices:
         height, width = self._stacks[self._places[number][0]].shape[1:]
         return height, width
 
+    def known(self, number: int, window: Window | None = None) -> Tensor | None:
+        """Where one slice, or a window of it, has data (1, 1, height, width); None: everywhere."""
+        if self._known is None:
+            return None
+        stack_number, position = self._places[number]
+        return _cut(self._known[stack_number][position], window)[None, None]
+
+    def is_empty(self, number: int) -> bool:
+        """Whether a slice has no data at all."""
+        return self._boxes[number] is None
+
+    def _box(self, number: int) -> Window | None:
+        """The part of a slice that has data; None if there is none."""
+        height, width = self.size(number)
+        where = self.known(number)
+        if where is None:
+            return Window(0, 0, height, width)
+        rows, columns = (torch.nonzero(where[0, 0].amax(axis)).flatten().tolist() for axis in (1, 0))
+        if not rows:
+            return None
+        return Window(rows[0], columns[0], rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)
+
+    def _range(self, number: int, side: int) -> Window:
+        """The part of a slice that patches are drawn from: what has data, widened to hold one."""
+        box, (height, width) = self._boxes[number], self.size(number)
+        if box is None:
+            raise ValueError(f"slice {number} has no data")
+        top, left = min(box.top, height - side), min(box.left, width - side)
+        bottom = max(box.top + box.height, top + side)
+        right = max(box.left + box.width, left + side)
+        return Window(top, left, bottom - top, right - left)
+
     def whole(self, number: int, window: Window | None = None) -> Tensor:
         """One slice, or a window of it, with its neighbours, (1, channels, height, width), itself first."""
-        views = self._channel_views(number)
-        if window is not None:
-            rows = slice(window.top, window.top + window.height)
-            columns = slice(window.left, window.left + window.width)
-            views = [view[rows, columns] for view in views]
-        return torch.stack(views)[None]
+        return torch.stack([_cut(view, window) for view in self._channel_views(number)])[None]
 
     def _channel_views(self, number: int) -> list[Tensor]:
         stack_number, position = self._places[number]
@@ -167,18 +208,34 @@ class Slices:
         chosen = torch.randint(len(numbers), (count,), generator=generator).tolist()
         draws = torch.rand(count, 2, generator=generator).tolist()
         turns = torch.randint(8, (count,), generator=generator).tolist()
-        noisy = []
-        clean = []
+        noisy, clean, known = [], [], []
         for which, (down, right), turn in zip(chosen, draws, turns, strict=True):
             number = numbers[which]
             target = None if targets is None else targets[number]
-            height, width = self.size(number) if target is None else target.image.shape
-            top, left = int(down * (height - side + 1)), int(right * (width - side + 1))
+            inside = self._range(number, side) if target is None else Window(0, 0, *target.image.shape)
+            top = inside.top + int(down * (inside.height - side + 1))
+            left = inside.left + int(right * (inside.width - side + 1))
             if target is not None:
                 clean.append(turn_square(target.image[top : top + side, left : left + side][None], turn))
                 top, left = top + target.top, left + target.left
-            noisy.append(turn_square(self.whole(number, Window(top, left, side, side))[0], turn))
-        return Batch(torch.stack(noisy), torch.stack(clean) if targets is not None else None, turns)
+            window = Window(top, left, side, side)
+            noisy.append(turn_square(self.whole(number, window)[0], turn))
+            where = self.known(number, window)
+            if where is not None:
+                known.append(turn_square(where[0], turn))
+        return Batch(
+            torch.stack(noisy),
+            torch.stack(clean) if targets is not None else None,
+            turns,
+            torch.stack(known) if known else None,
+        )
+
+
+def _cut(image: Tensor, window: Window | None) -> Tensor:
+    """A window of an image (height, width); None: all of it."""
+    if window is None:
+        return image
+    return image[window.top : window.top + window.height, window.left : window.left + window.width]
 
 
 def turn_square(patch: Tensor, turn: int) -> Tensor:

@@ -38,9 +38,22 @@ class StepData:
     ) -> Batch:
         """One batch of patches on the device, or `count` patches."""
         data = self.settings.data
-        noisy, target, turns = self.slices.patches(step_generator, count or data.batch, data.patch, targets)
-        noisy = noisy.to(self.device, memory_format=torch.channels_last)
-        return Batch(noisy, None if target is None else target.to(self.device), turns)
+        batch = self.slices.patches(step_generator, count or data.batch, data.patch, targets)
+        noisy = batch.noisy.to(self.device, memory_format=torch.channels_last)
+        target, known = (None if one is None else one.to(self.device) for one in (batch.target, batch.known))
+        return Batch(noisy, target, batch.turns, known)
+
+
+def mean_of_known(values: Tensor, known: Tensor | None) -> Tensor:
+    """Mean of values (batch, 1, height, width) where there is data."""
+    if known is None:
+        return values.mean()
+    return (known * values).sum() / known.sum().clamp_min(1)
+
+
+def _twice(known: Tensor | None) -> Tensor | None:
+    """Of a batch, that of the batch and its copy."""
+    return None if known is None else torch.cat([known, known])
 
 
 def with_centre(noisy: Tensor, centre: Tensor) -> Tensor:
@@ -61,7 +74,7 @@ def blind_spot_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, "blind-spot", step)
-        noisy = data.patches(draws).noisy
+        noisy, _, _, known = data.patches(draws)
         centre = noisy[:, :1]
         filled = torch.rand(len(noisy), 1, 1, 1, generator=draws) < settings.stage1.filled_patches
         low, high = FILLED_SHARE
@@ -69,6 +82,8 @@ def blind_spot_loss(
         mask = blind_spot.random_mask(centre, share, blind, draws)
         seen = with_centre(noisy, blind_spot.fill(centre, mask, blind))
         weight = torch.where(filled.to(mask.device), mask, True).float()
+        if known is not None:
+            weight = weight * known
         mean, variance = blind_spot.predict(network, seen, blind, least_std)
         return blind_spot.loss(mean, variance, centre, weight) / noise_std
 
@@ -91,7 +106,7 @@ def diffusion_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        noisy = data.patches(draws).noisy
+        noisy, _, _, known = data.patches(draws)
         centre = noisy[:, :1]
         if settings.stage2.jointly_blind:
             mask = blind_spot.random_mask(centre, settings.stage2.hidden_share, blind, draws)
@@ -99,6 +114,8 @@ def diffusion_loss(
             weight = mask.float()
         else:
             seen, weight = noisy, torch.ones_like(centre)
+        if known is not None:
+            weight = weight * known
         with torch.no_grad():
             condition = condition_of(seen)
         sigma = diffusion.draw_sigmas(len(noisy), residual_std, draws).to(data.device)
@@ -123,10 +140,10 @@ def distillation_loss(
     settings = data.settings
 
     def loss_of(step: int) -> Tensor:
-        noisy, target, _ = data.patches(generator(settings.seed, purpose, step), targets)
+        noisy, target, _, known = data.patches(generator(settings.seed, purpose, step), targets)
         if target is None:
             raise ValueError("distillation_loss: no targets were given")
-        return distil.squared_distance(distil.denoise(student, noisy), target) / noise_std**2
+        return mean_of_known((distil.denoise(student, noisy) - target).square(), known) / noise_std**2
 
     return loss_of
 
@@ -151,13 +168,17 @@ def self_training_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        half, _, turns = data.patches(draws, count=max(1, settings.data.batch // 2))
+        half, _, turns, known = data.patches(draws, count=max(1, settings.data.batch // 2))
         with torch.no_grad():
             clean = distil.denoise(teacher, half)
         added = noise.draw(clean, draws, turns)
+        if known is not None:
+            # Where there is no data there is no noise: the constants stay what the student will meet there.
+            clean, added = torch.where(known > 0, clean, half[:, :1]), known * added
         source = torch.cat([clean + added, clean - added])
         output = distil.denoise(student, with_centre(torch.cat([half, half]), source))
-        return ((output - torch.cat([clean, clean])) / noise.std(source)).square().mean()
+        errors = (output - torch.cat([clean, clean])) / noise.std(source)
+        return mean_of_known(errors.square(), _twice(known))
 
     return loss_of
 
@@ -183,12 +204,14 @@ def refinement_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        half, _, turns = data.patches(draws, count=max(1, settings.data.batch // 2))
+        half, _, turns, known = data.patches(draws, count=max(1, settings.data.batch // 2))
         noisy = torch.cat([half, half])
         centre = noisy[:, :1]
         added = noise.draw(half[:, :1], draws, turns)
+        if known is not None:
+            added = known * added
         source, target = distil.recorrupt(centre, torch.cat([added, -added]), 1.0, alpha)
         output = distil.denoise(student, with_centre(noisy, source))
-        return ((output - target) / noise.std(source)).square().mean()
+        return mean_of_known(((output - target) / noise.std(source)).square(), _twice(known))
 
     return loss_of

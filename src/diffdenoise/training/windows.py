@@ -29,6 +29,7 @@ def target_window(slices: Slices, number: int, side: int, seed: int) -> Window:
 
 
 def evenly_spaced(slices: Slices) -> list[int]:
-    """Return up to 16 slices that stand for all."""
-    count = len(slices)
-    return sorted({int(k) for k in np.linspace(0, count - 1, min(count, _SAMPLE)).round()})
+    """Return up to 16 slices that stand for all that hold data."""
+    numbers = [number for number in range(len(slices)) if not slices.is_empty(number)]
+    places = np.linspace(0, len(numbers) - 1, min(len(numbers), _SAMPLE)).round()
+    return [numbers[place] for place in sorted({int(place) for place in places})]

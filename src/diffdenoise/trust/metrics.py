@@ -151,7 +151,8 @@ def evaluate(
     Evaluation
         PSNR is taken over all voxels (inside the mask), not averaged over slices. SSIM is computed
         in each slice with a Gaussian window (11 x 11 pixels, std 1.5) and averaged over all places
-        (inside the mask) where the window fits into the slice. Nothing is clipped.
+        (inside the mask) where the window fits into the slice, and into what holds data. Voxels that are NaN
+        in one of the images hold none and are left out. Nothing is clipped.
 
     Raises
     ------
@@ -160,7 +161,8 @@ def evaluate(
     SettingsError
         If `axis` isn't an axis in space.
     IntensityError
-        If a value is not finite, the reference has no range or the mask is empty.
+        If a value is infinite, the denoised scan is NaN where the noisy one is not, the reference has no
+        range, the mask is empty, or nothing is left inside of it.
 
     References
     ----------
@@ -179,12 +181,15 @@ def evaluate(
                 f"{name}: found shape {_by(image.shape)}, expected the reference's {_by(truth.shape)};"
                 " give scans of the same geometry"
             )
-        if not np.isfinite(image).all():
-            raise IntensityError(f"{name}: holds NaN or infinity; expected finite values")
+        if np.isinf(image).any():
+            raise IntensityError(f"{name}: holds infinity; expected finite values, or NaN for no data")
     axis = choose_axis(from_array(truth, "reference"), axis)
-    inside = _mask(mask, truth.shape)
+    nothing = _without_data(images, truth)
+    inside = _mask(mask, truth.shape) & ~nothing
+    if not inside.any():
+        raise IntensityError("nothing is left to compare: every voxel inside is NaN in one of the images")
     if data_range is None:
-        low, high = np.percentile(truth, RANGE_PERCENTILES)
+        low, high = np.nanpercentile(truth, RANGE_PERCENTILES)
         data_range = float(high - low)
     if not data_range > 0:
         raise IntensityError("reference: has no intensity range, so PSNR has no meaning; give a true image")
@@ -196,10 +201,14 @@ def evaluate(
             f"found slices of {_by(truth_slices.shape[1:])} pixels, expected at least"
             f" {SSIM_WINDOW}x{SSIM_WINDOW} for SSIM; choose another --axis"
         )
-    scored = {
-        name: _score(_slices(image, axis).astype(np.float64), truth_slices, inside_slices, data_range)
-        for name, image in images.items()
-    }
+    empty = _slices(nothing, axis)
+    truth_slices[empty] = 0
+    near = _near(empty)
+    scored = {}
+    for name, image in images.items():
+        values = _slices(image, axis).astype(np.float64)
+        values[empty] = 0
+        scored[name] = _score(values, truth_slices, inside_slices, near, data_range)
     noisy_scores, noisy_slices = scored.get("noisy", (None, ()))
     return Evaluation(
         data_range=data_range,
@@ -210,6 +219,21 @@ def evaluate(
         denoised_slices=scored["denoised"][1],
         noisy_slices=noisy_slices,
     )
+
+
+def _without_data(images: dict[str, NDArray[Any]], truth: NDArray[Any]) -> _Mask:
+    """Where one of the images is NaN."""
+    empty = {name: np.isnan(image) for name, image in images.items()}
+    if "noisy" in empty and (empty["denoised"] & ~empty["noisy"]).any():
+        raise IntensityError("denoised: holds NaN where the noisy scan does not; expected finite values")
+    return np.asarray(np.isnan(truth) | np.logical_or.reduce(list(empty.values())))
+
+
+def _near(empty: _Mask) -> _Mask:
+    """Places in slices (n, h, w) whose SSIM window reaches to voxels without data."""
+    from scipy.ndimage import maximum_filter
+
+    return np.asarray(maximum_filter(empty, (1, SSIM_WINDOW, SSIM_WINDOW))) if empty.any() else empty
 
 
 def _mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> _Mask:
@@ -235,13 +259,13 @@ def _slices(data: NDArray[Any], axis: int | None) -> NDArray[Any]:
 
 
 def _score(
-    image: _Stack, truth: _Stack, inside: _Mask, data_range: float
+    image: _Stack, truth: _Stack, inside: _Mask, near: _Mask, data_range: float
 ) -> tuple[Scores, tuple[Scores, ...]]:
     """Return the scores in all and slice by slice."""
     squared = np.where(inside, (image - truth) ** 2, 0.0).sum(axis=(1, 2))
     counts = inside.sum(axis=(1, 2))
     border = SSIM_WINDOW // 2
-    inner = inside[:, border:-border, border:-border]
+    inner = (inside & ~near)[:, border:-border, border:-border]
     similarity = np.where(inner, _ssim_maps(image / data_range, truth / data_range), 0.0).sum(axis=(1, 2))
     places = inner.sum(axis=(1, 2))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise.errors import FormatError, InputError, ShapeError
 from diffdenoise.scan.dicom.lacking import state_what_is_missing
@@ -82,14 +84,10 @@ def read_series(series: Series, name: str) -> Scan:
             data[place] = values[inside] * slope + intercept
             if padding is not None:
                 padded[place] = padding[inside]
-    if padded.any() and not padded.all():
+    has_padding = padded.any() and not padded.all()
+    if has_padding:
         data[padded] = data[~padded].min()
-    if series.is_flat:
-        shaped = data[0]
-    elif len(layout.frames) == 1:
-        shaped = data.transpose(2, 1, 0)
-    else:
-        shaped = data.reshape(len(layout.frames), -1, *data.shape[1:]).transpose(3, 2, 1, 0)
+    shaped, outside = (_shaped(frames, series) for frames in (data, padded))
     spacing = layout.spacing_mm
     if spacing is not None and series.is_flat:
         # (rows, columns)
@@ -107,7 +105,18 @@ def read_series(series: Series, name: str) -> Scan:
         in_plane=in_plane,
         header=series,
         name=name,
+        outside=outside if has_padding else None,
     )
+
+
+def _shaped(frames: NDArray[Any], series: Series) -> NDArray[Any]:
+    """Values (frames, rows, columns) in the axes of a scan."""
+    if series.is_flat:
+        return np.asarray(frames[0])
+    volumes = len(series.layout.frames)
+    if volumes == 1:
+        return frames.transpose(2, 1, 0)
+    return frames.reshape(volumes, -1, *frames.shape[1:]).transpose(3, 2, 1, 0)
 
 
 def read(path: Path) -> Scan:
