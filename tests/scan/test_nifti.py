@@ -190,3 +190,18 @@ def test_a_dtype_without_a_nifti_code_is_refused(tmp_path):
     with pytest.raises(OutputError, match="float16"):
         write_scan(from_array(values((9, 11), np.float16)), tmp_path / "a.nii")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("slope", "fits"), [(1.0, True), (0.5, False)])
+def test_real_values_count_where_a_small_file_unpacks_to_much(slope, fits, tmp_path):
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape((512, 512, 80))
+    header["scl_slope"], header["scl_inter"] = slope, 0
+    header.set_data_offset(352)
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(header.binaryblock + bytes(4 + 512 * 512 * 80)))
+    if fits:
+        assert read_scan(tmp_path / "a.nii.gz").data.shape == (512, 512, 80)
+    else:
+        with pytest.raises(FormatError, match=r"unpacks to 167,772,160 bytes, over the limit of 134,217,728"):
+            read_scan(tmp_path / "a.nii.gz")

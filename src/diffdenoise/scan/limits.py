@@ -17,7 +17,7 @@ LEAST_BYTES, MOST_SHRINKAGE = 128 * 2**20, 64
 #: What a decoder takes beside the voxels, and copies of these that it makes at the most.
 _ROOM_BYTES, _COPIES = 384 * 2**20, 3
 #: Slow decoders on busy machines: seconds for a start, and bytes a second of what is stored and of voxels.
-_START_S, _STORED_A_SECOND, _VOXELS_A_SECOND = 4.0, 0.6e6, 64e6
+_START_S, _STORED_A_SECOND, _VOXELS_A_SECOND = 3.0, 0.6e6, 64e6
 
 
 def most_unpacked(held: int, least: int = LEAST_BYTES, shrinkage: int = MOST_SHRINKAGE) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,22 +35,3 @@ def quiet(logger_name: str) -> Iterator[list[logging.LogRecord]]:
             yield collector.records
     finally:
         logger.handlers, logger.propagate = before
-
-
-@contextmanager
-def quiet_c_code() -> Iterator[None]:
-    """Silence what C code prints to standard error behind Python's back (libtiff, inside pillow)."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # standard error is closed: nothing can be printed
-        yield
-        return
-    try:
-        sys.stderr.flush()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
