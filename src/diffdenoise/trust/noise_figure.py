@@ -51,8 +51,7 @@ def save_noise_picture(
     from matplotlib.figure import Figure
 
     check_picture(path, overwrite)
-<<<<<<< HEAD
-    intensities = IntensityMap.fit(scan.data)
+    intensities = prepare(scan, axis).intensities
     across = choose_axis(scan, axis)
     view = view_of(scan, across, None if across is None else _fullest(scan, across))
     image = view.of(scan.data)
@@ -67,17 +66,6 @@ def save_noise_picture(
     mark_scale(whole, greys.shape, view.pixel_mm)
     which = "image" if across is None else f"slice {view.index} (of 0 to {scan.data.shape[across] - 1})"
     whole.set_title(f"{which}, window {window.words}", fontsize="small")
-=======
-    intensities = prepare(scan, axis).intensities
-    middle, across = _middle(scan, axis)
-    image = view_of(middle, across, None)
-    figure = Figure(figsize=(15, 4.2), layout="constrained")
-    whole, detail, level, lags = figure.subplots(1, 4)
-
-    low, high = np.nanpercentile(image.pixels, (0.5, 99.5))
-    whole.imshow(image.pixels, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), aspect=image.aspect)
-    whole.set_title("middle slice")
->>>>>>> 7db803a (Regions without data are found once, left out of statistics and training, and come back as they were; NaN is such a region)
     limit = _DETAIL_STDS * max(diagnosis.std * intensities.range, 1e-9)
     finest = np.where(known, _finest(scan, view, diagnosis.correlation), 0.0)
     detail.imshow(finest, cmap="gray", vmin=-limit, vmax=limit, aspect=view.aspect)
