@@ -17,6 +17,7 @@ from diffdenoise.cli.jobs import Job
 from diffdenoise.cli.progress import Lines
 from diffdenoise.errors import DiskFullError, OutputError
 from diffdenoise.scan.dicom import derive as derive_module
+from diffdenoise.scan.read import read_scan
 from tests.scan.dicom.files import CANARY, DX, bare, dataset, enhanced, read, save, slices
 
 from .conftest import TINY, Outcome
@@ -117,6 +118,59 @@ def test_a_series_that_is_already_clean_is_not_called_denoised(
         assert after.get("PulseSequenceName") == before.get("PulseSequenceName")
         assert after.SeriesInstanceUID != before.SeriesInstanceUID
         assert after.SourceImageSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_a_folder_with_one_series_becomes_the_file_that_was_named(
+    run: Run, tmp_path: Path, suffix: str
+) -> None:
+    slices(tmp_path / "in", values=noisy_values(4), count=4, RescaleSlope=1, RescaleIntercept=-100)
+    target = tmp_path / f"o{suffix}"
+    outcome = run("denoise", tmp_path / "in", "-o", target, *TINY)
+    assert outcome.code == 0, outcome.err
+    assert target.is_file()
+    source, made = read_scan(tmp_path / "in"), read_scan(target)
+    assert made.data.shape == source.data.shape
+    assert made.affine == pytest.approx(source.affine, abs=1e-4)
+    assert made.stored_dtype == np.int16
+    difference = made.data - source.data
+    assert 0 < np.abs(difference).mean() < 100
+    assert abs(difference.mean()) < 20
+    again = run("denoise", tmp_path / "in", "-o", target, *TINY)
+    assert again.code == 2
+    assert "exists already" in again.err
+
+
+def test_values_with_a_slope_stay_real_numbers(run: Run, tmp_path: Path) -> None:
+    slices(tmp_path / "in", values=noisy_values(4), count=4, RescaleSlope=0.25, RescaleIntercept=0)
+    outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "o.nii.gz", *TINY)
+    assert outcome.code == 0, outcome.err
+    made = read_scan(tmp_path / "o.nii.gz")
+    assert made.stored_dtype == np.float32
+    assert 0 < np.abs(made.data - read_scan(tmp_path / "in").data).mean() < 25
+
+
+def test_no_folder_is_named_like_a_file(run: Run, tmp_path: Path) -> None:
+    source = study(tmp_path / "in")
+    stacks = CASES / "dicom-two-geometries" / "two-stacks-parallel.dcm"
+    for given, output, words in (
+        (source, "o.nii.gz", "holds 2 scans"),
+        (source, "o.dcm", "holds 2 scans"),
+        (source / "t1", "o.dcm", "the series has 4 files"),
+        (source / "t1", "o.png", "doesn't hold the geometry"),
+        (stacks, "o.dcm", "holds 2 scans"),
+        (stacks, "o.nii", "holds 2 scans"),
+        (CASES / "bids-part-phase", "o.nii.gz", "expected a folder"),
+    ):
+        outcome = run("denoise", given, "-o", tmp_path / output, *TINY)
+        assert outcome.code == 2, output
+        assert words in outcome.err, outcome.err
+        assert outcome.err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+    next(path for path in (source / "t1").iterdir() if read(path).ImagePositionPatient[2] == 6.8).unlink()
+    outcome = run("denoise", source / "t1", "-o", tmp_path / "o.nii.gz", *TINY)
+    assert outcome.code == 2
+    assert "some may be missing" in outcome.err
 
 
 def test_enhanced_files_of_one_series_are_learned_from_together(run: Run, tmp_path: Path) -> None:

@@ -8,14 +8,19 @@ from pathlib import Path
 
 from diffdenoise.errors import OutputError
 from diffdenoise.scan import bids
+from diffdenoise.scan.convert import refuse_uneven, to_nifti
 from diffdenoise.scan.dicom.derive import UNCHANGED, Derivation
 from diffdenoise.scan.dicom.write import targets_of
 from diffdenoise.scan.find import Found, find_scans
 from diffdenoise.scan.folder import is_store
 from diffdenoise.scan.format import Format
-from diffdenoise.scan.registry import format_named, suffix_of
+from diffdenoise.scan.registry import format_named, format_of, suffix_of
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.write import cannot_derive, check_output, check_series_output, write_scan
+
+#: Formats other than DICOM that a series can be written in, geometry and all.
+_WITH_GEOMETRY = ("nifti", "nrrd", "metaimage")
+_MOST_LISTED = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Job:
     target : path
         File to write; for a DICOM series of several files, the folder that they go to.
     files : dict of str to path
-        Where each file of a DICOM series goes; empty for other formats.
+        Where each file of a DICOM series goes; empty where another format is written.
     bids : Bids or None
         Where it is in a BIDS data set.
     """
@@ -72,7 +77,7 @@ class Job:
     @property
     def unfit(self) -> str | None:
         """Why no result can ever be made of it, whatever the settings; None if one can."""
-        lacks = None if self.found.series is None else self.found.series.lacks
+        lacks = None if self.found.series is None or not self.files else self.found.series.lacks
         return None if lacks is None else cannot_derive(lacks)
 
     @property
@@ -84,7 +89,10 @@ class Job:
         """Raise `OutputError` if the result can't be written."""
         if self.bids is not None:
             bids.check_output(self.bids.output)
-        if self.found.series is not None:
+        if self.found.series is not None and not self.files:
+            refuse_uneven(self.found.series, self.name)
+            check_output(self.target, "array", overwrite, self.found.paths, float32=float32)
+        elif self.found.series is not None:
             check_series_output(
                 self.found.series, self.files, overwrite, float32=float32, compression=compression
             )
@@ -93,6 +101,8 @@ class Job:
 
     def write(self, result: Scan, how: Derivation, *, float32: bool, overwrite: bool) -> None:
         """Write the result."""
+        if self.found.series is not None and not self.files:
+            result = to_nifti(result)
         write_scan(result, self.target, float32=float32, overwrite=overwrite, derivation=how)
         if self.bids is not None:
             bids.describe(self.bids.output, self.bids.source)
@@ -108,7 +118,8 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
     source : path
         A file, a folder, a DICOMDIR or a zip.
     output : path
-        A file for a single file, else a folder, below which files keep their names.
+        A file for a single scan (for a DICOM series, of NIfTI, NRRD or MetaImage too); else a folder, below
+        which files keep their names.
     series_uid : str, optional
         The only DICOM series to take.
     """
@@ -123,6 +134,9 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
         and (findings.scans[0].series is None or findings.scans[0].paths == (source,))
         and not _is_in_zip(findings.scans[0])
     )
+    named = None if output.is_dir() else suffix_of(output)
+    if named is not None and (not single or _is_other(findings.scans[0], output)):
+        return [_file_job(source, output, findings.scans)], findings.skipped
     if single:
         found = findings.scans[0]
         target = output / source.name if output.is_dir() and found.series is not None else output
@@ -138,6 +152,40 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
             jobs.append(Job(found, next(iter(files.values())) if len(files) == 1 else output, files))
     _refuse_doubles(jobs)
     return jobs, findings.skipped
+
+
+def _is_other(found: Found, output: Path) -> bool:
+    """Whether a DICOM series is to be written in another format."""
+    return found.series is not None and format_of(output).name != "dicom"
+
+
+def _file_job(source: Path, output: Path, scans: Sequence[Found]) -> Job:
+    """The only scan of a folder, zip or file, as the file that was named."""
+    if len(scans) > 1:
+        listed = "; ".join(found.name for found in scans[:_MOST_LISTED])
+        more = f" and {len(scans) - _MOST_LISTED} more" if len(scans) > _MOST_LISTED else ""
+        raise OutputError(
+            f"{output}: is a file's name, but {source} holds {len(scans)} scans ({listed}{more}); name a "
+            "folder, or one scan"
+        )
+    found = scans[0]
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise OutputError(f"{output}: lies inside the input folder {source}; choose a place elsewhere")
+    if found.series is None:
+        return Job(found, output)
+    fmt = format_of(output)
+    if fmt.name != "dicom":
+        if fmt.name not in _WITH_GEOMETRY:
+            raise OutputError(
+                f"{output}: {fmt.title} doesn't hold the geometry of DICOM; expected NIfTI, NRRD or MetaImage, "
+                "or a folder for DICOM"
+            )
+        return Job(found, output)
+    if len(found.series.sources) > 1:
+        raise OutputError(
+            f"{output}: is a file's name, but the series has {len(found.series.sources)} files; name a folder"
+        )
+    return Job(found, output, targets_of(found.series, output, as_file=True))
 
 
 def _refuse_doubles(jobs: Sequence[Job]) -> None:
@@ -163,6 +211,8 @@ def _check_folders(source: Path, output: Path) -> None:
 
 def _bids_jobs(source: Path, output: Path) -> list[Job]:
     """Each image of a BIDS data set; the derivative may lie in the set's own folder for these."""
+    if suffix_of(output) is not None and not output.is_dir():
+        raise OutputError(f"{output}: is a file's name, expected a folder for the derivative of {source}")
     inside = source.resolve() / "derivatives"
     if not output.resolve().is_relative_to(inside) or output.resolve() == inside:
         _check_folders(source, output)

@@ -25,7 +25,7 @@ def to_nifti(scan: Scan) -> Scan:
     Parameters
     ----------
     scan : Scan
-        As read from DICOM.
+        As read from DICOM, or denoised: then values are rounded where the source's are whole.
 
     Raises
     ------
@@ -34,7 +34,10 @@ def to_nifti(scan: Scan) -> Scan:
     """
     if isinstance(scan.header, Series):
         refuse_uneven(scan.header, scan.name)
-    data, dtype = scan.data, _smallest(scan.data)
+    data = scan.data
+    if isinstance(scan.header, Series) and data.dtype.kind == "f":
+        data = np.rint(data).astype(np.int64) if scan.header.holds_whole else data.astype(np.float32)
+    dtype = _smallest(data)
     spacing, affine = scan.spacing_mm, scan.affine
     if data.ndim == 2:
         # (rows, columns) to (x, y): NIfTI's first axis runs along the rows.

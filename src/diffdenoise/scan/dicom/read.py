@@ -16,9 +16,6 @@ from diffdenoise.scan.dicom.pixels import stored_values
 from diffdenoise.scan.dicom.series import Series, find_series
 from diffdenoise.scan.scan import Scan
 
-#: Intercepts up to this keep 16-bit values in 32 bits.
-_MOST_INTERCEPT = 2**30
-
 
 def read_series(series: Series, name: str) -> Scan:
     """Decode all frames of a series.
@@ -46,10 +43,7 @@ def read_series(series: Series, name: str) -> Scan:
     """
     header, layout = series.header, series.layout
     frames = [frame for volume in layout.frames for frame in volume]
-    whole = all(
-        frame.slope == 1 and frame.intercept.is_integer() and abs(frame.intercept) < _MOST_INTERCEPT
-        for frame in frames
-    )
+    whole = series.holds_whole
     # 16 bits times a slope fit in float32's 24; 32 bits don't.
     dtype = np.dtype(np.int32 if whole else np.float32) if header.bits[0] < 32 else np.dtype(np.float64)
     data = np.empty((len(frames), header.rows, header.columns), dtype)

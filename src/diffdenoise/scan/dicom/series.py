@@ -16,6 +16,9 @@ from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.sources import Source, sources_of
 from diffdenoise.scan.dicom.stacks import are_neighbours, stacks_of
 
+#: Intercepts up to this keep 16-bit values in 32 bits.
+_MOST_INTERCEPT = 2**30
+
 
 @dataclass(frozen=True)
 class Series:
@@ -57,6 +60,15 @@ class Series:
     def lacks(self) -> str | None:
         """The element that no derived image can do without and that can't be made up, if it lacks it."""
         return None if self.header.sop_class else "SOPClassUID"
+
+    @property
+    def holds_whole(self) -> bool:
+        """Whether its real values are whole numbers: no slope but 1, and whole intercepts."""
+        frames = (frame for volume in self.layout.frames for frame in volume)
+        return all(
+            frame.slope == 1 and frame.intercept.is_integer() and abs(frame.intercept) < _MOST_INTERCEPT
+            for frame in frames
+        )
 
     @property
     def identity(self) -> str:
