@@ -177,8 +177,8 @@ def _file_job(source: Path, output: Path, scans: Sequence[Found]) -> Job:
     if fmt.name != "dicom":
         if fmt.name not in _WITH_GEOMETRY:
             raise OutputError(
-                f"{output}: {fmt.title} doesn't hold the geometry of DICOM; expected NIfTI, NRRD or MetaImage, "
-                "or a folder for DICOM"
+                f"{output}: {fmt.title} doesn't hold the geometry of DICOM; expected NIfTI, NRRD or "
+                "MetaImage, or a folder for DICOM"
             )
         return Job(found, output)
     if len(found.series.sources) > 1:

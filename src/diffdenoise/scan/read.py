@@ -11,15 +11,17 @@ import numpy as np
 
 from diffdenoise.errors import DiffDenoiseError, FormatError, InputError, IntensityError
 from diffdenoise.scan.dicom.read import read as read_dicom
-from diffdenoise.scan.dicom.sources import is_dicom, is_zip, sources_of
-from diffdenoise.scan.folder import is_store
+from diffdenoise.scan.dicom.sources import HEAD_BYTES, is_dicom, is_zip, sources_of
+from diffdenoise.scan.folder import files_below, is_store
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.dicom_file import FORMAT as DICOM
 from diffdenoise.scan.formats.volumes import header_of_pair
 from diffdenoise.scan.pixels import native
-from diffdenoise.scan.registry import FORMATS, format_of
+from diffdenoise.scan.registry import FORMATS, format_of, suffix_of
 from diffdenoise.scan.scan import Scan
 
+#: Names in a message.
+_MOST_LISTED = 4
 #: Enough to recognise every format: a NIfTI-2 header has 540 bytes.
 _HEAD_BYTES = 544
 
@@ -51,6 +53,7 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
             return _named(_read_as(format_of(path), path), path, name)
         if path.is_dir():
             if any(True for _ in sources_of(path)):
+                _refuse_mixed(path)
                 return _named(read_dicom(path), path, name)
             raise InputError(f"{path}: is a folder; expected an image file; name one, or give all its files")
         if not path.exists():
@@ -71,6 +74,27 @@ def read_scan(path: str | Path, name: str | None = None) -> Scan:
             + ("rename it" if held else "get a complete copy or convert it")
         )
     return _named(_read_as(fmt, path), path, name)
+
+
+def _refuse_mixed(folder: Path) -> None:
+    """Raise `InputError` if a folder holds images beside its DICOM: which one is meant, nobody said."""
+    others = [
+        path for path in files_below(folder) if suffix_of(path) is not None and not _is_dicom_file(path)
+    ]
+    if others:
+        names = [path.relative_to(folder).as_posix() for path in others[:_MOST_LISTED]]
+        more = [f"{len(others) - _MOST_LISTED} more"] if len(others) > _MOST_LISTED else []
+        raise InputError(
+            f"{folder}: holds DICOM and {len(others)} other image{'s' if len(others) > 1 else ''} "
+            f"({', '.join(names + more)}); expected one image; name it"
+        )
+
+
+def _is_dicom_file(path: Path) -> bool:
+    if is_store(path):
+        return False
+    with path.open("rb") as stream:
+        return is_dicom(stream.read(HEAD_BYTES))
 
 
 def _read_as(fmt: Format, path: Path) -> Scan:

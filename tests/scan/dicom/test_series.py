@@ -12,7 +12,7 @@ import pytest
 from pydicom.fileset import FileSet
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from diffdenoise.errors import FormatError, InputError
+from diffdenoise.errors import FormatError, InputError, ShapeError
 from diffdenoise.scan.dicom.codestream import Stated, stated_by
 from diffdenoise.scan.dicom.read import read_series
 from diffdenoise.scan.dicom.series import find_series
@@ -426,6 +426,23 @@ def test_a_frame_header_further_on_counts_too():
     ]
     # Fill bytes before a marker are allowed (ITU-T T.81, B.1.1.2).
     assert list(stated_by(jpeg[:2] + b"\xff" + jpeg[2:23] + b"\xff\xda")) == [Stated(40, 48, 1, 8)]
+
+
+def test_a_folder_of_dicom_and_other_images_is_refused_by_name(tmp_path):
+    slices(tmp_path / "dicom")
+    (tmp_path / "notes.txt").write_text("none")
+    assert read_scan(tmp_path).data.shape == (10, 12, 5)
+    for name in "edcba":
+        np.save(tmp_path / f"{name}.npy", pixels(1)[0])
+    with pytest.raises(
+        InputError, match=r"holds DICOM and 5 other images \(a.npy, b.npy, c.npy, d.npy, 1 more\)"
+    ):
+        read_scan(tmp_path)
+    for name in "edcba":
+        (tmp_path / f"{name}.npy").unlink()
+    slices(tmp_path / "more", series="1.2.4", SeriesNumber=9)
+    with pytest.raises(ShapeError, match=r"holds 2 series \(series 7 .*; series 9 .*\); expected one"):
+        read_scan(tmp_path)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
