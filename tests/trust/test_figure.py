@@ -7,14 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from diffdenoise.errors import OutputError, ShapeError
+from diffdenoise.facts import diagnosis_of
+from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.scan import Scan
-from diffdenoise.trust import figure
+from diffdenoise.trust import figure, noise_figure
 from diffdenoise.trust.figure import check_picture, compare, save_comparison
 from diffdenoise.trust.metrics import evaluate
+from diffdenoise.trust.view import view_of
+from diffdenoise.trust.window import window_of
 
 
 def scan(data: NDArray[np.float64], affine: NDArray[np.float64] | None = None) -> Scan:
@@ -180,3 +186,35 @@ def test_wrong_places_for_a_picture_are_refused(tmp_path: Path) -> None:
 def test_other_shapes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match="denoised"):
         save_comparison(tmp_path / "p.png", scan(np.ones((20, 20))), scan(np.ones((20, 21))))
+
+
+CASES = Path(__file__).parents[1] / "cases" / "nifti-ct-padding"
+
+
+def test_a_padded_ct_is_shown_by_what_it_holds() -> None:
+    noisy = read_scan(CASES / "ct_padding_-3024.nii.gz")
+    inside = noisy.data != -3024
+    # What a smoothing filter does to the padding is no residual.
+    smoothed = gaussian_filter(np.where(inside, noisy.data, -1000).astype(float), (1, 1, 0))
+    found = compare(noisy, noisy.with_data(np.where(inside, smoothed, -2500.0)), noise_std=25.0)
+    assert (found.window.low, found.window.high) == (-160, 240)
+    shown = found.view.of(inside) > 0
+    assert (found.panels[2].greys[~shown] == 0.5).all()
+    residual = (noisy.data - smoothed)[..., found.view.index][inside[..., found.view.index]]
+    assert f"std {residual.std():.3g} HU" in found.panels[2].caption
+
+
+def test_the_noises_picture_shows_the_fullest_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = np.random.default_rng(0).normal(0, 20, (40, 36, 9))
+    data[15:25, 15:25] += 800
+    data[5:35, 5:31, 2] = 800 + data[5:35, 5:31, 2]
+    image = scan(data, np.diag([1.0, 1.0, 3.0, 1.0]))
+    drawn: list[Figure] = []
+    monkeypatch.setattr(noise_figure, "write_figure", lambda figure, path, background: drawn.append(figure))
+    noise_figure.save_noise_picture(tmp_path / "picture.png", image, diagnosis_of(image))
+    first = drawn[0].axes[0]
+    assert first.get_title().startswith("slice 2 (of 0 to 8)")
+    assert {text.get_text() for text in first.texts} == {"R", "L", "A", "P", "10 mm"}
+    view = view_of(image, 2, 2)
+    window = window_of(image, view.display, view.of(data))
+    np.testing.assert_allclose(first.images[0].get_array(), window.grey(view.of(data)))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from diffdenoise.errors import OutputError, ShapeError
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.folder import check_outside_stores
+from diffdenoise.scan.regions import find_regions
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust.choice import blocks, choose_part, choose_slice, object_of
@@ -165,14 +166,14 @@ def compare(
     for name, scan in (("denoised", denoised), ("reference", reference)):
         if scan is not None and scan.data.shape != noisy.data.shape:
             raise ShapeError(f"{name}: found shape {scan.data.shape}, expected {noisy.data.shape}")
-    known = None if noisy.outside is None else ~noisy.outside
+    across = choose_axis(noisy, axis) if noisy.data.ndim > 2 else None
+    no_data = find_regions(noisy, across).no_data
+    known = None if no_data is None else ~no_data
     volume = 0
-    if noisy.data.ndim > 2:
-        axis = choose_axis(noisy) or 0 if axis is None else axis
-        if index is None:
-            index, volume = choose_slice(noisy.data, denoised.data, axis, known)
+    if across is not None and index is None:
+        index, volume = choose_slice(noisy.data, denoised.data, across, known)
     # All are cut and turned by the noisy scan's geometry: a reference may have a header of its own.
-    view = view_of(noisy, axis, index, volume)
+    view = view_of(noisy, across, index, volume)
     before, after = view.of(noisy.data), view.of(denoised.data)
     inside = np.isfinite(before) & np.isfinite(after)
     inside = inside if known is None else inside & (view.of(known) > 0)

@@ -12,7 +12,6 @@ from diffdenoise.noise.diagnosis import Diagnosis
 from diffdenoise.noise.level import diagonal_differences
 from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust.choice import object_of
 from diffdenoise.trust.figure import check_picture, write_figure
 from diffdenoise.trust.marks import mark_directions, mark_scale
@@ -51,11 +50,11 @@ def save_noise_picture(
     from matplotlib.figure import Figure
 
     check_picture(path, overwrite)
-    intensities = prepare(scan, axis).intensities
-    across = choose_axis(scan, axis)
-    view = view_of(scan, across, None if across is None else _fullest(scan, across))
+    ready = prepare(scan, axis)
+    intensities, across, no_data = ready.intensities, ready.axis, ready.regions.no_data
+    view = view_of(scan, across, None if across is None else _fullest(scan, across, no_data))
     image = view.of(scan.data)
-    known = np.isfinite(image) if scan.outside is None else np.isfinite(image) & (view.of(scan.outside) == 0)
+    known = np.isfinite(image) if no_data is None else np.isfinite(image) & (view.of(no_data) == 0)
     window = window_of(scan, view.display, image, known)
     figure = Figure(figsize=(15, 4.2), layout="constrained")
     whole, detail, level, lags = figure.subplots(1, 4)
@@ -107,10 +106,10 @@ def save_noise_picture(
     write_figure(figure, path, "white")
 
 
-def _fullest(scan: Scan, axis: int) -> int:
+def _fullest(scan: Scan, axis: int, no_data: NDArray[np.bool_] | None) -> int:
     """The slice of a scan's first volume that holds most of the object; the middle one of equals."""
     data = scan.data[..., 0] if scan.data.ndim == 4 else scan.data
-    known = None if scan.outside is None else ~(scan.outside[..., 0] if scan.data.ndim == 4 else scan.outside)
+    known = None if no_data is None else ~(no_data[..., 0] if scan.data.ndim == 4 else no_data)
     inside = np.asarray(data, dtype=np.float64) > object_of(data, known)
     inside = inside if known is None else inside & known
     content = inside.sum(axis=tuple(side for side in range(3) if side != axis))
