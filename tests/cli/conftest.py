@@ -51,6 +51,14 @@ def run() -> Callable[..., Outcome]:
 
 
 @pytest.fixture
+def calm() -> NDArray[np.int16]:
+    """int16 (160, 150, 3): smooth shapes from 100 to 900 with next to no noise."""
+    x, y = np.meshgrid(np.linspace(0, 6, 160), np.linspace(0, 6, 150), indexing="ij")
+    smooth = 500 + 400 * np.sin(x) * np.cos(y) + np.random.default_rng(0).normal(0, 1, (3, 160, 150))
+    return np.rint(np.moveaxis(smooth, 0, 2)).astype(np.int16)
+
+
+@pytest.fixture
 def phantom() -> NDArray[np.int16]:
     """int16 (64, 60, 5): smooth shapes with values from 0 to about 1000."""
     x, y, z = np.meshgrid(

@@ -94,11 +94,11 @@ def test_what_is_in_the_way_is_kept(run: Run, tmp_path: Path, dataset: Path) -> 
 
 
 def test_an_image_that_is_already_clean_is_not_called_denoised(
-    run: Run, tmp_path: Path, phantom: NDArray[np.int16]
+    run: Run, tmp_path: Path, calm: NDArray[np.int16]
 ) -> None:
     (tmp_path / "in/sub-1/anat").mkdir(parents=True)
     (tmp_path / "in/dataset_description.json").write_text('{"Name": "a", "BIDSVersion": "1.8.0"}')
-    save_nifti(tmp_path / "in/sub-1/anat/sub-1_T1w.nii.gz", phantom)
+    save_nifti(tmp_path / "in/sub-1/anat/sub-1_T1w.nii.gz", calm)
     outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY)
     assert outcome.code == 0, outcome.err
     assert "already clean" in outcome.out

@@ -41,6 +41,19 @@ SOURCES: dict[str, Make] = {
     "mr": lambda folder: slices(folder),
     "ct": lambda folder: slices(folder, sop_class=CT, modality="CT", RescaleSlope=1, RescaleIntercept=-1024),
     "enhanced": lambda folder: enhanced(folder),
+    "enhanced-synchronised": lambda folder: enhanced(
+        folder,
+        BulkMotionCompensationTechnique="NAVIGATOR",
+        BulkMotionSignalSource="NAVIGATOR",
+        CardiacSynchronizationTechnique="PROSPECTIVE",
+        CardiacSignalSource="ECG",
+        CardiacRRIntervalSpecified=1000.0,
+        IntervalsAcquired=1,
+        IntervalsRejected=0,
+    ),
+    "without-uids": lambda folder: slices(
+        folder, SeriesInstanceUID=None, StudyInstanceUID=None, FrameOfReferenceUID=None
+    ),
     "real-mosaic": lambda folder: mosaics(folder),
     "real-mr": a_file("MR_small.dcm"),
     "real-ct": a_file("CT_small.dcm"),

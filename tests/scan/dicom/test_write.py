@@ -141,7 +141,12 @@ def test_each_slice_is_stored_with_its_own_slope(tmp_path):
 
 
 def test_an_enhanced_file_stays_one(tmp_path):
-    values = enhanced(tmp_path, PulseSequenceName="x")
+    values = enhanced(
+        tmp_path,
+        PulseSequenceName="x",
+        BulkMotionCompensationTechnique="NONE",
+        CardiacRRIntervalSpecified=1.0,
+    )
     scan = read_scan(tmp_path / "enhanced")
     write_scan(scan.with_data(scan.data + 4), tmp_path / "out")
     before, after = read(tmp_path / "enhanced"), read(tmp_path / "out")
@@ -150,7 +155,8 @@ def test_an_enhanced_file_stays_one(tmp_path):
     shared = after.SharedFunctionalGroupsSequence[0]
     assert list(shared.MRImageFrameTypeSequence[0].FrameType) == ["DERIVED", "PRIMARY", "M", "FILTERED"]
     assert shared.PixelMeasuresSequence == before.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
-    assert "PulseSequenceName" not in after
+    for keyword in ("PulseSequenceName", "BulkMotionCompensationTechnique", "CardiacRRIntervalSpecified"):
+        assert keyword not in after
 
 
 @pytest.mark.parametrize(

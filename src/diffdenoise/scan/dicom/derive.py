@@ -66,6 +66,14 @@ _OF_ORIGINALS = (
     "CoverageOfKSpace",
     "NumberOfKSpaceTrajectories",
 )
+#: The same of the Bulk Motion and Cardiac Synchronization modules (PS3.3, C.7.6.18), of every enhanced image.
+_OF_ORIGINALS_ALL = (
+    "BulkMotionCompensationTechnique",
+    "BulkMotionSignalSource",
+    "CardiacRRIntervalSpecified",
+    "IntervalsAcquired",
+    "IntervalsRejected",
+)
 #: Transfer syntaxes that lose something (PS3.5, annex A).
 _LOSSY_METHODS = {
     "1.2.840.10008.1.2.4.50": "ISO_10918_1",
@@ -173,10 +181,10 @@ def derive(
     source_uid = str(value_of(dataset, "SOPInstanceUID", ""))
     if how.private == "drop":
         _drop_private(dataset)
-    for keyword in (
-        *_STALE,
-        *(_OF_ORIGINALS if source_class == _ENHANCED_MR and how.action != UNCHANGED else ()),
-    ):
+    gone = list(_STALE)
+    if how.action != UNCHANGED and "SharedFunctionalGroupsSequence" in dataset:
+        gone += [*_OF_ORIGINALS_ALL, *(_OF_ORIGINALS if source_class == _ENHANCED_MR else ())]
+    for keyword in gone:
         if keyword in dataset:
             delattr(dataset, keyword)
 
