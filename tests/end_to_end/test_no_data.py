@@ -25,7 +25,7 @@ PADDING, AIR, METAL = -3024, -1024, 3071
 
 
 def settings() -> Settings:
-    schedule = {
+    steps = {
         "blind-spot": 20,
         "diffusion": 20,
         "targets": 0,

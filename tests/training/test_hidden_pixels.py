@@ -8,10 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from diffdenoise.noise.model import NoiseModel
 from diffdenoise.stages.intensities import unsigned
+from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices, Target
-from diffdenoise.training.steps import StepData, blind_spot_loss, diffusion_loss, distillation_loss
+from diffdenoise.training.steps import (
+    StepData,
+    blind_spot_loss,
+    diffusion_loss,
+    distillation_loss,
+    refinement_loss,
+)
 from tests.conftest import tiny_settings
 
 CPU = torch.device("cpu")
@@ -121,3 +129,50 @@ def test_the_losses_of_stage_1_are_in_units_of_the_noise() -> None:
     data = data_of()
     one, two = (float(blind_spot_loss(data, _Leaves(2), 1, std, 0.1)(STEP)) for std in (0.1, 0.2))
     assert one == pytest.approx(2 * two)
+
+
+def with_gaps() -> StepData:
+    """The same slices, half of each pixel's row without data."""
+    data = data_of()
+    stack = np.stack([data.slices.whole(k)[0, 0].numpy() for k in range(len(data.slices))])
+    known = np.ones(stack.shape, bool)
+    known[:, ::2, 11:29] = False
+    return StepData(Slices([stack], 1, [known]), data.settings, CPU)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_stages_1_and_2_do_not_learn_where_there_is_no_data(stage: int) -> None:
+    data, network = with_gaps(), _Leaves(2 if stage == 1 else 1)
+    if stage == 1:
+        blind_spot_loss(data, network, 1, 0.1, 0.1)(STEP).backward()
+    else:
+        diffusion_loss(data, network, lambda seen: 0 * seen[:, :1], 1, 0.1, "diffusion")(STEP).backward()
+    purpose = "blind-spot" if stage == 1 else "diffusion"
+    known = data.patches(generator(data.settings.seed, purpose, STEP)).known
+    assert known is not None
+    assert 0.5 < float(known.mean()) < 0.9
+    assert not network.counts()[known == 0].any()
+    assert network.counts()[known > 0].any()
+
+
+@pytest.mark.parametrize("last", ["student", "refine"])
+def test_the_student_does_not_learn_where_there_is_no_data(last: str) -> None:
+    data, network = with_gaps(), _Leaves(1)
+    if last == "student":
+        slices = data.slices
+        targets = {k: Target(0, 0, slices.whole(k)[0, 0] + 0.3) for k in range(len(slices))}
+        found = distillation_loss(data, network, targets, 0.1, last)(STEP)
+        # The mean is over what is data.
+        assert found.item() == pytest.approx(9, rel=1e-4)
+        known = data.patches(generator(data.settings.seed, last, STEP), targets).known
+    else:
+        noise = NoiseDraws(NoiseModel.constant(0.1), CPU)
+        found = refinement_loss(data, network, noise, 0.5, last)(STEP)
+        known = data.patches(generator(data.settings.seed, last, STEP), count=6).known
+        assert known is not None
+        known = torch.cat([known, known])
+        # With alpha 0.5, source and target differ by 2.5 times the noise where there is any.
+        assert found.item() == pytest.approx(2.5**2, rel=0.05)
+    found.backward()
+    assert known is not None
+    assert torch.equal(network.counts(), known > 0)

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from diffdenoise.errors import OutputError, SettingsError
-from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
+from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root, derive
 from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.write import write_scan
 
@@ -328,3 +328,11 @@ def test_different_pixels_never_share_a_uid(tmp_path):
         write_scan(scan.with_data(scan.data + change), tmp_path / name, derivation=how)
     uids = [read(tmp_path / name).SOPInstanceUID for name in "abc"]
     assert uids[0] == uids[1] != uids[2]
+
+
+def test_what_was_left_as_it_was_is_not_called_denoised():
+    made = dataset(pixels(1, 12, 14)[0], SeriesDescription="t1")
+    derive(made, Derivation().unchanged(), b"pixels")
+    assert made.SeriesDescription == "t1 unchanged"
+    assert made.DerivationDescription.startswith("Left unchanged by DiffDenoise")
+    assert "DerivationCodeSequence" not in made
