@@ -170,7 +170,9 @@ def test_no_folder_is_named_like_a_file(run: Run, tmp_path: Path) -> None:
     next(path for path in (source / "t1").iterdir() if read(path).ImagePositionPatient[2] == 6.8).unlink()
     outcome = run("denoise", source / "t1", "-o", tmp_path / "o.nii.gz", *TINY)
     assert outcome.code == 2
+    # Before anything is learned: one line, and no stage.
     assert "some may be missing" in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_enhanced_files_of_one_series_are_learned_from_together(run: Run, tmp_path: Path) -> None:
