@@ -116,6 +116,14 @@ def test_a_mixed_folder_gives_all_of_its_scans(tmp_path: Path, model: Model) -> 
     assert [result.shape for result in results] == [SHAPE, (24, 24, 4)]
 
 
+def test_a_folder_of_two_series_gives_both(tmp_path: Path, model: Model) -> None:
+    for number in (1, 2):
+        values = pixels(4, rows=20, columns=18, seed=number)
+        slices(tmp_path / "in" / str(number), count=4, values=values, series=f"1.2.{number}")
+    assert len(model.denoise(tmp_path / "in")) == 2
+    assert len(dd.info(tmp_path / "in")) == 2
+
+
 def test_a_mixed_folder_is_trained_on_in_parts(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="left out"):
         results = dd.denoise(mixed_folder(tmp_path / "study"), settings=tiny_settings())

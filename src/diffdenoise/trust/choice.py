@@ -28,9 +28,6 @@ _MOST_SIDE = 1024
 #: Degree of the polynomial of brightness that is taken off the residual: what a bias undone leaves (Rician
 #: noise's falls with brightness) is no structure.
 _DEGREE = 3
-#: Square of the correlation that noise has with an edge by chance: one in as many as an edge has pixels in
-#: the surroundings (2 sqrt(pi) std), and some beside it.
-_LEAST_ALIKE = 0.03
 #: A residual of under this share of the usual variance is nothing that was taken off.
 _LEAST_SHARE = 0.05
 
@@ -107,9 +104,8 @@ def choose_part(
 ) -> tuple[slice, slice]:
     """Return rows and columns of the part of a slice where the residual has most structure.
 
-    Structure is a residual that is like its neighbours, or like the finest detail of the denoised slice, both
-    for its local variance, so that strong noise is not taken for it. Where nothing was taken off, it is the
-    part with the finest detail.
+    Structure is a residual that is like its neighbours, for its local variance, so that strong noise is not
+    taken for it. Where nothing was taken off, it is the part with the finest detail.
 
     Parameters
     ----------
@@ -160,17 +156,13 @@ def _structure(before: _Image, after: _Image, inside: _Mask, size: tuple[int, in
     told = inside & (variance > max(_LEAST_SHARE * typical, float(np.finfo(float).tiny)))
     safe = np.where(told, variance, 1.0)
     smooth = np.square(gaussian_filter(residual, _FINE)) / safe
-    detail = np.where(inside, after - gaussian_filter(after, _FINE), 0.0)
-    # Detail far below the residual is rounding.
-    detail_variance = np.maximum(gaussian_filter(np.square(detail), _LOCAL), _LEAST_SHARE * safe)
-    alike = np.square(gaussian_filter(residual * detail, _LOCAL)) / (safe * detail_variance)
-    return _mean_of(_beyond_chance(smooth, told) + _beyond_chance(alike, told, _LEAST_ALIKE), size)
+    return _mean_of(_beyond_chance(smooth, told), size)
 
 
-def _beyond_chance(squares: _Image, told: _Mask, least: float = 1e-12) -> _Image:
-    """By how much squares exceed those of noise, which most of them are taken for; at least so much each."""
+def _beyond_chance(squares: _Image, told: _Mask) -> _Image:
+    """By how much squares exceed those of noise, which most of them are taken for."""
     usual = float(np.median(squares[told])) / _CHI_SQUARE_MEDIAN if told.any() else 0.0
-    excess = squares / max(usual, least) - _CHANCE
+    excess = squares / max(usual, float(np.finfo(float).tiny)) - _CHANCE
     return np.where(told, np.clip(excess, 0, _MOST), 0.0)
 
 
