@@ -31,6 +31,7 @@ LAYERS = {
     "result": 5,
     "kinds": 5,
     "images": 5,
+    "character": 5,
     "finish": 5,
     "facts": 5,
     "api": 5,

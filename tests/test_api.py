@@ -93,7 +93,7 @@ def test_a_result_is_saved_in_the_sources_format(tmp_path: Path, model: Model) -
 def test_a_dicom_result_is_saved_as_a_series_or_as_nifti(tmp_path: Path, model: Model) -> None:
     slices(tmp_path / "in", count=4, values=pixels(4, rows=20, columns=18))
     # One series, and nothing else: one scan.
-    result = model.denoise(tmp_path / "in")
+    result = model.denoise(tmp_path / "in", force=True)
     assert isinstance(result, dd.Result)
     result.save(tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "in").iterdir())
@@ -110,7 +110,7 @@ def test_a_dicom_result_is_saved_as_a_series_or_as_nifti(tmp_path: Path, model: 
 
 def test_a_mixed_folder_gives_all_of_its_scans(tmp_path: Path, model: Model) -> None:
     with pytest.warns(UserWarning, match="left out: b.nii.gz: is constant") as caught:
-        results = dd.denoise(mixed_folder(tmp_path / "study"), model=model)
+        results = dd.denoise(mixed_folder(tmp_path / "study"), model=model, force=True)
     assert caught[0].filename == __file__
     assert [result.name for result in results] == ["a.nii.gz", "series 7 (MR, 4 slices of 24x24)"]
     assert [result.shape for result in results] == [SHAPE, (24, 24, 4)]

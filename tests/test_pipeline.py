@@ -298,7 +298,9 @@ def test_the_bias_of_rician_noise_is_undone(tmp_path: Path) -> None:
     assert model.denoise(scan).data[air].mean() < 0.5 * kept.denoise(scan).data[air].mean()
     # Values below zero are of no magnitude image: nothing is undone there.
     shifted = from_array(noisy - 50)
-    assert model.denoise(shifted).data.min() < 0
+    with pytest.raises(ModelError, match="no Rician noise"):
+        model.denoise(shifted)
+    assert model.denoise(shifted, force=True).data.min() < 0
 
 
 def test_orientations_fit_the_budget_and_are_repeated(tmp_path: Path) -> None:

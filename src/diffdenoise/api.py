@@ -19,7 +19,7 @@ from diffdenoise.facts import diagnosis_of
 from diffdenoise.finish import check_strength, finish
 from diffdenoise.images import Image, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
-from diffdenoise.model import Model
+from diffdenoise.model import Denoised, Model
 from diffdenoise.noise import simulate as noise
 from diffdenoise.plan import already_clean
 from diffdenoise.result import Result
@@ -37,6 +37,7 @@ def denoise(
     settings: Settings | None = None,
     mask: Any = None,
     strength: float = 1.0,
+    force: bool = False,
     axis: int | None = None,
     seed: int | None = None,
     device: str = "auto",
@@ -63,6 +64,8 @@ def denoise(
         list of as many for a list.
     strength : float
         Share of the residual that is taken off, 0 to 1.
+    force : bool
+        With `model`: denoise an image that isn't like those that it was trained on, too.
     axis : int, optional
         Slice axis of a volume.
     seed : int, optional
@@ -99,7 +102,13 @@ def denoise(
     if model is not None:
         trained = model if isinstance(model, Model) else Model.load(model, device, threads)
         return trained.denoise(
-            scan, axis=axis, progress=progress, mask=mask, strength=strength, return_result=return_result
+            scan,
+            axis=axis,
+            progress=progress,
+            mask=mask,
+            strength=strength,
+            force=force,
+            return_result=return_result,
         )
     began = time.monotonic()
     chosen = _settings(settings, minutes=minutes, seed=seed, axis=axis)
@@ -142,8 +151,10 @@ def _learn(
                 f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
                 "set clean_below to 0"
             )
-        noises = [diagnosis_of(scan, along).noise for scan, along in zip(scans, axes, strict=True)]
-        denoised = [scan.with_data(scan.data.astype(np.float64)) for scan in scans]
+        denoised = [
+            Denoised(scan.with_data(scan.data.astype(np.float64)), diagnosis_of(scan, along), ())
+            for scan, along in zip(scans, axes, strict=True)
+        ]
         plan["already_clean"] = True
     else:
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
@@ -157,15 +168,22 @@ def _learn(
                 spent_s=time.monotonic() - began,
             )
             denoised = [
-                trained.denoise_scan(scan, axis=along, progress=progress)
+                trained.denoise_scan(scan, axis=along, progress=progress, own=True)
                 for scan, along in zip(scans, axes, strict=True)
             ]
-        noises = [trained.noise] * len(scans)
         plan["training"] = trained.record
     seconds = time.monotonic() - began
     return {
-        id(image): finish(image.scan, done, noise=noise, axis=along, seconds=seconds, **plan)
-        for image, done, noise, along in zip(group, denoised, noises, axes, strict=True)
+        id(image): finish(
+            image.scan,
+            done.scan,
+            noise=done.noise.noise,
+            axis=along,
+            seconds=seconds,
+            doubts=done.doubts,
+            **plan,
+        )
+        for image, done, along in zip(group, denoised, axes, strict=True)
     }
 
 

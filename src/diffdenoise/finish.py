@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def finish(
     strength: float = 1.0,
     already_clean: bool = False,
     training: dict[str, Any] | None = None,
+    doubts: Sequence[str] = (),
 ) -> Result:
     """Return the result of a scan.
 
@@ -52,6 +54,8 @@ def finish(
         Whether the scan was left as it was.
     training : dict, optional
         Record of the model that was used.
+    doubts : sequence of str
+        What is wrong with the result, in words.
     """
     values = noisy.data.astype(np.float64)
     data = np.asarray(denoised.data, dtype=np.float64)
@@ -74,6 +78,7 @@ def finish(
         "residual_percent_of_range": 100 * residual / full,
         "already_clean": already_clean,
         "strength": strength,
+        "doubts": list(doubts),
         "slice_axis": axis,
         "seconds": round(seconds, 3),
         "training": training,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,14 +14,16 @@ from safetensors.torch import load
 from torch import nn
 
 from diffdenoise.bars import watching
+from diffdenoise.character import Character, character_of, differences
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, ModelError
-from diffdenoise.facts import diagnosis_of
 from diffdenoise.finish import check_strength, finish
 from diffdenoise.images import read_images, warn
 from diffdenoise.model_record import RECORD, STUDENT, ModelRecord, read_record, read_settings, read_weights
 from diffdenoise.networks.unet import UNet
+from diffdenoise.noise.diagnosis import Diagnosis
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.of_scan import diagnose_prepared
 from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.result import Result
 from diffdenoise.scan.check import check_scan
@@ -31,12 +33,31 @@ from diffdenoise.scan.slices import choose_axis
 from diffdenoise.stages import distil
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from diffdenoise.training.slices import Slices
+from diffdenoise.trust.result_check import check_result
 from diffdenoise.types import Progress, Quiet, Stack
 
 
 def student_network(settings: Settings, neighbours: int) -> UNet:
     """Return an untrained student for slices with that many neighbours on either side."""
     return UNet(1 + 2 * neighbours, 1, settings.stage3.width)
+
+
+class Denoised(NamedTuple):
+    """A scan that a model has denoised.
+
+    Attributes
+    ----------
+    scan : Scan
+        Real values in the scan's own units (float64).
+    noise : Diagnosis
+        Noise that the noisy scan shows.
+    doubts : tuple of str
+        What is wrong with the result, in words: see `trust.result_check`.
+    """
+
+    scan: Scan
+    noise: Diagnosis
+    doubts: tuple[str, ...]
 
 
 class Model:
@@ -135,6 +156,7 @@ class Model:
         progress: Progress | bool | None = None,
         mask: Any = None,
         strength: float = 1.0,
+        force: bool = False,
         return_result: bool = False,
     ) -> Any:
         """Denoise images in whatever form they come.
@@ -147,7 +169,7 @@ class Model:
             Slice axis; by default the one trained with, or the one chosen from the voxel sizes.
         progress : bool or Progress, optional
             True: a bar. Or an object that is told about each slice.
-        mask, strength, return_result
+        mask, strength, force, return_result
             See `diffdenoise.denoise`.
 
         Returns
@@ -170,24 +192,27 @@ class Model:
         with watching(progress) as told:
             for image in images.flat:
                 try:
-                    results[id(image)] = self._result(image.scan, axis, strength, told)
+                    results[id(image)] = self._result(image.scan, axis, strength, told, force)
                 except (InputError, ModelError) as error:
                     if image.must:
                         raise
                     warn(f"left out: {error}")
         return images.give(results, as_results=return_result)
 
-    def _result(self, scan: Scan, axis: int | None, strength: float, progress: Progress) -> Result:
+    def _result(
+        self, scan: Scan, axis: int | None, strength: float, progress: Progress, force: bool
+    ) -> Result:
         """Denoise one scan, and record what is known of it."""
         began = time.monotonic()
-        denoised = self.denoise_scan(scan, axis=axis, progress=progress)
+        denoised = self.denoise_scan(scan, axis=axis, progress=progress, force=force)
         if axis is None and scan.data.ndim > 2:
             axis = self.settings.data.axis
         axis = choose_axis(scan, axis)
         return finish(
             scan,
-            denoised,
-            noise=diagnosis_of(scan, axis).noise,
+            denoised.scan,
+            noise=denoised.noise.noise,
+            doubts=denoised.doubts,
             axis=axis,
             seconds=time.monotonic() - began,
             strength=strength,
@@ -202,8 +227,34 @@ class Model:
             f"noise {self.noise.typical_std:.2%} of the range)"
         )
 
-    def denoise_scan(self, scan: Scan, *, axis: int | None = None, progress: Progress | None = None) -> Scan:
-        """Denoise one scan; the result's data are real values in the scan's own units (float64)."""
+    def denoise_scan(
+        self,
+        scan: Scan,
+        *,
+        axis: int | None = None,
+        progress: Progress | None = None,
+        force: bool = False,
+        own: bool = False,
+    ) -> Denoised:
+        """Denoise one scan.
+
+        Parameters
+        ----------
+        scan : Scan
+            2-D, 3-D or 4-D.
+        axis : int, optional
+            Slice axis; see `denoise`.
+        progress : Progress, optional
+            Told about each slice, and what is doubtful about the result.
+        force : bool
+            Denoise a scan that isn't like those trained on, too.
+        own : bool
+            Whether it is one of those, which needn't be asked.
+
+        Returns
+        -------
+        Denoised
+        """
         progress = progress or Quiet()
         check_scan(scan)
         if axis is None and scan.data.ndim > 2:
@@ -216,15 +267,34 @@ class Model:
                 f"{scan.name}: has {min(len(stack) for stack in noisy)} slice(s), but the model takes "
                 f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
             )
+        noise = diagnose_prepared(ready)
+        foreign = [] if own else self.differences(character_of(scan, ready, noise))
+        if foreign and not force:
+            raise ModelError(
+                f"{scan.name}: is not like what {self.folder} was trained on: {'; '.join(foreign)}; train a "
+                "model on scans like it, or force it"
+            )
         denoised = self._denoise_stacks(ready, neighbours, progress)
-        rician_std = self.details.rician_std
+        checked = check_result(ready.measurable(), denoised, noise)
+        doubts = (*foreign, *([] if checked is None else checked.doubts))
+        for doubt in doubts:
+            progress.say(f"{scan.name}: look closer: {doubt}")
+        # The scan's own level; that of the training only for the scans that it was found on.
+        rician_std = noise.rician_std or (self.details.rician_std if own else None)
+        if self.details.rician_std is None:
+            rician_std = None
         if rician_std is not None and float(scan.data.min()) >= 0:
             zero = ready.intensities.zero
             signal = signal_of_denoised([stack - zero for stack in denoised], rician_std)
             denoised = [stack + zero for stack in signal]
         if not all(np.isfinite(stack).all() for stack in denoised):
             raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
-        return scan.with_data(ready.restore(scan, denoised))
+        return Denoised(scan.with_data(ready.restore(scan, denoised)), noise, doubts)
+
+    def differences(self, scan: Character) -> list[str]:
+        """Return in words what tells a scan from those that this model was trained on."""
+        known = [one.character() for one in self.details.trained_on]
+        return differences(known, scan, self.details.neighbours)
 
     @torch.no_grad()
     def _denoise_stacks(self, ready: Prepared, neighbours: int, progress: Progress) -> list[Stack]:

@@ -8,6 +8,9 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
+from safetensors.torch import save_file
+from torch import nn
+
 from diffdenoise._version import __version__
 from diffdenoise.config import STAGES, round_name, stage_names
 from diffdenoise.model_record import CARD, RECORD, SETTINGS, STUDENT, ModelRecord, thinned
@@ -35,7 +38,12 @@ For research use. It has learned from the images above; on images of another kin
 
 
 def write_model(
-    folder: Path, plan: Plan, workspace: Workspace, hardware: Hardware, orientations: int
+    folder: Path,
+    plan: Plan,
+    workspace: Workspace,
+    hardware: Hardware,
+    orientations: int,
+    start: nn.Module | None = None,
 ) -> None:
     """Turn a finished workspace into a model folder; the record goes last and makes it complete.
 
@@ -51,6 +59,8 @@ def write_model(
         Where it was trained.
     orientations : int
         Turned and mirrored copies that the student's output is to be averaged over.
+    start : Module, optional
+        The student that training began with, if that is to be run in place of the trained one.
     """
     settings = plan.settings
     stages = workspace.stages
@@ -61,6 +71,9 @@ def write_model(
         ("blind-spot", "blind_spot.safetensors"),
     ):
         shutil.copyfile(workspace.weights(stage), folder / name)
+    if start is not None:
+        weights = {name: value.cpu().contiguous() for name, value in start.state_dict().items()}
+        save_file(weights, folder / STUDENT)
     student = settings.stage3.model_copy(update={"orientations": orientations})
     repeat = settings.model_copy(update={"schedule": workspace.steps_done(), "stage3": student})
     (folder / SETTINGS).write_text(repeat.to_yaml(), encoding="utf-8")
@@ -88,6 +101,8 @@ def write_model(
                 "noise": plan.noise.as_dict(),
                 "orientations": orientations,
                 "rician_std": plan.rician_std,
+                "trained_on": [one.as_dict() for one in plan.trained_on],
+                "kept": "trained" if start is None else "start",
                 "synthetic_start": [stage for stage in STAGES if settings.starts_synthetic(stage)],
                 "residual_std": {
                     name: workspace.figure(name)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from diffdenoise._version import __version__
+from diffdenoise.character import PERCENTS, Character
 from diffdenoise.config import Settings, StageName, Steps
 from diffdenoise.errors import ModelError, SettingsError
 from diffdenoise.noise.correlation import Correlation
@@ -79,6 +80,25 @@ class NoiseRecord(_Strict):
         return NoiseModel(self.brightness, self.stds, self.correlation.correlation(), background)
 
 
+class CharacterRecord(_Strict):
+    """What a training scan is like; see `Character`."""
+
+    modality: Annotated[str, Field(max_length=16)] | None
+    noise_std: Annotated[float, Field(ge=0, lt=1e6)]
+    rician: bool
+    correlation_px: Annotated[float, Field(ge=0, lt=100)]
+    zero: Annotated[float, Field(gt=-1e6, lt=1e6)]
+    percentiles: Annotated[
+        tuple[Annotated[float, Field(gt=-1e6, lt=1e6)], ...],
+        Field(min_length=len(PERCENTS), max_length=len(PERCENTS)),
+    ]
+    slice_mm: Annotated[float, Field(ge=0, lt=1e6)] | None
+
+    def character(self) -> Character:
+        """Return it as what scans are compared by."""
+        return Character(**self.model_dump())
+
+
 class StageRecord(_Strict):
     """How the training of one stage went."""
 
@@ -106,6 +126,10 @@ class ModelRecord(_Strict):
     """Noise of the training data."""
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256 of the training data's intensities."""
+    trained_on: Annotated[tuple[CharacterRecord, ...], Field(max_length=9)] = ()
+    """What the training scans, or some that stand for them, are like; empty: not known."""
+    kept: Literal["trained", "start"] = "trained"
+    """Which student it is: the trained one, or the one that training began with, which did better."""
     data: Annotated[dict[_Name, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
     """Plan of the training, for people; see `Plan.as_dict`."""
     synthetic_start: Annotated[tuple[StageName, ...], Field(max_length=3)] = ()

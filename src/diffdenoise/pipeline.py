@@ -84,7 +84,7 @@ def train(
         workspace.spend(spent_s + time.monotonic() - began)
         run = Run(plan, workspace, hardware, progress or Quiet(), checkpoint_s)
         run_all_stages(run)
-        write_model(model_dir, plan, workspace, run.hardware, run.orientations)
+        write_model(model_dir, plan, workspace, run.hardware, run.orientations, run.better_start())
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffdenoise.character import Character, character_of
 from diffdenoise.config import Settings, stage_names
 from diffdenoise.errors import InputError, SettingsError
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.of_scan import diagnose_prepared
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.prepared import prepare
+from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Stack
 
@@ -50,6 +52,8 @@ class Plan:
         Level (scaled intensities; given or estimated) and correlation.
     diagnosis : Diagnosis
         All that the scans tell about their noise.
+    trained_on : tuple of Character
+        What the scans, or some that stand for them, are like.
     """
 
     settings: Settings
@@ -60,6 +64,7 @@ class Plan:
     blind_spot: int
     noise: NoiseModel
     diagnosis: Diagnosis
+    trained_on: tuple[Character, ...]
 
     def __repr__(self) -> str:
         """One line, without stacks and settings."""
@@ -141,7 +146,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     _check_schedule(settings, self_trains=False)
     if not scans:
         raise InputError("no scan was given; expected at least one")
-    groups: list[tuple[list[Stack], list[float]]] = []
+    prepared: list[Prepared] = []
     stacks: list[Stack] = []
     known: list[NDArray[np.bool_]] = []
     complete = True
@@ -150,7 +155,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     for scan in scans:
         check_scan(scan)
         ready = prepare(scan, settings.data.axis if scan.data.ndim > 2 else None)
-        groups.append((ready.measurable(), [ready.intensities.zero] * len(ready.stacks)))
+        prepared.append(ready)
         stacks += ready.stacks
         complete = complete and ready.known is None
         known += ready.known or [np.ones(stack.shape, bool) for stack in ready.stacks]
@@ -158,7 +163,8 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         if settings.noise_std is not None:
             given.append(settings.noise_std / ready.intensities.range)
     fewest = min(len(stack) for stack in stacks)
-    diagnosis = _diagnose(groups)
+    chosen, found = _diagnose(prepared)
+    diagnosis = _middle(prepared, found)
     neighbours = settings.data.neighbours
     if neighbours is None:
         neighbours = 1 if fewest >= 3 and diagnosis.slices_independent else 0
@@ -178,6 +184,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         settings.stage1.blind_spot or blind_spot_for(noise.correlation.width_px),
         noise,
         diagnosis,
+        tuple(character_of(scans[k], prepared[k], one) for k, one in zip(chosen, found, strict=True)),
     )
     _check_schedule(settings, plan.self_trains)
     return plan
@@ -195,19 +202,24 @@ def blind_spot_for(width_px: tuple[float, float]) -> int:
     return next(side for width, side in BLIND_SPOTS if max(width_px) <= width)
 
 
-def _diagnose(groups: Sequence[tuple[list[Stack], list[float]]]) -> Diagnosis:
-    """Diagnose several scans of a data set, and return the middle one of them.
+def _diagnose(prepared: Sequence[Prepared]) -> tuple[list[int], list[Diagnosis]]:
+    """Diagnose each of a few scans that stand for a data set; return their numbers too."""
+    places = np.linspace(0, len(prepared) - 1, min(len(prepared), _MOST_DIAGNOSED)).round().astype(int)
+    chosen = np.unique(places).tolist()
+    return chosen, [diagnose_prepared(prepared[number], LEAST_STD) for number in chosen]
+
+
+def _middle(prepared: Sequence[Prepared], found: Sequence[Diagnosis]) -> Diagnosis:
+    """Return the middle one of several scans' diagnoses.
 
     Together, one scan with less noise than the others would provide all of the calmest places.
     """
-    chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), _MOST_DIAGNOSED)).round().astype(int))
-    found = [diagnose(stacks, zeros, LEAST_STD) for stacks, zeros in (groups[index] for index in chosen)]
     middle = sorted(found, key=lambda one: one.std)[len(found) // 2]
-    if middle.curve or len(groups) == 1:
+    if middle.curve or len(prepared) == 1:
         return middle
     # Images too small to tell by themselves.
-    stacks = [stack for each, _ in groups for stack in each]
-    zeros = [zero for _, each in groups for zero in each]
+    stacks = [stack for ready in prepared for stack in ready.measurable()]
+    zeros = [ready.intensities.zero for ready in prepared for _ in ready.stacks]
     return diagnose(stacks, zeros, LEAST_STD)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -20,7 +20,7 @@ from diffdenoise.plan import Plan
 from diffdenoise.stages import blind_spot, distil
 from diffdenoise.training import steps
 from diffdenoise.training.clock import Clock, StagePlan
-from diffdenoise.training.compare import Sample, risks
+from diffdenoise.training.compare import Sample, blind_risks, risks
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.noise_draws import NoiseDraws
@@ -29,6 +29,7 @@ from diffdenoise.training.steps import mean_of_known
 from diffdenoise.training.teacher import Teacher
 from diffdenoise.training.windows import evenly_spaced, target_order, target_window
 from diffdenoise.training.workspace import Workspace
+from diffdenoise.trust.result_check import check_result
 from diffdenoise.types import Progress
 
 #: Peak learning rates of a student that knows the kind of noise from synthetic pictures, and of others.
@@ -43,6 +44,8 @@ _TARGET_SIDE = 512
 _ALPHA_SURE, _ALPHA_UNSURE = 0.5, 1.0
 #: Slices, and their side in pixels, on which teacher and student are compared.
 _COMPARED, _COMPARED_SIDE = 2, 256
+#: Slices on which the trained student is compared with the one that training began with.
+_JUDGED = 4
 
 
 class Run:
@@ -187,6 +190,58 @@ class Run:
         loss = steps.self_training_loss(self._data, self._student, teacher, self.noise_draws(), name)
         title = self._title(3, "self-training", turn)
         self._train(name, title, self._student, loss, self.student_rate, turn)
+
+    def better_start(self) -> nn.Module | None:
+        """Return the student that training began with, if the trained one is no better than that.
+
+        A training that was too short, or was told a wrong level, may end behind the weights that it began
+        with. The unbiased risk tells the first, if the noise is what the scan shows. The second shows in what
+        is taken off: if that isn't like the scan's noise, the error at hidden pixels decides, for which no
+        level is needed.
+        """
+        # Told to distil and no more, as in the paper, the student is what that gives.
+        if not (self.settings.starts_synthetic("stage3") and self.settings.stage3.refine):
+            return None
+        start = self.hardware.place(student_network(self.settings, self.plan.neighbours))
+        load_start(start, "student")
+        seed = self.settings.seed
+        order = target_order(self.slices, self.settings.data.patch, seed)[:_JUDGED]
+        samples = list(self._samples(order, _COMPARED_SIDE))
+
+        def of(network: nn.Module) -> Callable[[Tensor, int], Tensor]:
+            def estimate(noisy: Tensor, _: int) -> Tensor:
+                with self.hardware.autocast():
+                    return distil.denoise(network, noisy)
+
+            return estimate
+
+        both = (of(self._student), of(start))
+        shown = NoiseDraws(self.plan.diagnosis.noise, self.hardware.device)
+        trained, untrained = risks(samples, both, shown, seed)
+        if untrained <= trained:
+            self._progress.say("training did not get beyond the weights that it began with: these are kept")
+            return start
+        doubts = self._doubts(samples, both[0])
+        if not doubts:
+            return None
+        trained, untrained = blind_risks(samples, both, self.plan.blind_spot, seed)
+        if untrained >= trained:
+            return None
+        self._progress.say(f"the trained network is not kept: {'; '.join(doubts)}")
+        return start
+
+    @torch.no_grad()
+    def _doubts(self, samples: Sequence[Sample], estimate: Callable[[Tensor, int], Tensor]) -> list[str]:
+        """What is wrong with what a network takes off."""
+        noisy, denoised = [], []
+        for sample in samples:
+            before = sample.noisy[:, 0]
+            if sample.known is not None:
+                before = torch.where(sample.known[:, 0] > 0, before, torch.nan)
+            noisy.append(before.cpu().numpy())
+            denoised.append(estimate(sample.noisy, sample.number)[:, 0].float().cpu().numpy())
+        found = check_result(noisy, denoised, self.plan.diagnosis)
+        return [] if found is None else found.doubts
 
     def _skip(self, name: str, began: float) -> None:
         """Note that a stage was left out, and what finding that out took."""

@@ -121,7 +121,9 @@ class Batch:
         """Whether all of its results are there, and no training waits to be gone on with."""
         return all(job.is_done for job in self.jobs) and not self.work.exists()
 
-    def apply(self, trained: Model, axis: int | None, progress: Progress) -> Iterator[Result | Failure]:
+    def apply(
+        self, trained: Model, axis: int | None, progress: Progress, *, force: bool = False
+    ) -> Iterator[Result | Failure]:
         """Denoise with a trained model, one scan at a time.
 
         Parameters
@@ -132,17 +134,19 @@ class Batch:
             Slice axis asked for.
         progress : Progress
             Told about each slice.
+        force : bool
+            Denoise scans that aren't like those that the model was trained on, too.
         """
         wanted = trained.settings.data.axis if axis is None else axis
         for job in self.jobs:
             try:
                 scan = job.found.read()
                 along = _axis(scan, wanted, alone=self.alone and axis is not None)
-                denoised = trained.denoise_scan(scan, axis=along, progress=progress)
+                denoised = trained.denoise_scan(scan, axis=along, progress=progress, force=force)
             except (InputError, ModelError) as error:
                 yield self._failure(job.name, error)
             else:
-                yield _result(job, scan, denoised, along)
+                yield _result(job, scan, denoised.scan, along)
 
     def learn(
         self,
@@ -206,11 +210,11 @@ class Batch:
             return
         # All of them before any is written: a run that is stopped here goes on here.
         denoised = [
-            trained.denoise_scan(scan, axis=axis, progress=progress)
+            trained.denoise_scan(scan, axis=axis, progress=progress, own=True)
             for scan, axis in zip(scans, axes, strict=True)
         ]
         for job, scan, done, axis in zip(jobs, scans, denoised, axes, strict=True):
-            yield _result(job, scan, done, axis)
+            yield _result(job, scan, done.scan, axis)
 
     def write(
         self, made: Result | Failure, how: Derivation, *, float32: bool, overwrite: bool

@@ -39,6 +39,10 @@ def denoise(
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Trained model to use, instead of training on INPUT.")
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="With --model: denoise a scan that isn't like those it was trained on."),
+    ] = False,
     minutes: options.Minutes = None,
     iterations: options.Iterations = None,
     pairs: Annotated[
@@ -144,7 +148,7 @@ def denoise(
 
     def results_of(batch: Batch) -> Iterable[Result | Failure]:
         if trained is not None:
-            return batch.apply(trained, axis, progress)
+            return batch.apply(trained, axis, progress, force=force)
         return batch.learn(
             settings,
             resume=resume and (batch.work.is_dir() or save_model is not None),

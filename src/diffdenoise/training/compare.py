@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from diffdenoise.stages import distil
+from diffdenoise.stages import blind_spot, distil
 from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.steps import mean_of_known, with_centre
@@ -18,6 +18,8 @@ Estimator = Callable[[Tensor, int], Tensor]
 
 #: Recorruption strength: with so little noise added, estimators see what they were trained on.
 _ALPHA = 0.25
+#: Share of the pixels that are hidden at a time.
+_HIDDEN = 0.05
 
 
 class Sample(NamedTuple):
@@ -36,6 +38,42 @@ class Sample(NamedTuple):
     number: int
     noisy: Tensor
     known: Tensor | None = None
+
+
+@torch.no_grad()
+def blind_risks(
+    slices: Iterable[Sample], estimators: Sequence[Estimator], width: int, seed: int
+) -> list[float]:
+    """Mean squared errors of estimators at pixels that they are not shown, all but for the same constant.
+
+    This needs no level of the noise: what is hidden from an estimator can't help it to give the noise back.
+
+    Parameters
+    ----------
+    slices, estimators, seed
+        As in `risks`.
+    width : int
+        Odd side of the square that is hidden about a pixel, as wide as the noise is correlated.
+
+    Returns
+    -------
+    list of float
+        One an estimator, in squared intensities.
+
+    References
+    ----------
+    Batson and Royer 2019, "Noise2Self", proposition 1.
+    """
+    totals = [0.0] * len(estimators)
+    for number, noisy, known in slices:
+        centre = noisy[:, :1]
+        mask = blind_spot.random_mask(centre, _HIDDEN, width, generator(seed, "blind risk", number))
+        seen = with_centre(noisy, blind_spot.fill(centre, mask, width))
+        weight = mask.float() if known is None else mask.float() * known
+        for place, estimate in enumerate(estimators):
+            error = estimate(seen, number).float() - centre
+            totals[place] += float(mean_of_known(error.square(), weight))
+    return totals
 
 
 @torch.no_grad()
