@@ -120,7 +120,7 @@ def test_a_folder_of_two_series_gives_both(tmp_path: Path, model: Model) -> None
     for number in (1, 2):
         values = pixels(4, rows=20, columns=18, seed=number)
         slices(tmp_path / "in" / str(number), count=4, values=values, series=f"1.2.{number}")
-    assert len(model.denoise(tmp_path / "in")) == 2
+    assert len(model.denoise(tmp_path / "in", force=True)) == 2
     assert len(dd.info(tmp_path / "in")) == 2
 
 

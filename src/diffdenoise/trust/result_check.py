@@ -52,9 +52,7 @@ class ResultCheck:
         if self.taken < LEAST_TAKEN:
             found.append(f"only {self.taken:.0%} of the noise was taken off")
         if self.alike > MOST_ALIKE:
-            found.append(
-                f"what was taken off is more alike from pixel to pixel than the noise ({self.alike:+.2f})"
-            )
+            found.append(f"what was taken off is smoother than the noise (correlation {self.alike:+.2f})")
         if self.at_edges > MOST_AT_EDGES:
             found.append(f"{self.at_edges:.2g} times as much was taken off at edges as in calm places")
         return found
