@@ -303,6 +303,24 @@ def test_the_bias_of_rician_noise_is_undone(tmp_path: Path) -> None:
     assert model.denoise(shifted, force=True).data.min() < 0
 
 
+def test_the_bias_of_rician_noise_is_undone_by_the_scans_own_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y, x = np.mgrid[:128, :128] - 64.0
+    clean = np.where(np.hypot(y, x) < 44, 600 + 150 * np.cos(x / 20), 0.0)[..., None].repeat(3, -1)
+    louder, quieter = (rician(clean, std, rng=np.random.default_rng(0)) for std in (80.0, 62.0))
+    model = train([from_array(louder)], tiny_settings(), tmp_path / "model")
+    levels = []
+
+    def noted(denoised: list[Any], std: float) -> list[Any]:
+        levels.append(std)
+        return denoised
+
+    monkeypatch.setattr("diffdenoise.model.signal_of_denoised", noted)
+    model.denoise(quieter)
+    assert levels == [pytest.approx(62 / IntensityMap.fit(quieter).range, rel=0.06)]
+
+
 def test_orientations_fit_the_budget_and_are_repeated(tmp_path: Path) -> None:
     scan = from_array(make_volume())
     given = train([scan], tiny_settings(stage3={"width": 4, "draws": 1, "orientations": 4}), tmp_path / "a")

@@ -30,8 +30,9 @@ A denoiser trained on noisy images alone by DiffDenoise {version}. Run it with
   scans are stored.
 - Noise found: std {noise:.2%} of the intensity range (0.5th to 99.5th percentile), correlated over
   {correlation} pixels (down, along).
-- `student.safetensors` is the denoiser; `blind_spot.safetensors` and `diffusion.safetensors` are
-  stages 1 and 2. `settings.yaml` repeats the training on the same data; `record.json` tells how it went.
+- `student.safetensors` is the denoiser{origin}.
+- `blind_spot.safetensors` and `diffusion.safetensors` are stages 1 and 2, which {taught}.
+- `settings.yaml` repeats the training on the same data; `record.json` tells how it went.
 
 For research use. It has learned from the images above; on images of another kind, train another.
 """
@@ -77,6 +78,7 @@ def write_model(
     student = settings.stage3.model_copy(update={"orientations": orientations})
     repeat = settings.model_copy(update={"schedule": workspace.steps_done(), "stage3": student})
     (folder / SETTINGS).write_text(repeat.to_yaml(), encoding="utf-8")
+    targets = start is None and stages[round_name("targets", last)]["steps"]["steps"] > 0
     summary = plan.as_dict()
     del summary["settings"]
     (folder / CARD).write_text(
@@ -88,6 +90,8 @@ def write_model(
             neighbours=plan.neighbours,
             fingerprint=plan.fingerprint()[:16],
             noise=plan.noise.typical_std,
+            origin=_origin(plan, start),
+            taught="it learned from" if targets else "it did not learn from: it was ahead of them",
             correlation=" and ".join(f"{width:g}" for width in plan.noise.correlation.width_px),
         ),
         encoding="utf-8",
@@ -128,3 +132,12 @@ def write_model(
         )
     )
     save_json(record.as_dict(), folder / RECORD)
+
+
+def _origin(plan: Plan, start: nn.Module | None) -> str:
+    """Where the student's weights come from, in words."""
+    if start is not None:
+        return ": the weights that come with the package, beyond which training did not get"
+    if plan.settings.starts_synthetic("stage3"):
+        return ": the weights that come with the package, trained on the images above"
+    return ", trained on the images above from random weights"
