@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from diffdenoise.config import Settings
 from diffdenoise.errors import SettingsError
@@ -45,3 +48,46 @@ def test_a_schedule_without_a_stage_that_is_needed_is_refused(changes: dict[str,
 def test_targets_and_student_can_be_left_out_together() -> None:
     settings = Settings.build(schedule={"targets": {"steps": 0}, "student": {"steps": 0}})
     assert settings.schedule["student"].steps == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("stage3.drows", "stage3.draws"),
+        ("stage2.jointly_blnd", "stage2.jointly_blind"),
+        ("stgae3.draws", "stage3.draws"),
+        ("stage1.draws", "stage3.draws"),
+        ("sampling.node", "sampling.nodes"),
+        ("minuts", "minutes"),
+        ("draws", "stage3.draws"),
+        ("schedule.student.step", "schedule.student.steps"),
+        ("schedule.studnt.steps", "student"),
+        ("schedule.diffusio-2.steps", "diffusion-2"),
+    ],
+)
+def test_a_misspelt_setting_gets_the_nearest_one_named(key: str, meant: str, tmp_path: Path) -> None:
+    tree: Any = 4
+    for part in reversed(key.split(".")):
+        tree = {part: tree}
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    for build in (
+        lambda: Settings.build(assignments=[f"{key}=4"]),
+        lambda: Settings.build(file),
+        lambda: Settings.build(**tree),
+    ):
+        with pytest.raises(SettingsError, match=f"did you mean {re.escape(meant)}[?;]") as caught:
+            build()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_group_gets_the_nearest_one_named() -> None:
+    with pytest.raises(SettingsError, match=r"setting samplig: .*did you mean sampling\?"):
+        Settings.build(samplig={"nodes": 3, "pairs": 2})
+
+
+def test_a_setting_unlike_any_other_gets_the_list_named() -> None:
+    with pytest.raises(
+        SettingsError, match=r"setting wavelets: there is no such setting; .*--dry-run lists all"
+    ):
+        Settings.build(wavelets=3)

@@ -11,7 +11,7 @@ import re
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -20,7 +20,9 @@ from diffdenoise.errors import SettingsError
 from diffdenoise.plain_files import NotPlainError, parse_yaml, read_plain
 
 #: Names of stages in a schedule.
-_STAGE_NAME = re.compile("blind-spot|(diffusion|targets|student|refine|self-training)(-[2-9])?")
+_ROUND = ("diffusion", "targets", "student", "refine", "self-training")
+_LATER = tuple(f"{name}-{turn}" for turn in range(2, 10) for name in _ROUND)
+_STAGE_NAME = re.compile(f"blind-spot|({'|'.join(_ROUND)})(-[2-9])?")
 
 
 #: The stages that train a network each, as their settings are called.
@@ -212,8 +214,10 @@ class Settings(_Frozen):
     def _known_stages(cls, value: dict[str, Steps]) -> dict[str, Steps]:
         for key in value:
             if not _STAGE_NAME.fullmatch(key):
+                near = difflib.get_close_matches(key, ["blind-spot", *_ROUND, *_LATER], n=1, cutoff=0.75)
                 raise ValueError(
-                    f"'{key}' is not a stage; stages are blind-spot, diffusion, targets, student, refine"
+                    f"'{key}' is not a stage{f', did you mean {near[0]}' if near else ''}; stages are"
+                    " blind-spot, diffusion, targets, student, refine"
                     " and self-training, all but the first with -2 to -9 behind for later rounds"
                 )
             if not value[key].steps and key.partition("-")[0] not in ("targets", "student"):
@@ -280,11 +284,15 @@ def stage_names(settings: Settings, self_trains: bool = False) -> list[str]:
     return ["blind-spot", *(round_name(stage, turn) for turn in turns for stage in a_round)]
 
 
+def _is_group(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 def known_keys(group: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
     """Yield the dotted name of every setting but those of a schedule: "seed", "stage3.draws"."""
     for name, field in group.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if _is_group(inner):
             yield from known_keys(inner, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
@@ -306,7 +314,10 @@ def _explain(error: ValidationError) -> str:
 
 def did_you_mean(key: str) -> str:
     """Return "; did you mean stage3.draws?" for a dotted key that is nearly that of a setting."""
-    known = list(known_keys())
+    known = [
+        *known_keys(),
+        *(name for name, field in Settings.model_fields.items() if _is_group(field.annotation)),
+    ]
     group = key.rpartition(".")[0]
     if group.startswith("schedule."):
         known = [f"{group}.{name}" for name in Steps.model_fields]

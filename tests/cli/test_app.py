@@ -32,6 +32,47 @@ def test_help_lists_all_commands_with_and_without_asking(run: Run) -> None:
         assert all(command in outcome.out for command in COMMANDS)
 
 
+@pytest.mark.parametrize(
+    ("shell", "word"), [("bash", "COMPREPLY"), ("zsh", "#compdef diffdenoise"), ("fish", "commandline")]
+)
+def test_the_completion_script_of_a_shell_is_printed(
+    run: Run, shell: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Put back afterwards: it would ask all later commands for completions.
+    monkeypatch.setenv("_DIFFDENOISE_COMPLETE", "")
+    outcome = run("--show-completion", shell)
+    assert outcome.code == 0
+    assert word in outcome.out
+    assert "_DIFFDENOISE_COMPLETE" in outcome.out
+    assert outcome.err == ""
+
+
+def test_completion_for_an_unknown_shell_is_refused(run: Run) -> None:
+    for words in (["--show-completion", "tcsh"], ["--install-completion", "zsh"]):
+        outcome = run(*words)
+        assert outcome.code == 2
+        assert outcome.err.startswith(f"diffdenoise: Invalid value: {words[0]} {words[1]}: expected ")
+        assert outcome.err.count("\n") == 1
+
+
+def test_the_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    def completed(words: str, position: int) -> list[str]:
+        env = {
+            **os.environ,
+            "_DIFFDENOISE_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(position),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "diffdenoise"], capture_output=True, text=True, check=False, env=env
+        )
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    assert completed("diffdenoise ev", 1) == ["evaluate"]
+    assert "--overwrite" in completed("diffdenoise denoise --ov", 2)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_the_general_options(
     run: Run, command: str, monkeypatch: pytest.MonkeyPatch

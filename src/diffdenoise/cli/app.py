@@ -18,7 +18,6 @@ from diffdenoise.cli.train import train
 app = typer.Typer(
     name="diffdenoise",
     cls=Commands,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

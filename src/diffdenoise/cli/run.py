@@ -13,6 +13,7 @@ code meaning
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ DONE, FAULT, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 # What typer raises for a wrong command line. Newer versions carry their own copy of click, older
 # ones use the click package, so the class is taken from the exception that both export.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+#: Shells for which typer has a completion script.
+SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 
 
 class Interrupted(Exception):  # noqa: N818 (not an error: the user asked for it)
@@ -61,6 +65,7 @@ class Commands(TyperGroup):
         # Read from the raw words: they count even where the command line itself is wrong.
         as_json, debug = "--json" in words, "--debug" in words
         try:
+            complete_var = _completion_for(words) or complete_var
             code = super().main(
                 words, prog_name, complete_var, False, windows_expand_args, obj=words, **extra
             )
@@ -70,6 +75,25 @@ class Commands(TyperGroup):
             code, kind, message = _explain(error)
             report_error(message, kind, as_json)
         sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _completion_for(words: Sequence[str]) -> str | None:
+    """Have the completion script of the shell that is named printed: typer only takes the current shell.
+
+    Returns
+    -------
+    str or None
+        The environment variable that asks for it; None if no shell is named.
+    """
+    if len(words) < 2 or words[0] not in ("--show-completion", "--install-completion"):
+        return None
+    option, shell = words[:2]
+    if option == "--install-completion" or len(words) > 2 or shell not in SHELLS:
+        shells = f"one of {', '.join(SHELLS)}, or none" if option == "--show-completion" else "none"
+        raise typer.BadParameter(f"{option} {shell}: expected {shells} (for the current shell)")
+    name = "_DIFFDENOISE_COMPLETE"
+    os.environ[name] = f"source_{shell}"
+    return name
 
 
 def _explain(error: Exception) -> tuple[int, str, str]:
