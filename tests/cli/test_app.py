@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +96,32 @@ def test_a_fault_is_one_line_and_exit_code_1(run: Run, noisy: Path, monkeypatch:
         "diffdenoise: internal error: ZeroDivisionError; run again with --debug and report it\n"
     )
     assert run("info", noisy, "--json").json["kind"] == "InternalError"
+
+
+def test_warnings_of_libraries_are_shown_for_debugging_only(
+    run: Run, noisy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe = info_module.describe
+
+    def noisily(*words: Any) -> Any:
+        warnings.warn("overflow in a library", RuntimeWarning, stacklevel=1)
+        return describe(*words)
+
+    monkeypatch.setattr(info_module, "describe", noisily)
+    before = warnings.showwarning
+    # As Python starts; pytest would keep warnings to itself.
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(
+            warnings, "_showwarnmsg_impl", lambda each: sys.stderr.write(f"{each.filename}\n")
+        )
+        outcome = run("info", noisy)
+        assert (outcome.code, outcome.err) == (0, "")
+        outcome = run("info", noisy, "--debug")
+        assert outcome.code == 0
+        assert f"{__file__}:" in outcome.err
+        assert "RuntimeWarning: overflow in a library" in outcome.err
+    assert warnings.showwarning is before
 
 
 def test_ctrl_c_is_exit_code_130(run: Run, noisy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,5 +113,8 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel=_GENERAL)
 ]
 Debug = Annotated[
-    bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_GENERAL)
+    bool,
+    typer.Option(
+        "--debug", help="Show the traceback of an error, and warnings of libraries.", rich_help_panel=_GENERAL
+    ),
 ]

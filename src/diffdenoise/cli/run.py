@@ -16,7 +16,9 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -66,15 +68,35 @@ class Commands(TyperGroup):
         as_json, debug = "--json" in words, "--debug" in words
         try:
             complete_var = _completion_for(words) or complete_var
-            code = super().main(
-                words, prog_name, complete_var, False, windows_expand_args, obj=words, **extra
-            )
+            with _without_warnings(shown=debug):
+                code = super().main(
+                    words, prog_name, complete_var, False, windows_expand_args, obj=words, **extra
+                )
         except Exception as error:
             if debug:
                 traceback.print_exc()
             code, kind, message = _explain(error)
             report_error(message, kind, as_json)
         sys.exit(code if isinstance(code, int) else DONE)
+
+
+@contextmanager
+def _without_warnings(shown: bool) -> Iterator[None]:
+    """Keep Python warnings of the libraries, each a line of somebody's source code, off the terminal.
+
+    Filters are left alone, so that a warning made an error (``python -W error``) is one.
+    """
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+        if shown:
+            sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
+
+    before = warnings.showwarning
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _completion_for(words: Sequence[str]) -> str | None:
