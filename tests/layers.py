@@ -14,6 +14,8 @@ LAYERS = {
     "config": 0,
     "_version": 0,
     "plain_files": 0,
+    "owner": 0,
+    "lock": 0,
     "scan": 1,
     "noise": 1,
     "networks": 2,

@@ -6,7 +6,6 @@ on every number and list; only what fits the network that they describe is loade
 
 from __future__ import annotations
 
-import json
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +18,7 @@ from diffdenoise.config import Settings, StageName, Steps
 from diffdenoise.errors import ModelError, SettingsError
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.plain_files import NotPlainError, read_plain
+from diffdenoise.plain_files import NotPlainError, parse_json, read_plain
 
 #: Files of a model folder.
 STUDENT, SETTINGS, RECORD, CARD = "student.safetensors", "settings.yaml", "record.json", "README.md"
@@ -207,8 +206,8 @@ def read_weights(folder: Path, expected: dict[str, tuple[int, ...]]) -> bytes:
     if not 2 <= length <= min(_MOST_HEADER_BYTES, len(content) - 8):
         raise damaged
     try:
-        header = json.loads(content[8 : 8 + length])
-    except (ValueError, RecursionError) as error:
+        header = parse_json(content[8 : 8 + length])
+    except ValueError as error:
         raise damaged from error
     if not isinstance(header, dict):
         raise damaged
@@ -271,9 +270,9 @@ def _explain(error: ValidationError, content: bytes) -> str:
     if first["type"] == "json_invalid":
         return "is no JSON; get the model again or train anew"
     try:
-        tree = json.loads(content)
+        tree = parse_json(content)
         kind, version = tree.get("format", RECORD_FORMAT), tree.get("versions", {}).get("diffdenoise", "?")
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError):
         kind, version = RECORD_FORMAT, "?"
     if type(kind) is int and kind > RECORD_FORMAT:
         return (

@@ -6,6 +6,7 @@ read -> scale -> diagnose -> 1: blind-spot condition -> 2: diffusion, symmetric 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from diffdenoise.config import Settings
-from diffdenoise.errors import DeviceError, ModelError, OutputError
+from diffdenoise.errors import DeviceError, DiskFullError, ModelError, OutputError
 from diffdenoise.model import Model
 from diffdenoise.model_folder import write_model
 from diffdenoise.model_record import RECORD
@@ -86,10 +87,7 @@ def train(
         run_all_stages(run)
         write_model(model_dir, plan, workspace, run.hardware, run.orientations, run.better_start())
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(
-            f"{model_dir}: cannot be written ({reason}); make room, then go on with --resume"
-        ) from error
+        raise _unwritable(model_dir, error) from error
     except torch.OutOfMemoryError as error:
         raise DeviceError(
             "the GPU's memory is full; set a smaller data.batch, or use --device cpu"
@@ -97,6 +95,8 @@ def train(
     except Exception:
         workspace.remove_if_nothing_was_done()
         raise
+    finally:
+        workspace.release()
     workspace.remove()
     return Model.load(model_dir, device, threads)
 
@@ -110,6 +110,16 @@ def run_all_stages(run: Run) -> None:
         run.student(turn)
         run.refine(turn)
         run.self_training(turn)
+
+
+def _unwritable(model_dir: Path, error: Exception) -> OutputError:
+    """Return the user's error for what the system, or the library that writes weights, said."""
+    reason = getattr(error, "strerror", None) or str(error)
+    # safetensors tells the system's number in words only.
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in reason
+    if full:
+        return DiskFullError(f"{model_dir}: the disk is full; make room, then go on with --resume")
+    return OutputError(f"{model_dir}: cannot be written ({reason}); put that right, then go on with --resume")
 
 
 def _finished(model_dir: Path, plan: Plan, device: str, threads: int | None) -> Model:

@@ -6,6 +6,7 @@ to a file that nobody meant to give, or a few hundred bytes of YAML that stand f
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -96,3 +97,17 @@ def parse_yaml(text: str | bytes) -> Any:
         # A number of 5000 digits, "!!bool x" and a thousand brackets each fail in a way of their own.
         aliases = isinstance(error, yaml.YAMLError) and str(error) == "aliases"
         raise ValueError("holds YAML anchors or aliases" if aliases else "is not YAML") from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value that JSON text stands for.
+
+    Raises
+    ------
+    ValueError
+        If it isn't JSON.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("is nested too deeply") from error

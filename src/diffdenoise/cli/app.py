@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from diffdenoise._version import __version__
+from diffdenoise.cli.clean import clean
 from diffdenoise.cli.convert import convert
 from diffdenoise.cli.denoise import denoise
 from diffdenoise.cli.evaluate import evaluate
@@ -42,7 +43,7 @@ def _top(
         typer.echo(context.get_help())
 
 
-for command in (denoise, train, info, convert, simulate, evaluate):
+for command in (denoise, train, info, convert, simulate, evaluate, clean):
     app.command()(command)
 
 

@@ -20,6 +20,7 @@ from diffdenoise.errors import (
     ModelError,
     OutputError,
 )
+from diffdenoise.lock import refuse_if_used
 from diffdenoise.noise.diagnosis import Diagnosis
 from diffdenoise.noise.of_scan import diagnose_prepared
 from diffdenoise.plan import already_clean
@@ -254,6 +255,7 @@ def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool) -> N
     if resume and not any(batch.work.is_dir() or batch.is_done for batch in batches):
         raise OutputError(f"{batches[0].work}: there is no stopped run to resume; leave out --resume")
     for work in (batch.work for batch in batches):
+        refuse_if_used(work / "work", work)
         ours = work.is_dir() and ((work / "work").is_dir() or (work / "record.json").is_file())
         if work.exists() and not ours:
             raise OutputError(

@@ -15,6 +15,7 @@ import typer
 
 from diffdenoise.cli import options
 from diffdenoise.cli.batch import Batch, Failure, Result, check_works
+from diffdenoise.cli.in_use import in_use
 from diffdenoise.cli.jobs import Job, batches_of, jobs_of
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.progress import watch
@@ -127,8 +128,6 @@ def denoise(
         Batch(batch, save_model or Path(f"{output}.work{f'-{number}' if several else ''}"), alone)
         for number, batch in enumerate(learned_from, 1)
     ]
-    if model is None and save_model is None:
-        check_works(batches, resume=resume, overwrite=overwrite)
     how = Derivation(
         fingerprint=settings.model_dump_json() + fingerprint_of(model),
         method="network trained on noisy images alone",
@@ -144,6 +143,9 @@ def denoise(
             job.check(again, float32, how.compression)
     if picture is not None:
         _check_picture(picture, jobs, overwrite)
+    context.with_resource(in_use(output, jobs))
+    if model is None and save_model is None:
+        check_works(batches, resume=resume, overwrite=overwrite)
     trained = _load(model, device.value, threads)
 
     def results_of(batch: Batch) -> Iterable[Result | Failure]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diffdenoise.errors import DiskFullError, OutputError
+from diffdenoise.owner import State, state_of_tag, this_process
 
 #: AT_FDCWD and RENAME_EXCHANGE of renameat2 (Linux 3.15, fcntl.h).
 _HERE, _EXCHANGE = -100, 2
+#: Names of what is being written: the process's tag, and a random part. What is moved aside ends in ".old".
+_PARTIAL = re.compile(r"\.partial-([0-9a-f]{8}-[0-9a-f]{1,16}-[0-9a-f]{8})-[0-9a-f]{8}(\..*)?", re.DOTALL)
+_OLD = ".old"
 
 
 @contextmanager
@@ -39,11 +44,17 @@ def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
     ------
     OutputError
         If the system refuses to write: disk full, no permission.
+
+    Notes
+    -----
+    What processes that were killed left in the folder is deleted first.
     """
-    temporary = path.with_name(f".partial-{secrets.token_hex(6)}{path.suffix if suffix is None else suffix}")
+    delete_leftovers(path.parent)
+    ending = path.suffix if suffix is None else suffix
+    temporary = path.with_name(f".partial-{this_process().tag()}-{secrets.token_hex(4)}{ending}")
     made: list[Path] = []
     try:
-        made = _make_folders(path.parent)
+        made = make_folders(path.parent)
         yield temporary
         _take_place(temporary, path)
     except BaseException as error:
@@ -55,6 +66,38 @@ def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise _refused(path, error) from error
         raise
+
+
+def partial_state(name: str) -> State | None:
+    """Whether the process that writes, or wrote, a file or folder of this name runs; None for other names."""
+    found = _PARTIAL.fullmatch(name)
+    return None if found is None else state_of_tag(found[1])
+
+
+def leftovers_in(names: Iterable[str]) -> list[str]:
+    """Return which of the names in one folder are of what processes that are gone were writing.
+
+    A replaced folder that was moved aside, and the one that was to take its place, are not among them as long
+    as both are there: the process was stopped between the two steps, and nothing else holds the old image.
+    """
+    given = set(names)
+    gone = [name for name in sorted(given) if partial_state(name) == "gone"]
+    return [
+        name
+        for name in gone
+        if f"{name}{_OLD}" not in given and name.removesuffix(_OLD) not in given - {name}
+    ]
+
+
+def delete_leftovers(folder: Path) -> list[Path]:
+    """Delete what processes that are gone were writing to a folder; return what that was."""
+    deleted = []
+    with suppress(OSError):
+        for name in leftovers_in(entry.name for entry in os.scandir(folder)):
+            with suppress(OSError):
+                _delete(folder / name)
+                deleted.append(folder / name)
+    return deleted
 
 
 def _take_place(temporary: Path, path: Path) -> None:
@@ -84,7 +127,7 @@ def _swap(first: Path, second: Path) -> bool:
 
 def _move_aside(temporary: Path, path: Path) -> Path:
     """Give a folder its name in two steps, the old one another; return that."""
-    old = temporary.with_name(f"{temporary.name}.old")
+    old = temporary.with_name(f"{temporary.name}{_OLD}")
     try:
         path.replace(old)
         temporary.replace(path)
@@ -102,7 +145,7 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _make_folders(folder: Path) -> list[Path]:
+def make_folders(folder: Path) -> list[Path]:
     """Make the folder and its missing parents; return those made, outermost first."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     made: list[Path] = []

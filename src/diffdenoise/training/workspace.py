@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,18 @@ from torch import nn
 from diffdenoise._version import __version__
 from diffdenoise.config import Settings, Steps
 from diffdenoise.errors import ModelError, OutputError
+from diffdenoise.lock import WORK_LOCK, WORK_STATE, refuse_if_used, release, take
+from diffdenoise.owner import this_process
+from diffdenoise.plain_files import NotPlainError, parse_json, read_plain
 from diffdenoise.training.checkpoint_io import save_json, save_tensors
 from diffdenoise.training.slices import Target
 
-_STATE = "state.json"
+#: Bytes of a state at most: that of nine rounds with losses at many places takes a tenth.
+_MOST_STATE_BYTES = 2**28
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 class Workspace:
@@ -46,15 +53,16 @@ class Workspace:
         ModelError
             If there is none to resume, or it had other data or settings.
         """
-        path = folder / _STATE
+        path = folder / WORK_STATE
         wanted = settings.model_dump(mode="json")
         if resume:
             if not path.is_file():
                 raise ModelError(f"{folder.parent}: holds no unfinished training; leave out --resume")
             try:
-                state = json.loads(path.read_text(encoding="utf-8"))
+                state = parse_json(read_plain(path, _MOST_STATE_BYTES))
                 same = state["fingerprint"] == fingerprint, state["version"] == __version__
-            except (OSError, ValueError, KeyError) as error:
+                changed = [key for key in wanted if state["settings"].get(key) != wanted[key]]
+            except (OSError, NotPlainError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ModelError(f"{path}: is damaged; delete {folder.parent} and train anew") from error
             if not same[1]:
                 raise ModelError(
@@ -63,22 +71,25 @@ class Workspace:
                 )
             if not same[0]:
                 raise ModelError(f"{folder.parent}: was begun on other scans; give the same ones to --resume")
-            changed = [key for key in wanted if state["settings"].get(key) != wanted[key]]
             if changed:
                 raise ModelError(
                     f"{folder.parent}: was begun with another {', '.join(changed)}; resume with the same"
                 )
+            take(folder / WORK_LOCK, folder.parent, this_process())
             return cls(folder, state)
+        refuse_if_used(folder, folder.parent)
         if path.exists():
             raise OutputError(
                 f"{folder.parent}: holds an unfinished training; go on with --resume, or delete the folder"
             )
-        if folder.parent.is_dir() and any(folder.parent.iterdir()):
+        begun = {folder, folder / WORK_LOCK}
+        if any(entry not in begun for place in (folder.parent, folder) for entry in _entries(place)):
             raise OutputError(f"{folder.parent}: is not empty; name a new folder for the model")
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder.parent}: cannot be made ({error.strerror})") from error
+        take(folder / WORK_LOCK, folder.parent, this_process())
         workspace = cls(
             folder,
             {
@@ -95,7 +106,7 @@ class Workspace:
 
     def save(self) -> None:
         """Write the state."""
-        save_json(self._state, self.folder / _STATE)
+        save_json(self._state, self.folder / WORK_STATE)
 
     @property
     def spent_s(self) -> float:
@@ -171,12 +182,16 @@ class Workspace:
     def _targets(self, stage: str) -> Path:
         return self.folder / f"{stage}-cache"
 
+    def release(self) -> None:
+        """Leave the run to another process."""
+        release(self.folder / WORK_LOCK, this_process())
+
     def remove(self) -> None:
         """Delete the whole state."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def remove_if_nothing_was_done(self) -> None:
         """Delete the state, and the model folder made for it, if no step of any stage was stored."""
-        if all(path.name == _STATE for path in self.folder.iterdir()):
+        if all(path.name in (WORK_STATE, WORK_LOCK) for path in self.folder.iterdir()):
             self.remove()
             self.folder.parent.rmdir()
