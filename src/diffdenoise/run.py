@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from diffdenoise.budget import RESERVE, WIDE_FROM, affordable_orientations, parts_of, seconds_for
-from diffdenoise.config import Steps, round_name
+from diffdenoise.config import Steps, round_name, stage_names
 from diffdenoise.model import student_network
 from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.start import load_start
@@ -24,6 +24,7 @@ from diffdenoise.training.compare import Sample, blind_risks, risks
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.noise_draws import NoiseDraws
+from diffdenoise.training.overall import WithOverall
 from diffdenoise.training.slices import Slices, Target
 from diffdenoise.training.steps import mean_of_known
 from diffdenoise.training.teacher import Teacher
@@ -66,7 +67,6 @@ class Run:
         self.settings = plan.settings
         self.workspace = workspace
         self.hardware = hardware
-        self._progress = progress
         self._checkpoint_s = checkpoint_s
         # Source of seconds; a benchmark on a busy machine counts those of the processor.
         self._now = now
@@ -78,6 +78,13 @@ class Run:
         self._budget_s = 0.0 if minutes is None else 60 * minutes
         self._clock = Clock(
             None if minutes is None else self._budget_s * (1 - RESERVE * keep_time), workspace.spent_s, now
+        )
+        self._progress = WithOverall(
+            progress,
+            self._clock,
+            self._budget_s,
+            stage_names(self.settings, plan.self_trains),
+            self.settings.schedule,
         )
         self.residual_std = 0.0
         channels = self.slices.channels
@@ -135,6 +142,7 @@ class Run:
             return
         seconds = 0.0 if wanted else self._seconds("targets", turn)
         plan = StagePlan(wanted, seconds, self._now)
+        self._progress.enter(name)
         self._progress.start(self._title(3, "targets by symmetric sampling", turn))
         teacher = self.teacher(turn)
         done = 0
@@ -434,6 +442,7 @@ class Run:
         began = self._clock.spent_s
         # A resumed stage's weights come from its checkpoint, in `fit`; these are what it began with.
         before = [parameter.detach().clone() for parameter in network.parameters()]
+        self._progress.enter(name)
         self._progress.start(title)
         curve = fit(
             network,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,14 @@ class Progress(Protocol):
 
     def say(self, text: str) -> None:
         """One line of information for the user."""
+
+
+@runtime_checkable
+class OverallProgress(Progress, Protocol):
+    """A `Progress` that shows the whole run too, where its length is known."""
+
+    def overall(self, spent_s: float, total_s: float) -> None:
+        """`spent_s` seconds of about `total_s` have been spent on the run; told before `advance`."""
 
 
 class Quiet:

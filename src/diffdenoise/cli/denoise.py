@@ -18,7 +18,7 @@ from diffdenoise.cli.batch import Batch, Failure, Result, check_works
 from diffdenoise.cli.in_use import in_use
 from diffdenoise.cli.jobs import Job, batches_of, jobs_of
 from diffdenoise.cli.paths import require
-from diffdenoise.cli.progress import watch
+from diffdenoise.cli.progress import part_of, watch
 from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
 from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
@@ -165,7 +165,8 @@ def denoise(
     left = 0
     try:
         with watch(quiet, as_json) as progress:
-            for batch in todo:
+            for place, batch in enumerate(todo):
+                part_of(progress, place, len(todo))
                 if several:
                     progress.say(f"{batch.title} ({batches.index(batch) + 1} of {len(batches)})")
                 again = overwrite or (resume and batch.work.is_dir())

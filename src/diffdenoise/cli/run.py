@@ -87,7 +87,9 @@ def _without_warnings(shown: bool) -> Iterator[None]:
     Filters are left alone, so that a warning made an error (``python -W error``) is one.
     """
 
-    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+    ) -> None:
         if shown:
             sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 
