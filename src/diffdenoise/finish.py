@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise._version import __version__
 from diffdenoise.errors import SettingsError
@@ -22,6 +23,23 @@ def check_strength(strength: float) -> None:
         raise SettingsError(
             f"strength {strength}: expected 0 (nothing is taken off) to 1 (the whole residual)"
         )
+
+
+def kept_share(noisy: Scan, denoised: Scan, strength: float) -> NDArray[np.float64]:
+    """Return values with a share of the residual taken off, and those outside as they were.
+
+    Parameters
+    ----------
+    noisy, denoised : Scan
+        Before and after; where `noisy.outside` is True, the values before count.
+    strength : float
+        Share of the residual that is taken off, 0 to 1; 0 gives the values before, bit for bit.
+    """
+    values = noisy.data.astype(np.float64)
+    data = np.asarray(denoised.data, dtype=np.float64)
+    if strength < 1:
+        data = values + strength * (data - values)
+    return data if noisy.outside is None else np.where(noisy.outside, values, data)
 
 
 def finish(
@@ -57,15 +75,10 @@ def finish(
     doubts : sequence of str
         What is wrong with the result, in words.
     """
-    values = noisy.data.astype(np.float64)
-    data = np.asarray(denoised.data, dtype=np.float64)
-    if strength < 1:
-        data = values + strength * (data - values)
-    if noisy.outside is not None:
-        data = np.where(noisy.outside, values, data)
+    data = kept_share(noisy, denoised, strength)
     ready = prepare(noisy, axis)
     full, nothing = ready.intensities.range, ready.regions.no_data
-    taken = values - data
+    taken = noisy.data.astype(np.float64) - data
     residual = float((taken if nothing is None else taken[~nothing]).std())
     record = {
         "name": noisy.name,

@@ -20,6 +20,8 @@ from diffdenoise.errors import (
     ModelError,
     OutputError,
 )
+from diffdenoise.finish import kept_share
+from diffdenoise.images import masked
 from diffdenoise.lock import refuse_if_used
 from diffdenoise.noise.diagnosis import Diagnosis
 from diffdenoise.noise.of_scan import diagnose_prepared
@@ -100,11 +102,17 @@ class Batch:
     alone : bool
         Whether there is but one scan to denoise: what doesn't fit it (a slice axis) is a mistake, and what
         goes wrong with it ends the command.
+    mask : Scan, optional
+        Voxels where it is 0 come back as they were, and are not learned from.
+    strength : float
+        Share of the residual that is taken off, 0 to 1.
     """
 
     jobs: Sequence[Job]
     work: Path
     alone: bool
+    mask: Scan | None = None
+    strength: float = 1.0
 
     @property
     def title(self) -> str:
@@ -141,13 +149,13 @@ class Batch:
         wanted = trained.settings.data.axis if axis is None else axis
         for job in self.jobs:
             try:
-                scan = job.found.read()
+                scan = self._read(job)
                 along = _axis(scan, wanted, alone=self.alone and axis is not None)
                 denoised = trained.denoise_scan(scan, axis=along, progress=progress, force=force)
             except (InputError, ModelError) as error:
                 yield self._failure(job.name, error)
             else:
-                yield _result(job, scan, denoised.scan, along)
+                yield self._result(job, scan, denoised.scan, along)
 
     def learn(
         self,
@@ -176,7 +184,7 @@ class Batch:
         jobs, scans, axes = [], [], []
         for job in self.jobs:
             try:
-                scan = job.found.read()
+                scan = self._read(job)
                 axis = _axis(scan, settings.data.axis, alone=self.alone)
             except InputError as error:
                 yield self._failure(job.name, error)
@@ -188,7 +196,8 @@ class Batch:
             return
         if not keep and not resume and already_clean(scans, settings):
             for job, scan, axis in zip(jobs, scans, axes, strict=True):
-                yield _result(job, scan, scan.with_data(scan.data.astype(np.float64)), axis, left=True)
+                as_it_was = scan.with_data(scan.data.astype(np.float64))
+                yield self._result(job, scan, as_it_was, axis, left=True)
             return
         # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
         from diffdenoise import pipeline
@@ -215,7 +224,7 @@ class Batch:
             for scan, axis in zip(scans, axes, strict=True)
         ]
         for job, scan, done, axis in zip(jobs, scans, denoised, axes, strict=True):
-            yield _result(job, scan, done.scan, axis)
+            yield self._result(job, scan, done.scan, axis)
 
     def write(
         self, made: Result | Failure, how: Derivation, *, float32: bool, overwrite: bool
@@ -238,16 +247,22 @@ class Batch:
             return self._failure(made.job.name, error)
         return made
 
+    def _read(self, job: Job) -> Scan:
+        scan = job.found.read()
+        return scan if self.mask is None else masked(scan, self.mask)
+
+    def _result(
+        self, job: Job, noisy: Scan, denoised: Scan, axis: int | None, *, left: bool = False
+    ) -> Result:
+        ready = prepare(noisy, axis)
+        scan = denoised.with_data(kept_share(noisy, denoised, self.strength))
+        return Result(job, noisy, scan, axis, ready, diagnose_prepared(ready), left)
+
     def _failure(self, name: str, error: DiffDenoiseError) -> Failure:
         """What went wrong with one of several; with the only scan, the error itself is raised."""
         if self.alone:
             raise error
         return Failure(name, str(error))
-
-
-def _result(job: Job, noisy: Scan, denoised: Scan, axis: int | None, *, left: bool = False) -> Result:
-    ready = prepare(noisy, axis)
-    return Result(job, noisy, denoised, axis, ready, diagnose_prepared(ready), left)
 
 
 def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool) -> None:

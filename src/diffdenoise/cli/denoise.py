@@ -15,17 +15,19 @@ import typer
 
 from diffdenoise.cli import options
 from diffdenoise.cli.batch import Batch, Failure, Result, check_works
+from diffdenoise.cli.extras import Extras
 from diffdenoise.cli.in_use import in_use
-from diffdenoise.cli.jobs import Job, batches_of, jobs_of
+from diffdenoise.cli.jobs import batches_of, jobs_of
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.progress import part_of, watch
 from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
 from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
 from diffdenoise.errors import OutputError, SettingsError
+from diffdenoise.finish import check_strength
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.folder import check_outside_stores
-from diffdenoise.trust.figure import check_picture, save_comparison
+from diffdenoise.scan.read import read_scan
 
 if TYPE_CHECKING:
     from diffdenoise.model import Model
@@ -71,8 +73,23 @@ def denoise(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="Write a before/after/residual picture (of a folder's first scan).",
+            help="Write a before/after/residual picture; of several scans, one each in this folder.",
         ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Image on INPUT's grid; where it is 0, nothing is changed."),
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(help="Share of the residual that is taken off, 0 (nothing) to 1 (all of it).")
+    ] = 1.0,
+    save_residual: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write noisy minus denoised values (DICOM's as NIfTI)."),
+    ] = None,
+    save_noise: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the noise's standard deviation at each voxel."),
     ] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
@@ -85,7 +102,11 @@ def denoise(
     with it, it takes seconds.
     """
     began = time.monotonic()
-    require([input_, model])
+    require([input_, model, mask])
+    check_strength(strength)
+    if force and model is None:
+        raise SettingsError("--force: has an effect with --model only; leave it out, or name a model")
+    inside = None if mask is None else read_scan(mask, str(mask))
     if model is not None:
         _refuse_training_options(
             minutes=minutes,
@@ -108,7 +129,7 @@ def denoise(
         seed=seed,
         noise_std=noise_std,
     )
-    jobs, skipped = jobs_of(input_, output, series)
+    jobs, skipped = jobs_of(input_, output, series, as_folder=_ends_as_folder(context.obj, output))
     alone = len(jobs) == 1
     # A single scan that is unfit is refused by its check.
     failures = [Failure(job.name, job.unfit) for job in jobs if job.unfit is not None and not alone]
@@ -124,9 +145,12 @@ def denoise(
             f"--save-model: {input_} holds {len(learned_from)} series, each with a model of its own; "
             "name one with --series"
         )
+    work = str(output).rstrip("/")
+    numbers = range(1, len(learned_from) + 1)
+    works = [Path(f"{work}.work{f'-{number}' if several else ''}") for number in numbers]
     batches = [
-        Batch(batch, save_model or Path(f"{output}.work{f'-{number}' if several else ''}"), alone)
-        for number, batch in enumerate(learned_from, 1)
+        Batch(batch, save_model or place, alone, inside, strength)
+        for batch, place in zip(learned_from, works, strict=True)
     ]
     how = Derivation(
         fingerprint=settings.model_dump_json() + fingerprint_of(model),
@@ -141,8 +165,8 @@ def denoise(
         again = overwrite or (resume and batch.work.is_dir())
         for job in batch.jobs:
             job.check(again, float32, how.compression)
-    if picture is not None:
-        _check_picture(picture, jobs, overwrite)
+    extras = Extras(picture, save_residual, save_noise, overwrite)
+    extras.check(jobs)
     context.with_resource(in_use(output, jobs))
     if model is None and save_model is None:
         check_works(batches, resume=resume, overwrite=overwrite)
@@ -179,15 +203,7 @@ def denoise(
                         continue
                     written += 1
                     measured = _measure(one, settings.noise_std)
-                    if picture is not None and not found:
-                        save_comparison(
-                            picture,
-                            one.noisy,
-                            one.denoised,
-                            axis=one.axis,
-                            noise_std=measured["noise_std"],
-                            overwrite=overwrite,
-                        )
+                    extras.write(one, measured["noise_std"], alone=len(jobs) == 1)
                     found.append(measured)
                     left += one.left
                 if written and model is None and save_model is None and batch.work.is_dir():
@@ -204,7 +220,11 @@ def denoise(
         "model": None if kept is None else str(kept),
         "already_clean": bool(found) and left == len(found),
         "seconds": time.monotonic() - began,
-        **({"picture": str(picture)} if picture is not None else {}),
+        **{
+            name: str(path)
+            for name, path in (("picture", picture), ("residual", save_residual), ("noise_map", save_noise))
+            if path is not None
+        },
         **({"passed_over": skipped} if skipped else {}),
         **({"failed": [{"scan": each.name, "reason": each.reason} for each in failures]} if failures else {}),
     }
@@ -233,13 +253,9 @@ def _refuse_training_options(**given: object) -> None:
         )
 
 
-def _check_picture(picture: Path, jobs: Sequence[Job], overwrite: bool) -> None:
-    """Raise an error if the picture can't be written, or would replace an input or an output."""
-    if any(picture in (job.target, *job.files.values()) for job in jobs):
-        raise OutputError(f"{picture}: is also the output; give the picture another name")
-    if picture.exists() and any(picture.samefile(path) for job in jobs for path in job.found.paths):
-        raise OutputError(f"{picture}: is also the input; give the picture another name")
-    check_picture(picture, overwrite)
+def _ends_as_folder(words: Sequence[str], output: Path) -> bool:
+    """Whether the output was named with a slash behind it, of which a path keeps nothing."""
+    return any(word.endswith("/") and Path(word.partition("=")[2] or word) == output for word in words)
 
 
 def fingerprint_of(model: Path | None) -> str:
@@ -296,8 +312,11 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
         rows.append(("scans", str(len(found))))
     if report["model"] is not None:
         rows.append(("model", report["model"]))
-    if "picture" in report:
-        rows.append(("picture", report["picture"]))
+    rows += [
+        (name.replace("_", " "), report[name])
+        for name in ("picture", "residual", "noise_map")
+        if name in report
+    ]
     rows.append(("took", duration(report["seconds"])))
     rows += [("passed over", f"{count} {reason}") for reason, count in report.get("passed_over", {}).items()]
     for scan in found:

@@ -110,7 +110,9 @@ class Job:
             bids.write_sidecars(self.bids.source, self.bids.image, self.bids.output, unchanged=unchanged)
 
 
-def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Job], dict[str, int]]:
+def jobs_of(
+    source: Path, output: Path, series_uid: str | None, *, as_folder: bool = False
+) -> tuple[list[Job], dict[str, int]]:
     """Return what to denoise, and why files were passed over.
 
     Parameters
@@ -122,7 +124,10 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
         which files keep their names.
     series_uid : str, optional
         The only DICOM series to take.
+    as_folder : bool
+        Whether `output` is a folder though it doesn't exist yet.
     """
+    into = as_folder or (output.is_dir() and not is_store(output))
     if bids.is_bids(source):
         return _bids_jobs(source, output), bids.passed_over(source)
     findings = find_scans([source], series_uid)
@@ -134,12 +139,13 @@ def jobs_of(source: Path, output: Path, series_uid: str | None) -> tuple[list[Jo
         and (findings.scans[0].series is None or findings.scans[0].paths == (source,))
         and not _is_in_zip(findings.scans[0])
     )
-    named = None if output.is_dir() else suffix_of(output)
+    named = None if into else suffix_of(output)
     if named is not None and (not single or _is_other(findings.scans[0], output)):
         return [_file_job(source, output, findings.scans)], findings.skipped
     if single:
         found = findings.scans[0]
-        target = output / source.name if output.is_dir() and found.series is not None else output
+        own_name = source.name if found.series is not None else written_name(found)
+        target = output / own_name if into else output
         files = targets_of(found.series, target, as_file=True) if found.series is not None else {}
         return [Job(found, target, files)], findings.skipped
     _check_folders(source, output)

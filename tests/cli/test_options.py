@@ -1,0 +1,109 @@
+"""--mask, --strength, -o DIR/, --picture DIR, --save-residual and --save-noise, by the values they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.cli.test_wrong_use import refused
+
+from .conftest import TINY, Outcome, save_nifti
+
+Run = Callable[..., Outcome]
+
+
+def values(path: Path) -> NDArray[np.float64]:
+    return np.asarray(nibabel.load(path).dataobj, dtype=np.float64)
+
+
+@pytest.fixture
+def scan(tmp_path: Path, phantom: NDArray[np.int16]) -> Path:
+    noisy = phantom + np.random.default_rng(0).normal(0, 60, phantom.shape)
+    save_nifti(tmp_path / "scan.nii.gz", noisy.astype(np.float32))
+    return tmp_path / "scan.nii.gz"
+
+
+def test_strength_is_the_share_of_the_residual(run: Run, tmp_path: Path, scan: Path) -> None:
+    for strength in ("0", "0.5", "1"):
+        assert (
+            run("denoise", scan, "-o", tmp_path / f"{strength}.nii.gz", "--strength", strength, *TINY).code
+            == 0
+        )
+    none, half, full = (values(tmp_path / f"{name}.nii.gz") for name in ("0", "0.5", "1"))
+    assert np.array_equal(none, values(scan))
+    assert not np.array_equal(full, none)
+    assert half == pytest.approx((none + full) / 2, abs=1e-3)
+
+
+@pytest.mark.parametrize("strength", ["-0.1", "1.5", "nan"])
+def test_a_strength_that_is_no_share_is_refused(run: Run, tmp_path: Path, scan: Path, strength: str) -> None:
+    refused(run("denoise", scan, "-o", tmp_path / "out.nii.gz", f"--strength={strength}"), "strength")
+
+
+def test_outside_of_a_mask_nothing_changes(run: Run, tmp_path: Path, scan: Path) -> None:
+    before = values(scan)
+    inside = np.zeros(before.shape, np.uint8)
+    inside[16:50, 12:44] = 1
+    save_nifti(tmp_path / "mask.nii.gz", inside)
+    out = tmp_path / "out.nii.gz"
+    assert run("denoise", scan, "-o", out, "--mask", tmp_path / "mask.nii.gz", *TINY).code == 0
+    after = values(out)
+    assert np.array_equal(after[inside == 0], before[inside == 0])
+    assert np.mean(after[inside == 1] != before[inside == 1]) > 0.99
+
+
+def test_a_mask_of_another_shape_is_refused(run: Run, tmp_path: Path, scan: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.ones((9, 9, 9), np.uint8))
+    refused(
+        run("denoise", scan, "-o", tmp_path / "out.nii.gz", "--mask", tmp_path / "mask.npy", *TINY),
+        "mask",
+        "shape",
+    )
+    assert not (tmp_path / "out.nii.gz").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_as_output_keeps_the_name(run: Run, tmp_path: Path, scan: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "results").mkdir()
+    assert run("denoise", scan, "-o", f"{tmp_path / 'results'}{'' if there else '/'}", *TINY).code == 0
+    assert values(tmp_path / "results" / "scan.nii.gz").shape == values(scan).shape
+
+
+def test_residual_and_noise_are_written_in_the_inputs_format(run: Run, tmp_path: Path, scan: Path) -> None:
+    residual, noise, out = (tmp_path / f"{name}.nii.gz" for name in ("residual", "noise", "out"))
+    found = run(
+        "denoise", scan, "-o", out, "--save-residual", residual, "--save-noise", noise, "--json", *TINY
+    )
+    assert found.code == 0
+    assert values(residual) == pytest.approx(values(scan) - values(out), abs=1e-3)
+    assert nibabel.load(residual).get_data_dtype() == np.float32
+    levels = values(noise)
+    assert np.median(levels[levels > 0]) == pytest.approx(found.json["noise_std"], rel=0.01)
+    assert found.json["noise_std"] == pytest.approx(60, rel=0.15)
+
+
+def test_of_several_scans_each_has_a_picture_and_a_residual(run: Run, tmp_path: Path, scan: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "in" / f"{name}.nii.gz").write_bytes(scan.read_bytes())
+    pictures, residuals = tmp_path / "pictures", tmp_path / "residuals"
+    words = ["--picture", pictures, "--save-residual", residuals]
+    assert run("denoise", tmp_path / "in", "-o", tmp_path / "out", *words, *TINY).code == 0
+    assert sorted(path.name for path in pictures.iterdir()) == ["a.png", "b.png"]
+    assert sorted(path.name for path in residuals.iterdir()) == ["a.nii.gz", "b.nii.gz"]
+
+
+def test_an_extra_is_never_written_over_the_output(run: Run, tmp_path: Path, scan: Path) -> None:
+    out = tmp_path / "out.nii.gz"
+    refused(run("denoise", scan, "-o", out, "--save-residual", out, *TINY), "is also the output")
+    refused(run("denoise", scan, "-o", out, "--save-noise", scan, "--overwrite", *TINY), "input")
+
+
+def test_force_without_a_model_is_refused(run: Run, tmp_path: Path, scan: Path) -> None:
+    refused(run("denoise", scan, "-o", tmp_path / "out.nii.gz", "--force", *TINY), "--model")
