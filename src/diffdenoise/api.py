@@ -24,6 +24,7 @@ from diffdenoise.noise import simulate as noise
 from diffdenoise.plan import already_clean
 from diffdenoise.result import Result
 from diffdenoise.scan.find import read_scans
+from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust import metrics
 from diffdenoise.types import Progress
@@ -222,6 +223,7 @@ def train(
         If scans, settings, device or folder don't fit.
     """
     began = time.monotonic()
+    check_outside_stores(Path(model_dir))
     given = scans if isinstance(scans, Sequence) and not is_path(scans) else [scans]
     paths = [item for item in given if is_path(item)]
     others = [scan_of(item) for item in given if not is_path(item)]

@@ -121,6 +121,56 @@ def test_output_of_another_format_is_refused(run: Run, tmp_path: Path, noisy: Pa
     refused(run("denoise", noisy, "-o", tmp_path / "out.png"), "out.png")
 
 
+LONG = {
+    "name": ("n" * 300, "bytes, at most 255"),
+    "bytes": ("\u00e9" * 140, "bytes, at most 255"),
+    "folder": ("f" * 300 + "/out", "300 bytes, at most 255"),
+    "path": ("/".join(["p" * 200] * 30), "its path is too long for this disk"),
+    "null": ("a\0b", "null byte"),
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["denoise", "NOISY", "-o", "OUT.nii.gz"],
+        ["denoise", "NOISY", "-o", "OUT.nii.gz", "--model", "FOLDER"],
+        ["denoise", "FOLDER", "-o", "OUT"],
+        ["denoise", "NOISY", "-o", "fine.nii.gz", "--picture", "OUT.png"],
+        ["denoise", "NOISY", "-o", "fine.nii.gz", "--save-model", "OUT"],
+        ["train", "NOISY", "-o", "OUT"],
+        ["convert", "NOISY", "-o", "OUT.nii.gz"],
+        ["convert", "NOISY", "-o", "OUT", "--like", "FOLDER"],
+        ["simulate", "NOISY", "-o", "OUT.nii.gz", "--noise", "gaussian", "--std", "5"],
+        ["evaluate", "NOISY", "NOISY", "--noisy", "NOISY", "--picture", "OUT.png"],
+        ["info", "OUT.nii.gz"],
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_names_that_no_file_can_have_are_refused_at_once(
+    run: Run, tmp_path: Path, noisy: Path, words: list[str], case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.nii.gz").write_bytes(noisy.read_bytes())
+    before = files_below(tmp_path)
+    name, reason = LONG[case]
+    given = [
+        word.replace("OUT", str(tmp_path / name)).replace("NOISY", str(noisy)).replace("FOLDER", "scans")
+        for word in words
+    ]
+    outcome = run(*given)
+    refused(outcome, reason)
+    assert len(outcome.err) < 4000
+    assert files_below(tmp_path) == before
+
+
+def test_the_folder_of_a_training_has_a_name_too(run: Run, tmp_path: Path, noisy: Path) -> None:
+    output = tmp_path / ("n" * 245 + ".nii.gz")
+    refused(run("denoise", noisy, "-o", output), "257 bytes, at most 255")
+
+
 def test_file_as_output_for_a_folder_is_refused(run: Run, tmp_path: Path, phantom: NDArray[np.int16]) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()

@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_early(out, monkeypatch):
 
 
 def test_a_name_too_long_is_said(out):
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="its name is too long for this disk: 304 bytes"):
         check_output(out / ("x" * 300 + ".nii"), "nifti", False)
 
 

@@ -26,7 +26,7 @@ from diffdenoise.cli.training import build_settings, resume_command
 from diffdenoise.errors import OutputError, SettingsError
 from diffdenoise.finish import check_strength
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
-from diffdenoise.scan.folder import check_outside_stores
+from diffdenoise.scan.folder import check_name, check_outside_stores
 from diffdenoise.scan.read import read_scan
 
 if TYPE_CHECKING:
@@ -103,6 +103,9 @@ def denoise(
     """
     began = time.monotonic()
     require([input_, model, mask])
+    for path in (output, picture, save_residual, save_noise):
+        if path is not None:
+            check_name(path)
     check_strength(strength)
     if force and model is None:
         raise SettingsError("--force: has an effect with --model only; leave it out, or name a model")
@@ -169,6 +172,8 @@ def denoise(
     extras.check(jobs)
     context.with_resource(in_use(output, jobs))
     if model is None and save_model is None:
+        for batch in batches:
+            check_name(batch.work)
         check_works(batches, resume=resume, overwrite=overwrite)
     trained = _load(model, device.value, threads)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from diffdenoise.errors import InputError
+from diffdenoise.scan.folder import check_name
 
 
 def require(paths: Iterable[Path | None]) -> None:
@@ -25,7 +26,10 @@ def require(paths: Iterable[Path | None]) -> None:
         If a path doesn't exist.
     """
     for path in paths:
-        if path is None or path.exists() or glob.has_magic(str(path)):
+        if path is None:
+            continue
+        check_name(path, InputError)
+        if path.exists() or glob.has_magic(str(path)):
             continue
         raise InputError(f"{path}: no such file or folder{_suggestion(path)}")
 

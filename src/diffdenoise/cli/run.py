@@ -67,6 +67,8 @@ class Commands(TyperGroup):
         # Read from the raw words: they count even where the command line itself is wrong.
         as_json, debug = "--json" in words, "--debug" in words
         try:
+            if any("\0" in word for word in words):
+                raise typer.BadParameter("a word of the command holds a null byte; leave it out")
             complete_var = _completion_for(words) or complete_var
             with _without_warnings(shown=debug):
                 code = super().main(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from diffdenoise.errors import DiskFullError, OutputError
 from diffdenoise.owner import State, state_of_tag, this_process
+from diffdenoise.scan.folder import check_name
 
 #: AT_FDCWD and RENAME_EXCHANGE of renameat2 (Linux 3.15, fcntl.h).
 _HERE, _EXCHANGE = -100, 2
@@ -51,6 +52,7 @@ def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
     """
     delete_leftovers(path.parent)
     ending = path.suffix if suffix is None else suffix
+    check_name(path)
     temporary = path.with_name(f".partial-{this_process().tag()}-{secrets.token_hex(4)}{ending}")
     made: list[Path] = []
     try:
@@ -169,6 +171,10 @@ def _refused(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(
             f"{path}: the disk is full; nothing was written; free some space or write elsewhere"
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return OutputError(
+            f"{path}: its name is too long for this disk; nothing was written; choose a shorter one"
         )
     reason = error.strerror or "the write stopped short; the disk may be full"
     return OutputError(f"{path}: cannot be written ({reason}); nothing was written; choose another place")

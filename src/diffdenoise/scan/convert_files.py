@@ -10,6 +10,7 @@ from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.dicom.write import targets_of
 from diffdenoise.scan.find import Found, find_scans
+from diffdenoise.scan.folder import check_name
 from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.registry import format_of, suffix_of
 from diffdenoise.scan.scan import Scan
@@ -83,6 +84,7 @@ def to_files(source: Path, output: Path, series_uid: str | None, overwrite: bool
     OutputError
         If a file can't be written there.
     """
+    check_name(output)
     findings = find_scans([source], series_uid)
     found = [one for one in findings.scans if one.series is not None]
     if not found:
@@ -152,6 +154,7 @@ def to_series(
     OutputError
         If the result can't be written there.
     """
+    check_name(output)
     found = [one for one in find_scans([like], series_uid).scans if one.series is not None]
     uids = {one.series.header.series_uid for one in found if one.series is not None}
     if len(uids) > 1 or not found:

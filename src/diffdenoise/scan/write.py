@@ -14,7 +14,7 @@ from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.dicom.write import check_compression, targets_of, write_series
-from diffdenoise.scan.folder import STORE, check_outside_stores, is_store
+from diffdenoise.scan.folder import STORE, check_name, check_outside_stores, is_store
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.dicom_file import NOT_FROM_OTHERS
 from diffdenoise.scan.registry import format_named, format_of, suffix_of
@@ -52,6 +52,7 @@ def check_output(
         If the suffix doesn't fit, the file exists or is an input, or the folder can't be written.
     """
     path = Path(path)
+    check_name(path)
     fmt = _output_format(path, source_format)
     if float32 and not fmt.holds_float:
         raise OutputError(f"{path}: {fmt.title} holds integers only; leave out float, or convert the input")

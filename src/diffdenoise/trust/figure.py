@@ -93,11 +93,11 @@ def check_picture(path: Path, overwrite: bool = False) -> None:
     """
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: found suffix '{path.suffix}', expected .png for a picture")
+    check_outside_stores(path)
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; expected a file name; choose another name")
     if os.path.lexists(path) and not overwrite:
         raise OutputError(f"{path}: exists already; choose another name or use --overwrite")
-    check_outside_stores(path)
     folder = next(each for each in path.absolute().parents if os.path.lexists(each))
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OutputError(f"{path}: {folder} is not a folder to write in; choose another place")
