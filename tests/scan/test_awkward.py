@@ -69,11 +69,11 @@ NIBABELS = {
     "nicom/tests/data/1.dcm": (256, 256),
     "nicom/tests/data/csa2_zero_len.bin.gz": NOT_KNOWN,
     "nicom/tests/data/csa_slice_norm.dcm": "no pixel data",
-    "nicom/tests/data/decimal_rescale.dcm": "constant",
+    "nicom/tests/data/decimal_rescale.dcm": "real part",
     "nicom/tests/data/philips_mprage.dcm.gz": NOT_KNOWN,
     "nicom/tests/data/siemens_dwi_0.dcm.gz": NOT_KNOWN,
     "nicom/tests/data/siemens_dwi_1000.dcm.gz": NOT_KNOWN,
-    "nicom/tests/data/slicethickness_empty_string.dcm": (384, 384),
+    "nicom/tests/data/slicethickness_empty_string.dcm": "projection",
 }
 NIBABELS |= {
     f"tests/data/{path.name}": NO_VOXELS

@@ -142,3 +142,12 @@ def test_a_source_that_is_gone_is_said(case, tmp_path):
     with pytest.raises(OutputError, match="is gone"):
         write_scan(scan, tmp_path / f"b{path.suffix}")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".mat"])
+def test_the_smallest_images_are_written_and_read(tmp_path, suffix):
+    if suffix == ".h5":
+        pytest.importorskip("h5py")
+    data = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    write_scan(from_array(data), tmp_path / f"small{suffix}")
+    assert np.array_equal(read_scan(tmp_path / f"small{suffix}").data, data)

@@ -27,6 +27,8 @@ _KEEPS = "the array's place, shape, type and attributes; everything else but com
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: Arrays of fastMRI files, the best first: (slices, height, width).
 _FASTMRI = ("reconstruction_rss", "reconstruction_esc", "reconstruction")
+#: Bytes that an HDF5 file takes beside its values, however few these are.
+_OWN_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
         "shape": data.shape if source is None else source.shape,
         "dtype": data.dtype.str,
     }
-    most = 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
+    most = _OWN_BYTES + 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
     _, made = run_in_child(f"{__name__}:build", facts, data.tobytes(), name=str(path), stated=most, held=most)
     if made is None:
         raise OutputError(f"{path}: was not made; write another format")

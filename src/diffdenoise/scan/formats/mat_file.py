@@ -35,6 +35,10 @@ class _Source:
     file: Path = field(compare=False)
 
 
+#: Bytes that a file takes beside its values, however few these are.
+_OWN_BYTES = 2**16
+
+
 def _recognise(head: bytes) -> bool:
     return head.startswith(b"MATLAB 5.0") or head.startswith(b"MATLAB 7.3")
 
@@ -155,7 +159,7 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
         "shape": data.shape,
     }
     # What lies beside the image may be larger than it.
-    most = 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
+    most = _OWN_BYTES + 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
     _, made = run_in_child(
         f"{__name__}:build", facts, data.tobytes(order="F"), name=str(path), stated=most, held=most
     )
