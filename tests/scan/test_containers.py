@@ -11,7 +11,7 @@ import pytest
 from scipy import io
 
 from diffdenoise.errors import DiffDenoiseError, FormatError, OutputError
-from diffdenoise.scan.read import read_scan
+from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.write import write_scan
 
 from .files import make, values

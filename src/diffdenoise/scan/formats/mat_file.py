@@ -25,6 +25,8 @@ _ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint
 _ITEM_BYTES |= {"int64": 8, "uint64": 8, "double": 8}
 #: Items of cells and structures are at least an empty element: a tag. In memory each is an object.
 _LEAST_ITEM_BYTES = 8
+#: Bytes that a file takes beside its values, however few these are.
+_OWN_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,6 @@ class _Source:
 
     key: str
     file: Path = field(compare=False)
-
-
-#: Bytes that a file takes beside its values, however few these are.
-_OWN_BYTES = 2**16
 
 
 def _recognise(head: bytes) -> bool:
