@@ -9,7 +9,7 @@ from torch import Tensor
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.stages.filters import gaussian_kernel, smooth
-from diffdenoise.training.compare import Sample, risks
+from diffdenoise.training.compare import Sample, blind_risks, risks
 from diffdenoise.training.noise_draws import NoiseDraws
 
 
@@ -56,3 +56,35 @@ def test_no_slice_is_refused():
     draws = NoiseDraws(NoiseModel.constant(0.1, Correlation.gaussian(0.0)), torch.device("cpu"))
     with pytest.raises(ValueError, match="no slice"):
         risks([], [blurred(1.0)], draws, seed=0)
+
+
+def test_blind_risks_rank_estimators_without_a_level():
+    level = 0.1
+    line = torch.linspace(0, 12, 192)
+    clean = (0.5 + 0.3 * torch.sin(line)[:, None] * torch.cos(line)[None, :])[None, None]
+    noisy = clean + level * torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
+    shown = []
+
+    def perfect(seen: Tensor, _: int) -> Tensor:
+        shown.append(seen)
+        return clean
+
+    found = blind_risks([Sample(0, noisy)], [perfect, blurred(1.0), blurred(6.0)], 1, seed=0)
+    # Of the clean image itself, only the noise of the hidden pixels is left.
+    assert found[0] == pytest.approx(level**2, rel=0.1)
+    assert found[0] < found[1] < found[2]
+    changed = (shown[0] != noisy).float().mean()
+    assert float(changed) == pytest.approx(0.05, abs=0.01)
+
+
+def test_blind_risks_count_where_there_is_data():
+    noisy = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    known = torch.zeros_like(noisy)
+    known[..., :32] = 1
+    wrong = noisy.clone()
+    wrong[..., 32:] += 100
+
+    def estimate(_: Tensor, __: int) -> Tensor:
+        return wrong
+
+    assert blind_risks([Sample(0, noisy, known)], [estimate], 1, seed=0) == [0.0]
