@@ -71,7 +71,8 @@ def test_a_mask_of_another_shape_is_refused(run: Run, tmp_path: Path, scan: Path
 def test_a_folder_as_output_keeps_the_name(run: Run, tmp_path: Path, scan: Path, there: bool) -> None:
     if there:
         (tmp_path / "results").mkdir()
-    assert run("denoise", scan, "-o", f"{tmp_path / 'results'}{'' if there else '/'}", *TINY).code == 0
+    found = run("denoise", scan, "-o", f"{tmp_path / 'results'}{'' if there else '/'}", "--json", *TINY)
+    assert found.json["output"] == str(tmp_path / "results" / "scan.nii.gz")
     assert values(tmp_path / "results" / "scan.nii.gz").shape == values(scan).shape
 
 

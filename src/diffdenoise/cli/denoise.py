@@ -221,7 +221,7 @@ def denoise(
     kept = model or save_model
     report = {
         "input": str(input_),
-        "output": str(output),
+        "output": str(jobs[0].target if len(jobs) == 1 else output),
         "model": None if kept is None else str(kept),
         "already_clean": bool(found) and left == len(found),
         "seconds": time.monotonic() - began,
