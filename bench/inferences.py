@@ -26,7 +26,8 @@ from diffdenoise.config import Settings
 from diffdenoise.model import student_network
 from diffdenoise.pipeline import run_all_stages
 from diffdenoise.run import Run
-from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.prepared import prepare
+from diffdenoise.scan.read import from_array
 from diffdenoise.stages import distil
 from diffdenoise.training.hardware import choose_hardware
 from diffdenoise.training.slices import Window
@@ -56,7 +57,7 @@ def main() -> None:
     data = CASES[_CASE].load(given.data, 0)
     settings = Settings.build(minutes=given.minutes)
     plan = plan_of(data.noisy, settings)
-    intensities = IntensityMap.fit(data.noisy[0])
+    intensities = prepare(from_array(data.noisy[0]), 0).intensities
     number = len(data.noisy[0]) // 2
     clean = data.clean[0][number]
     top, left = ((size - _SIDE) // 2 for size in clean.shape)

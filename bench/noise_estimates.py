@@ -19,7 +19,8 @@ import numpy as np
 from bench.cases import REFERENCES, MissingDataError, Noise
 from diffdenoise.config import Settings
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose
-from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.prepared import prepare
+from diffdenoise.scan.read import from_array
 from diffdenoise.types import Stack
 
 CELL = Path(__file__).parent / "cells" / "noise-estimates.json"
@@ -70,10 +71,10 @@ def measure(read: Callable[[Path], list[Stack]], folder: Path) -> dict[str, dict
 
 def diagnosis_of(stacks: list[Stack]) -> tuple[Diagnosis, float]:
     """Diagnosis as `diffdenoise info` makes it, and the noisy range that its shares refer to."""
-    maps = [IntensityMap.fit(stack) for stack in stacks]
-    scaled = [one.scale(stack) for one, stack in zip(maps, stacks, strict=True)]
-    zeros = [one.zero for one in maps]
-    return diagnose(scaled, zeros), float(np.median([one.range for one in maps]))
+    prepared = [prepare(from_array(stack), 0) for stack in stacks]
+    measurable = [stack for ready in prepared for stack in ready.measurable()]
+    found = diagnose(measurable, [ready.intensities.zero for ready in prepared])
+    return found, float(np.median([ready.intensities.range for ready in prepared]))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.cases import Data
@@ -20,7 +21,7 @@ from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.pipeline import run_all_stages
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.run import Run
-from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.read import from_array
 from diffdenoise.stages import distil
 from diffdenoise.training.hardware import Hardware
@@ -66,9 +67,11 @@ def ours(
         began = time.monotonic()
         run_all_stages(run)
         seconds = time.monotonic() - began
-        maps = [IntensityMap.fit(stack) for stack in data.noisy]
+        kept = run.better_start()
+        scans = [from_array(stack) for stack in data.noisy]
+        prepared = [prepare(scan, 0) for scan in scans]
         slices = Slices(
-            [one.scale(stack) for one, stack in zip(maps, data.noisy, strict=True)], plan.neighbours
+            [stack for ready in prepared for stack in ready.stacks], plan.neighbours, known_of(prepared)
         )
         starts = np.cumsum([0, *(len(stack) for stack in data.noisy)])
 
@@ -79,7 +82,9 @@ def ours(
                 item = slices.whole(number).to(hardware.device)
                 with torch.no_grad(), hardware.autocast():
                     output = estimate_of(item, number)[0, 0].float().cpu().numpy()
-                found.append(maps[s].unscale(output).astype(np.float32))
+                stack = prepared[s].stacks[0].copy()
+                stack[k] = output
+                found.append(prepared[s].restore(scans[s], [stack])[k].astype(np.float32))
             results[name] = np.stack(found)
 
         def add_student(name: str, stage: str | None, orientations: int = 1) -> None:
@@ -92,8 +97,10 @@ def ours(
 
         turns = settings.iterations
         last = stage_names(settings, plan.self_trains)[-1]
-        add_student("result", last, settings.stage3.orientations or 8)
-        add_student("one-pass", last)
+        # What users get: where training did no good, the weights that it began with.
+        delivered = last if kept is None else None
+        add_student("result", delivered, settings.stage3.orientations or 8)
+        add_student("one-pass", delivered)
         unbiased = ["result", "one-pass"]
         if settings.starts_synthetic("stage3"):
             add_student("start", None, settings.stage3.orientations or 8)
@@ -101,7 +108,7 @@ def ours(
         if plan.rician_std is not None:
             results["biased"] = results["result"]
             for name in unbiased:
-                results[name] = _unbiased(results[name], plan.rician_std, data, maps)
+                results[name] = _unbiased(results[name], plan.rician_std, data, prepared)
         if turns == 1:
             teacher = run.teacher(1)
             pairs: dict[int, Tensor] = {}
@@ -133,6 +140,7 @@ def ours(
                 for name, record in workspace.stages.items()
             },
             "risks": workspace.figure("risks"),
+            "kept": "trained" if kept is None else "start",
             "training_seconds": round(seconds, 1),
             "noise": plan.noise.as_dict(),
             "plan": {
@@ -144,13 +152,24 @@ def ours(
     return results, details
 
 
-def _unbiased(image: Stack, std: float, data: Data, maps: Sequence[IntensityMap]) -> Stack:
+def known_of(prepared: Sequence[Prepared]) -> list[NDArray[np.bool_]] | None:
+    """Where scans hold data; None: everywhere."""
+    if all(ready.known is None for ready in prepared):
+        return None
+    return [
+        where
+        for ready in prepared
+        for where in ready.known or [np.ones(stack.shape, bool) for stack in ready.stacks]
+    ]
+
+
+def _unbiased(image: Stack, std: float, data: Data, prepared: Sequence[Prepared]) -> Stack:
     """Undo the Rician bias of the scored slices, scan by scan, as the model does."""
     result = np.empty_like(image)
     scans = np.array([s for s, _ in data.scored])
     for s in np.unique(scans):
         own = scans == s
-        (result[own],) = signal_of_denoised([image[own]], std * maps[s].range)
+        (result[own],) = signal_of_denoised([image[own]], std * prepared[s].intensities.range)
     return result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,3 +110,51 @@ def test_an_extra_is_never_written_over_the_output(run: Run, tmp_path: Path, sca
 
 def test_force_without_a_model_is_refused(run: Run, tmp_path: Path, scan: Path) -> None:
     refused(run("denoise", scan, "-o", tmp_path / "out.nii.gz", "--force", *TINY), "--model")
+
+
+@pytest.fixture
+def two(tmp_path: Path, phantom: NDArray[np.int16]) -> list[Path]:
+    """Two scans in two folders: the second brighter, with as much noise."""
+    paths = []
+    for number, name in enumerate(("one", "two")):
+        noise = np.random.default_rng(number).normal(0, 60, phantom.shape)
+        (tmp_path / name).mkdir()
+        paths.append(tmp_path / name / f"{name}.nii.gz")
+        save_nifti(paths[-1], (phantom * (1 + 0.05 * number) + noise).astype(np.float32))
+    return paths
+
+
+def test_several_inputs_are_denoised_into_one_folder(run: Run, tmp_path: Path, two: list[Path]) -> None:
+    model, out = tmp_path / "model", tmp_path / "out"
+    found = run("denoise", *two, "-o", out, "--save-model", model, "--json", *TINY)
+    assert found.json["input"] == [str(path) for path in two]
+    # One data set: one training for both.
+    assert json.loads((model / "record.json").read_text())["data"]["scans"] == 2
+    again = run("denoise", *two, "-o", f"{tmp_path / 'again'}/", "--model", model, "--json")
+    assert [one["output"] for one in again.json["scans"]] == [
+        str(tmp_path / "again" / path.name) for path in two
+    ]
+    for path in two:
+        alone = tmp_path / "alone" / path.name
+        assert run("denoise", path, "-o", alone, "--model", model).code == 0
+        assert np.array_equal(values(out / path.name), values(alone))
+        assert np.array_equal(values(tmp_path / "again" / path.name), values(alone))
+    assert not np.array_equal(values(out / "one.nii.gz"), values(out / "two.nii.gz"))
+
+
+@pytest.mark.parametrize(
+    ("names", "output", "said"),
+    [
+        (["one/one.nii.gz", "two/two.nii.gz"], "o.nii.gz", "holds 2 scans"),
+        (["one/one.nii.gz", "copy/one.nii.gz"], "out", "one of them by itself"),
+        (["one", "two/two.nii.gz"], "one/out", "lies inside"),
+        (["one/one.nii.gz", "three.nii.gz"], "out", "no such file"),
+    ],
+)
+def test_several_inputs_that_cannot_go_together(
+    run: Run, tmp_path: Path, two: list[Path], names: list[str], output: str, said: str
+) -> None:
+    (tmp_path / "copy").mkdir()
+    shutil.copy(two[0], tmp_path / "copy" / "one.nii.gz")
+    refused(run("denoise", *(tmp_path / name for name in names), "-o", tmp_path / output, *TINY), said)
+    assert not (tmp_path / output).exists()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -88,14 +86,6 @@ def test_levels_are_raised_to_the_least_and_no_curve_gives_no_model():
     assert model is not None
     assert model.typical_std == 1e-3
     assert model_of_curve([], WHITE) is None
-
-
-def test_dict_round_trip():
-    model = NoiseModel((0.0, 0.4, 1.0), (0.02, 0.03, 0.05), Correlation((0.3, -0.1), ()))
-    read = NoiseModel.from_dict(json.loads(json.dumps(model.as_dict())))
-    assert read == model
-    other = NoiseModel((0.0, 1.0), (0.02, 0.05), Correlation((0.3,), ()), Correlation((0.1,), ()))
-    assert NoiseModel.from_dict(json.loads(json.dumps(other.as_dict()))) == other
 
 
 def test_typical_level_and_constancy():

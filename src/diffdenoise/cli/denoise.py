@@ -17,7 +17,7 @@ from diffdenoise.cli import options
 from diffdenoise.cli.batch import Batch, Failure, Result, check_works
 from diffdenoise.cli.extras import Extras
 from diffdenoise.cli.in_use import in_use
-from diffdenoise.cli.jobs import batches_of, jobs_of
+from diffdenoise.cli.jobs import batches_of, jobs_of, title_of
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.progress import part_of, watch
 from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
@@ -35,10 +35,13 @@ if TYPE_CHECKING:
 
 def denoise(
     context: typer.Context,
-    input_: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A noisy scan, a DICOM series, or a folder of them.")
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT...", help="Noisy scans: files, DICOM series, or folders of them."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write; a folder if INPUT is one.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write; a folder for several scans.")
+    ],
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Trained model to use, instead of training on INPUT.")
     ] = None,
@@ -98,11 +101,11 @@ def denoise(
 ) -> None:
     """Denoise a scan: train on it alone, or use a trained model.
 
-    Without --model this trains for --minutes on the scan itself (of a DICOM study, on each series by itself);
-    with it, it takes seconds.
+    Without --model this trains for --minutes on the scan itself: on files together, as one data set, on DICOM
+    series each by itself. With --model it takes seconds a scan.
     """
     began = time.monotonic()
-    require([input_, model, mask])
+    require([*inputs, model, mask])
     for path in (output, picture, save_residual, save_noise):
         if path is not None:
             check_name(path)
@@ -132,7 +135,7 @@ def denoise(
         seed=seed,
         noise_std=noise_std,
     )
-    jobs, skipped = jobs_of(input_, output, series, as_folder=_ends_as_folder(context.obj, output))
+    jobs, skipped = jobs_of(inputs, output, series, as_folder=_ends_as_folder(context.obj, output))
     alone = len(jobs) == 1
     # A single scan that is unfit is refused by its check.
     failures = [Failure(job.name, job.unfit) for job in jobs if job.unfit is not None and not alone]
@@ -145,8 +148,8 @@ def denoise(
         check_outside_stores(save_model)
     if save_model is not None and several:
         raise SettingsError(
-            f"--save-model: {input_} holds {len(learned_from)} series, each with a model of its own; "
-            "name one with --series"
+            f"--save-model: {title_of(inputs)} holds {len(learned_from)} series, each with a model of its "
+            "own; name one with --series"
         )
     work = str(output).rstrip("/")
     numbers = range(1, len(learned_from) + 1)
@@ -220,7 +223,7 @@ def denoise(
         raise Interrupted(f"stopped, {so_far}{how_on}") from None
     kept = model or save_model
     report = {
-        "input": str(input_),
+        "input": str(inputs[0]) if len(inputs) == 1 else [str(path) for path in inputs],
         "output": str(jobs[0].target if len(jobs) == 1 else output),
         "model": None if kept is None else str(kept),
         "already_clean": bool(found) and left == len(found),

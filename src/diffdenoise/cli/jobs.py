@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffdenoise.errors import OutputError
+from diffdenoise.errors import InputError, OutputError
 from diffdenoise.scan import bids
 from diffdenoise.scan.convert import refuse_uneven, to_nifti
 from diffdenoise.scan.dicom.derive import UNCHANGED, Derivation
@@ -111,14 +111,14 @@ class Job:
 
 
 def jobs_of(
-    source: Path, output: Path, series_uid: str | None, *, as_folder: bool = False
+    sources: Sequence[Path], output: Path, series_uid: str | None, *, as_folder: bool = False
 ) -> tuple[list[Job], dict[str, int]]:
     """Return what to denoise, and why files were passed over.
 
     Parameters
     ----------
-    source : path
-        A file, a folder, a DICOMDIR or a zip.
+    sources : sequence of path
+        Files, folders, patterns, DICOMDIRs and zips; a BIDS data set by itself.
     output : path
         A file for a single scan (for a DICOM series, of NIfTI, NRRD or MetaImage too); else a folder, below
         which files keep their names.
@@ -128,27 +128,23 @@ def jobs_of(
         Whether `output` is a folder though it doesn't exist yet.
     """
     into = as_folder or (output.is_dir() and not is_store(output))
-    if bids.is_bids(source):
-        return _bids_jobs(source, output), bids.passed_over(source)
-    findings = find_scans([source], series_uid)
-    # The file that was named, and no more: not what a DICOMDIR or zip holds.
-    single = (
-        (not source.is_dir() or is_store(source))
-        and len(findings.scans) == 1
-        # Of a pair of files, the header is read whichever was named.
-        and (findings.scans[0].series is None or findings.scans[0].paths == (source,))
-        and not _is_in_zip(findings.scans[0])
-    )
+    for source in sources:
+        if bids.is_bids(source):
+            if len(sources) > 1:
+                raise InputError(f"{source}: is a BIDS data set; give it by itself, to an output of its own")
+            return _bids_jobs(source, output), bids.passed_over(source)
+    findings = find_scans(sources, series_uid)
+    single = len(sources) == 1 and _is_the_file(findings.scans, sources[0])
     named = None if into else suffix_of(output)
     if named is not None and (not single or _is_other(findings.scans[0], output)):
-        return [_file_job(source, output, findings.scans)], findings.skipped
+        return [_file_job(sources, output, findings.scans)], findings.skipped
     if single:
         found = findings.scans[0]
-        own_name = source.name if found.series is not None else written_name(found)
+        own_name = sources[0].name if found.series is not None else written_name(found)
         target = output / own_name if into else output
         files = targets_of(found.series, target, as_file=True) if found.series is not None else {}
         return [Job(found, target, files)], findings.skipped
-    _check_folders(source, output)
+    _check_folders(sources, output)
     jobs = []
     for found in findings.scans:
         if found.series is None:
@@ -160,23 +156,38 @@ def jobs_of(
     return jobs, findings.skipped
 
 
+def _is_the_file(scans: Sequence[Found], source: Path) -> bool:
+    """Whether there is only the file that was named: not what a folder, DICOMDIR or zip holds."""
+    return (
+        (not source.is_dir() or is_store(source))
+        and len(scans) == 1
+        # Of a pair of files, the header is read whichever was named.
+        and (scans[0].series is None or scans[0].paths == (source,))
+        and not _is_in_zip(scans[0])
+    )
+
+
+def title_of(sources: Sequence[Path]) -> str:
+    """What was given, for messages."""
+    return str(sources[0]) if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
+
+
 def _is_other(found: Found, output: Path) -> bool:
     """Whether a DICOM series is to be written in another format."""
     return found.series is not None and format_of(output).name != "dicom"
 
 
-def _file_job(source: Path, output: Path, scans: Sequence[Found]) -> Job:
-    """The only scan of a folder, zip or file, as the file that was named."""
+def _file_job(sources: Sequence[Path], output: Path, scans: Sequence[Found]) -> Job:
+    """The only scan of what was given, as the file that was named."""
     if len(scans) > 1:
         listed = "; ".join(found.name for found in scans[:_MOST_LISTED])
         more = f" and {len(scans) - _MOST_LISTED} more" if len(scans) > _MOST_LISTED else ""
         raise OutputError(
-            f"{output}: is a file's name, but {source} holds {len(scans)} scans ({listed}{more}); name a "
-            "folder, or one scan"
+            f"{output}: is a file's name, but {title_of(sources)} holds {len(scans)} scans ({listed}{more}); "
+            "name a folder, or one scan"
         )
     found = scans[0]
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"{output}: lies inside the input folder {source}; choose a place elsewhere")
+    _check_outside(sources, output)
     if found.series is None:
         return Job(found, output)
     fmt = format_of(output)
@@ -207,12 +218,20 @@ def _refuse_doubles(jobs: Sequence[Job]) -> None:
             names[target] = job.name
 
 
-def _check_folders(source: Path, output: Path) -> None:
+def _check_folders(sources: Sequence[Path], output: Path) -> None:
     if output.exists() and not output.is_dir():
-        what = "it is a folder" if source.is_dir() else "it holds several images"
-        raise OutputError(f"{output}: is a file, expected a folder for the results of {source}, as {what}")
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"{output}: lies inside the input folder {source}; choose a folder elsewhere")
+        what = "it is a folder" if sources[0].is_dir() and len(sources) == 1 else "there are several images"
+        raise OutputError(
+            f"{output}: is a file, expected a folder for the results of {title_of(sources)}, as {what}"
+        )
+    _check_outside(sources, output)
+
+
+def _check_outside(sources: Sequence[Path], output: Path) -> None:
+    """Raise an error if results would lie among the inputs."""
+    for source in sources:
+        if source.is_dir() and not is_store(source) and output.resolve().is_relative_to(source.resolve()):
+            raise OutputError(f"{output}: lies inside the input folder {source}; choose a place elsewhere")
 
 
 def _bids_jobs(source: Path, output: Path) -> list[Job]:
@@ -221,7 +240,7 @@ def _bids_jobs(source: Path, output: Path) -> list[Job]:
         raise OutputError(f"{output}: is a file's name, expected a folder for the derivative of {source}")
     inside = source.resolve() / "derivatives"
     if not output.resolve().is_relative_to(inside) or output.resolve() == inside:
-        _check_folders(source, output)
+        _check_folders([source], output)
     jobs = [
         Job(
             Found(image.as_posix(), (source / image,)),

@@ -76,24 +76,9 @@ class NoiseModel:
         }
         return tree if self.background is None else {**tree, "background": _as_lists(self.background)}
 
-    @classmethod
-    def from_dict(cls, tree: dict[str, Any]) -> NoiseModel:
-        """Return the model that `as_dict` described."""
-        if "correlation" not in tree:
-            # As written before the correlation was measured lag by lag.
-            correlation = Correlation.gaussian(*tree["correlation_px"])
-            return cls(tuple(tree["brightness"]), tuple(tree["stds"]), correlation)
-        correlation = _from_lists(tree["correlation"])
-        background = _from_lists(tree["background"]) if "background" in tree else None
-        return cls(tuple(tree["brightness"]), tuple(tree["stds"]), correlation, background)
-
 
 def _as_lists(correlation: Correlation) -> dict[str, list[float]]:
     return {"down": list(correlation.down), "right": list(correlation.right)}
-
-
-def _from_lists(lags: dict[str, list[float]]) -> Correlation:
-    return Correlation(tuple(lags["down"]), tuple(lags["right"]))
 
 
 def model_of_curve(
