@@ -21,7 +21,7 @@ _LIST = Path(__file__).with_name("list.yaml")
 #: Trials at a time.
 _COPIES = 2
 #: What most tests load, and what takes seconds to load.
-_SLOW = ("lightning.pytorch", "nibabel", "numpy", "pydicom", "scipy.ndimage", "scipy.special", "zarr")
+_SLOW = ("nibabel", "numpy", "pydicom", "scipy.ndimage", "scipy.special", "torch", "zarr")
 #: Lines of a failed test run that are shown.
 _SHOWN = 40
 

@@ -22,7 +22,7 @@ NAMES = [
     "simulate",
     "train",
 ]
-SLOW = ("torch", "lightning", "matplotlib", "skimage", "scipy")
+SLOW = ("torch", "matplotlib", "skimage", "scipy")
 
 
 def test_public_names_are_these():

@@ -7,6 +7,8 @@ torch: `pip install --no-deps deepinv einops natsort h5py requests` is enough fo
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
@@ -36,7 +38,8 @@ class _Empty(ModuleType):
 def deepinv() -> Any:
     """Return the package."""
     # What looks for torchvision at its own import must have looked before the stand-in is there.
-    import lightning.pytorch  # noqa: F401
+    with suppress(ImportError):
+        import_module("torchmetrics")
 
     if "torchvision" not in sys.modules and find_spec("torchvision") is None:
         for part in _PARTS:

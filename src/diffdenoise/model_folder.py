@@ -126,7 +126,7 @@ def write_model(
                 "versions": {
                     "diffdenoise": __version__,
                     "python": platform.python_version(),
-                    **{name: version(name) for name in ("torch", "lightning", "numpy")},
+                    **{name: version(name) for name in ("torch", "numpy")},
                 },
             }
         )

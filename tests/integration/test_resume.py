@@ -13,7 +13,9 @@ from safetensors.numpy import load_file
 
 from diffdenoise import pipeline
 from diffdenoise.errors import ModelError, OutputError
+from diffdenoise.plan import make_plan
 from diffdenoise.scan.read import from_array
+from diffdenoise.training.workspace import Workspace
 from tests.conftest import make_volume, tiny_settings
 
 #: Trains in a process of its own, and kills itself without warning at a step of a stage.
@@ -94,6 +96,21 @@ def test_resume_refuses_other_data_or_settings(tmp_path: Path) -> None:
         pipeline.train([scan], tiny_settings(seed=3), tmp_path / "model", resume=True)
     with pytest.raises(ModelError, match="no unfinished"):
         pipeline.train([scan], tiny_settings(), tmp_path / "nothing", resume=True)
+
+
+@pytest.mark.parametrize(("key", "value"), [("version", "0.0.9"), ("layout", 1), ("layout", None)])
+def test_resume_refuses_a_state_of_another_version_or_layout(
+    tmp_path: Path, key: str, value: str | int | None
+) -> None:
+    scan = from_array(make_volume())
+    settings = tiny_settings()
+    fingerprint = make_plan([scan], settings).fingerprint()
+    workspace = Workspace.open(tmp_path / "model" / "work", settings, fingerprint, resume=False)
+    workspace.release()
+    path = tmp_path / "model" / "work" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(ModelError, match=r"^[^\n]*model: was begun with [^\n]*; delete it and train anew$"):
+        pipeline.train([scan], settings, tmp_path / "model", resume=True)
 
 
 def test_a_finished_run_is_resumed_only_with_its_own_data_and_settings(tmp_path: Path) -> None:

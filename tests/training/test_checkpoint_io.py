@@ -2,140 +2,105 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
-from diffdenoise.training.checkpoint_io import SafetensorsIO, has_checkpoint, save_json, save_tensors
+from diffdenoise.errors import ModelError
+from diffdenoise.training.checkpoint_io import load_checkpoint, save_checkpoint, save_json, save_tensors
 
 
-def checkpoint(step=3, value=1.0):
-    weight = torch.full((4, 2, 3, 3), value)
+def tensors(value: float = 1.0) -> dict[str, torch.Tensor]:
+    """Of several types and memory layouts."""
     return {
-        "global_step": step,
-        "state_dict": {"a.weight": weight, "shared": weight, "count": torch.tensor(7)},
-        "optimizer_states": [
-            {"state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.arange(6.0).reshape(2, 3).T}, 1: {}}}
-        ],
-        "betas": (0.9, (0.99, [1, None, True])),
-        "empty": {},
-        "curve": [(20, 0.5)],
-        "loss": float("nan"),
+        "weight": torch.full((4, 2, 3, 3), value).to(memory_format=torch.channels_last),
+        "turned": torch.arange(6.0).reshape(2, 3).T,
+        "count": torch.tensor(7),
         "half": torch.ones(2, dtype=torch.bfloat16),
-        "name": "größe",
     }
 
 
-def same(one, other):
-    """Equal in values, types and order; NaN equals NaN."""
-    if isinstance(one, torch.Tensor):
-        return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
-    if isinstance(one, dict):
-        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
-    return type(one) is type(other) and (one == other or one != one)
+def state(done: int = 3) -> dict[str, Any]:
+    """What JSON can hold."""
+    return {"done": done, "curve": [[20, 0.5]], "smoothed": None, "name": "größe", "plan": {}}
 
 
-def test_what_is_written_is_read_back(tmp_path):
-    path = tmp_path / "last.ckpt"
-    SafetensorsIO().save_checkpoint(checkpoint(), path)
-    assert same(SafetensorsIO().load_checkpoint(path), checkpoint())
+def check(path: Path, value: float = 1.0, done: int = 3) -> None:
+    """Compare a checkpoint with what was saved."""
+    loaded, rest = load_checkpoint(path)
+    saved = tensors(value)
+    assert loaded.keys() == saved.keys()
+    assert all(loaded[name].dtype == saved[name].dtype for name in saved)
+    assert all(torch.equal(loaded[name], saved[name]) for name in saved)
+    assert rest == state(done)
 
 
-def test_training_goes_on_as_if_unbroken_whatever_the_memory_layout(tmp_path):
-    # Fused optimisers pair a weight with its moments by their place in memory.
-    def start():
-        torch.manual_seed(0)
-        layer = nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last)
-        return layer, torch.optim.AdamW(layer.parameters(), lr=0.01, fused=True)
-
-    def train(layer, optimizer, images):
-        for image in images:
-            optimizer.zero_grad()
-            (layer(image) ** 3).mean().backward()
-            optimizer.step()
-
-    images = torch.randn(8, 2, 4, 8, 8)
-    whole = start()
-    train(*whole, images)
-    first = start()
-    train(*first, images[:4])
-    states = {"global_step": 4, "net": first[0].state_dict(), "optimizer": first[1].state_dict()}
-    SafetensorsIO().save_checkpoint(states, tmp_path / "last.ckpt")
-    loaded = SafetensorsIO().load_checkpoint(tmp_path / "last.ckpt")
-    later = start()
-    later[0].load_state_dict(loaded["net"])
-    later[1].load_state_dict(loaded["optimizer"])
-    train(*later, images[4:])
-    torch.testing.assert_close(later[0].weight, whole[0].weight, rtol=0, atol=0)
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "stage" / "checkpoint.safetensors"
+    for value, done in ((1.0, 3), (2.0, 5)):
+        save_checkpoint(path, tensors(value), state(done))
+        check(path, value, done)
+        assert list(path.parent.iterdir()) == [path]
 
 
-def test_files_are_json_and_safetensors(tmp_path):
-    path = tmp_path / "last.ckpt"
-    SafetensorsIO().save_checkpoint(checkpoint(), path)
-    assert sorted(file.suffix for file in path.iterdir()) == [".json", ".safetensors"]
-    for file in path.iterdir():
-        content = file.read_bytes()
-        if file.suffix == ".json":
-            json.loads(content)
-        else:
-            length = int.from_bytes(content[:8], "little")
-            assert "0" in json.loads(content[8 : 8 + length])
+def test_a_number_that_is_none_comes_back(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "a", {}, {"loss": float("nan")})
+    loss = load_checkpoint(tmp_path / "a")[1]["loss"]
+    assert loss != loss
 
 
-def test_only_the_last_checkpoint_is_kept(tmp_path):
-    path = tmp_path / "last.ckpt"
-    for step in (3, 5, 5, 8):
-        SafetensorsIO().save_checkpoint(checkpoint(step, float(step)), path)
-        assert len(list(path.iterdir())) == 2
-        assert same(SafetensorsIO().load_checkpoint(path), checkpoint(step, float(step)))
+def test_the_file_is_safetensors_with_json(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, tensors(), state())
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert json.loads(header["__metadata__"]["state"]) == state()
+    assert header["count"]["dtype"] == "I64"
 
 
-def test_what_cannot_be_stored_is_refused_and_leaves_the_old_checkpoint(tmp_path):
-    path = tmp_path / "last.ckpt"
-    SafetensorsIO().save_checkpoint(checkpoint(), path)
-    with pytest.raises(TypeError, match="cannot hold a set"):
-        SafetensorsIO().save_checkpoint({**checkpoint(5), "odd": {1, 2}}, path)
-    assert same(SafetensorsIO().load_checkpoint(path), checkpoint())
+def test_what_cannot_be_stored_is_refused_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, tensors(), state())
+    with pytest.raises(TypeError, match="set"):
+        save_checkpoint(path, tensors(2.0), {**state(5), "odd": {1, 2}})
+    check(path)
 
 
-@pytest.mark.parametrize("writes", [0, 1])
-def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch, writes):
-    path = tmp_path / "last.ckpt"
-    SafetensorsIO().save_checkpoint(checkpoint(), path)
-    done = []
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, tensors(), state())
 
-    def fsync(descriptor):
-        if len(done) == writes:
-            raise OSError("no space left on device")
-        done.append(descriptor)
+    def fsync(_: int) -> None:
+        raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         with pytest.raises(OSError, match="no space"):
-            SafetensorsIO().save_checkpoint(checkpoint(5, 2.0), path)
-    assert same(SafetensorsIO().load_checkpoint(path), checkpoint())
-    SafetensorsIO().save_checkpoint(checkpoint(6, 3.0), path)
-    assert same(SafetensorsIO().load_checkpoint(path), checkpoint(6, 3.0))
+            save_checkpoint(path, tensors(2.0), state(5))
+    check(path)
+    save_checkpoint(path, tensors(3.0), state(6))
+    check(path, 3.0, 6)
 
 
-def test_a_checkpoint_counts_only_when_it_is_whole(tmp_path, monkeypatch):
-    path = tmp_path / "last.ckpt"
-    assert not has_checkpoint(path)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("no space")))
-        with pytest.raises(OSError, match="no space"):
-            SafetensorsIO().save_checkpoint(checkpoint(), path)
-    assert not has_checkpoint(path)
-    SafetensorsIO().save_checkpoint(checkpoint(), path)
-    assert has_checkpoint(path)
-    SafetensorsIO().remove_checkpoint(path)
-    assert not path.exists()
+@pytest.mark.parametrize("kept", [0, 6, 100, -1])
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, tensors(), state())
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ModelError, match=r"checkpoint\.safetensors: is damaged; delete it"):
+        load_checkpoint(path)
 
 
-def test_single_files_are_replaced_whole(tmp_path, monkeypatch):
+def test_a_file_of_weights_is_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_tensors(tensors(), path)
+    with pytest.raises(ModelError, match="is damaged"):
+        load_checkpoint(path)
+
+
+def test_single_files_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_json({"a": 1}, tmp_path / "a.json")
     save_tensors({"a": torch.ones(2)}, tmp_path / "a.safetensors")
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}

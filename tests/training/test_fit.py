@@ -134,3 +134,65 @@ def test_the_first_step_is_as_long_as_the_rate_says(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_a_number_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="step 1 "):
         train(new_network(), tmp_path, factor=float("nan"))
+
+
+class _Net(nn.Module):
+    """Convolutions laid out in memory in both ways, and weights that no loss reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(4, 4, 3, padding=1).to(memory_format=torch.channels_last)
+        self.second = nn.Conv2d(4, 1, 3, padding=1)
+        self.unused = nn.Linear(3, 3)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Image to image."""
+        return self.second(torch.relu(self.first(image)))
+
+
+class _StopError(Exception):
+    pass
+
+
+class _Stopper(Quiet):
+    """Stops training at a step, before its checkpoint."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+
+    def advance(self, step: int, total: int | None, loss: float | None, seconds_left: float | None) -> None:
+        if step == self._last:
+            raise _StopError
+
+
+def fit_net(network: nn.Module, folder: Path, last: int = 0) -> list[tuple[int, float]]:
+    """Train for 50 steps, or stop at one."""
+
+    def loss_of(step: int) -> torch.Tensor:
+        image = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(step))
+        return (network(image) - image[:, :1] ** 2).square().mean()
+
+    return fit(
+        network,
+        loss_of,
+        StagePlan(Steps(steps=50)),
+        learning_rate=1e-2,
+        hardware=CPU,
+        folder=folder,
+        progress=_Stopper(last),
+        checkpoint_s=0.0,
+    )
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_unbroken_whatever_the_memory_layout(tmp_path: Path) -> None:
+    whole, broken = _Net(), _Net()
+    curve = fit_net(whole, tmp_path / "whole")
+    for last in (4, 30):
+        with pytest.raises(_StopError):
+            fit_net(broken, tmp_path / "broken", last)
+        broken = _Net()
+    assert fit_net(broken, tmp_path / "broken") == curve
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, broken.state_dict()[name]), name
+    assert not torch.equal(whole.second.weight, _Net().second.weight)

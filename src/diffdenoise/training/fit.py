@@ -1,25 +1,17 @@
-"""The one training loop, by Lightning, that all three stages share."""
+"""The one training loop that all stages share."""
 
 from __future__ import annotations
 
-import logging
 import math
-import signal
-import threading
-import warnings
+import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from diffdenoise.errors import DivergedError
-from diffdenoise.training.checkpoint_io import SafetensorsIO, has_checkpoint
+from diffdenoise.training.checkpoint_io import load_checkpoint, save_checkpoint
 from diffdenoise.training.clock import StagePlan
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.types import Progress
@@ -29,115 +21,13 @@ from diffdenoise.types import Progress
 _EMA_DECAY = 0.995
 #: Gradients are clipped to this norm; without normalisation layers, a rare patch can be wild.
 _CLIP_NORM = 1.0
+#: Steps between two points of the curve of losses, and the share of a step in the smoothed loss.
+_CURVE_STEPS, _NEW_SHARE = 20, 0.02
 #: Name of the checkpoint inside a stage's folder.
-_CHECKPOINT = "last"
+_CHECKPOINT = "checkpoint.safetensors"
 
 #: loss_of(step) -> loss; everything random in it is drawn from generators keyed by the step.
 LossOf = Callable[[int], Tensor]
-
-
-class _Stage(LightningModule):
-    """A network and its loss, as Lightning wants them."""
-
-    def __init__(self, network: nn.Module, loss_of: LossOf, rate: float, plan: StagePlan) -> None:
-        super().__init__()
-        self.network = network
-        # Shared, so that the averaged copy of this module does not copy the data behind the loss.
-        self._shared = _Shared(loss_of, plan)
-        self._rate = rate
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        return self._shared.loss_of(self.global_step)
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        # Lightning's own clipping refuses fused optimisers.
-        nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM)
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=self._rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._shared.plan.learning_rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class _Shared:
-    """Loss and plan, the same object in every copy of a module."""
-
-    def __init__(self, loss_of: LossOf, plan: StagePlan) -> None:
-        self.loss_of = loss_of
-        self.plan = plan
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
-        return self
-
-
-class _Steps(torch.utils.data.IterableDataset[int]):
-    """An endless source: a step draws its own data."""
-
-    def __iter__(self) -> Any:
-        while True:
-            yield 0
-
-
-class _Watch(Callback):
-    """Ends the stage by its plan, tells the progress, and keeps the plan beside the checkpoints."""
-
-    def __init__(self, plan: StagePlan, progress: Progress) -> None:
-        self._plan = plan
-        self._progress = progress
-        self.smoothed: float | None = None
-        self.curve: list[tuple[int, float]] = []
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        step = trainer.global_step
-        loss = float(outputs["loss"])
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"training diverged at step {step} (loss {loss}); try a lower learning_rate or another --seed"
-            )
-        self.smoothed = loss if self.smoothed is None else 0.98 * self.smoothed + 0.02 * loss
-        if step % 20 == 0:
-            self.curve.append((step, round(self.smoothed, 6)))
-        self._progress.advance(step, self._plan.total(), self.smoothed, self._plan.seconds_left())
-        if not self._plan.after_step(step):
-            trainer.should_stop = True
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"plan": self._plan.state(), "smoothed": self.smoothed, "curve": self.curve}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._plan.restore(state_dict["plan"])
-        self.smoothed = state_dict["smoothed"]
-        self.curve = [(int(step), float(loss)) for step, loss in state_dict["curve"]]
-
-
-def _quieten() -> None:
-    """Keep the loop's own chatter (devices found, workers advised) out of the user's terminal."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning.*")
-    warnings.filterwarnings("ignore", module="torch.optim.lr_scheduler")
-
-
-def _averaged(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-    decay = min(_EMA_DECAY, (int(updates) + 1) / (int(updates) + 10))
-    return torch.lerp(current, average, decay)
-
-
-def _was_complete(checkpoint: Path, network: nn.Module, watch: _Watch, plan: StagePlan) -> bool:
-    """Load the averaged weights of a run that was stopped right after its last step; else do nothing."""
-    stored = SafetensorsIO().load_checkpoint(checkpoint)
-    watch.load_state_dict(stored["callbacks"][watch.state_key])
-    if plan.after_step(int(stored["global_step"])):
-        return False
-    prefix = "network."
-    network.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in stored["state_dict"].items()}
-    )
-    return True
 
 
 def fit(
@@ -166,7 +56,7 @@ def fit(
     hardware : Hardware
         Device and precision.
     folder : Path
-        Checkpoints are kept here; an existing one is continued.
+        The checkpoint is kept here; an existing one is continued.
     progress : Progress
         Told about each step.
     checkpoint_s : float
@@ -183,48 +73,111 @@ def fit(
     DivergedError
         If the loss is not a number.
     """
-    _quieten()
-    checkpoint = folder / f"{_CHECKPOINT}.ckpt"
-    watch = _Watch(plan, progress)
-    if has_checkpoint(checkpoint) and _was_complete(checkpoint, network, watch, plan):
-        return watch.curve
-    trainer = Trainer(
-        accelerator="gpu" if hardware.device.type == "cuda" else "cpu",
-        devices=1,
-        precision=hardware.precision,
-        max_steps=-1,
-        max_epochs=1,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
-        plugins=[SafetensorsIO()],
-        callbacks=[
-            WeightAveraging(use_buffers=False, avg_fn=_averaged),
-            watch,
-            ModelCheckpoint(
-                dirpath=folder,
-                filename=_CHECKPOINT,
-                train_time_interval=timedelta(seconds=checkpoint_s),
-                enable_version_counter=False,
-            ),
-        ],
-    )
-    module = _Stage(network, loss_of, learning_rate, plan)
-    loader = DataLoader(_Steps(), batch_size=None)
-    # Lightning switches Ctrl-C off when it is interrupted, and leaves it off.
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if main else None
-    try:
-        trainer.fit(module, loader, ckpt_path=checkpoint if has_checkpoint(checkpoint) else None)
-    except SystemExit as stop:
-        # Lightning turns Ctrl-C into sys.exit; callers here expect the interrupt itself.
-        if trainer.interrupted:
-            raise KeyboardInterrupt from stop
-        raise
-    finally:
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
-    network.to(hardware.device)
-    return watch.curve
+    checkpoint = folder / _CHECKPOINT
+    state = _State(network, plan, learning_rate)
+    goes_on = state.load(checkpoint) if checkpoint.is_file() else True
+    saved_at = time.monotonic()
+    while goes_on:
+        loss = state.step(loss_of, hardware)
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"training diverged at step {state.done} (loss {loss}); "
+                "try a lower learning_rate or another --seed"
+            )
+        progress.advance(state.done, plan.total(), state.note(loss), plan.seconds_left())
+        goes_on = plan.after_step(state.done)
+        if time.monotonic() - saved_at >= checkpoint_s:
+            state.save(checkpoint)
+            saved_at = time.monotonic()
+    state.leave_average()
+    return state.curve
+
+
+class _State:
+    """All that a step changes, which is what a checkpoint holds."""
+
+    def __init__(self, network: nn.Module, plan: StagePlan, rate: float) -> None:
+        self._parameters = dict(network.named_parameters())
+        self._average = {name: one.detach().clone() for name, one in self._parameters.items()}
+        self._optimizer = torch.optim.AdamW(
+            network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
+        )
+        self._plan = plan
+        self._rate = rate
+        self.done = 0
+        self.smoothed: float | None = None
+        self.curve: list[tuple[int, float]] = []
+
+    def step(self, loss_of: LossOf, hardware: Hardware) -> float:
+        """Take one step; return its loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate * self._plan.learning_rate(self.done)
+        self._optimizer.zero_grad()
+        with hardware.autocast():
+            loss = loss_of(self.done)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._parameters.values(), _CLIP_NORM)
+        self._optimizer.step()
+        for name, parameter in self._parameters.items():
+            average = self._average[name]
+            average.copy_(_averaged(average, parameter.detach(), self.done))
+        self.done += 1
+        return loss.item()
+
+    def note(self, loss: float) -> float:
+        """Note the loss of the last step; return the smoothed one."""
+        before = self.smoothed
+        self.smoothed = loss if before is None else (1 - _NEW_SHARE) * before + _NEW_SHARE * loss
+        if self.done % _CURVE_STEPS == 0:
+            self.curve.append((self.done, round(self.smoothed, 6)))
+        return self.smoothed
+
+    @torch.no_grad()
+    def leave_average(self) -> None:
+        """Put the averaged weights into the network."""
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._average[name])
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+        tensors: dict[str, Tensor] = {}
+        for name, parameter in self._parameters.items():
+            own = {"weight": parameter, "average": self._average[name], **self._optimizer.state[parameter]}
+            tensors |= {f"{kind} {name}": tensor for kind, tensor in own.items()}
+        rest = {
+            "done": self.done,
+            "plan": self._plan.state(),
+            "smoothed": self.smoothed,
+            "curve": self.curve,
+        }
+        save_checkpoint(path, tensors, rest)
+
+    @torch.no_grad()
+    def load(self, path: Path) -> bool:
+        """Go on from a checkpoint; return whether another step follows."""
+        tensors, rest = load_checkpoint(path)
+        for key, tensor in tensors.items():
+            kind, _, name = key.partition(" ")
+            parameter = self._parameters[name]
+            if tensor.shape == parameter.shape:
+                # Fused optimisers pair weights and moments by their place in memory, so the layout counts.
+                tensor = torch.empty_like(parameter).copy_(tensor)
+            if kind == "weight":
+                parameter.copy_(tensor)
+            elif kind == "average":
+                self._average[name].copy_(tensor)
+            else:
+                self._optimizer.state[parameter][kind] = tensor.to(parameter.device)
+        self.done, self.smoothed = int(rest["done"]), rest["smoothed"]
+        self.curve = [(int(step), float(loss)) for step, loss in rest["curve"]]
+        self._plan.restore(rest["plan"])
+        goes_on = self._plan.after_step(self.done)
+        # Again, as a stage's speed isn't measured from where it was stopped.
+        self._plan.restore(rest["plan"])
+        return goes_on
+
+
+def _averaged(average: Tensor, current: Tensor, updates: int) -> Tensor:
+    """The moving average after `updates` others: the first is the weights themselves."""
+    decay = min(_EMA_DECAY, (updates + 1) / (updates + 10)) if updates else 0.0
+    return torch.lerp(current, average, decay)

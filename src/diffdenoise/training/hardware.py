@@ -31,7 +31,7 @@ class Hardware:
 
     @property
     def precision(self) -> Literal["bf16-mixed", "32-true"]:
-        """Lightning's name of the precision."""
+        """Name of the precision, for records."""
         return "bf16-mixed" if self.bf16 else "32-true"
 
     def place(self, network: Network) -> Network:

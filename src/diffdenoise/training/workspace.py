@@ -19,6 +19,8 @@ from diffdenoise.plain_files import NotPlainError, parse_json, read_plain
 from diffdenoise.training.checkpoint_io import save_json, save_tensors
 from diffdenoise.training.slices import Target
 
+#: Number of the layout of state and checkpoints, which only versions with the same go on with.
+_LAYOUT = 2
 #: Bytes of a state at most: that of nine rounds with losses at many places takes a tenth.
 _MOST_STATE_BYTES = 2**28
 
@@ -61,12 +63,18 @@ class Workspace:
             try:
                 state = parse_json(read_plain(path, _MOST_STATE_BYTES))
                 same = state["fingerprint"] == fingerprint, state["version"] == __version__
+                readable = state.get("layout") == _LAYOUT
                 changed = [key for key in wanted if state["settings"].get(key) != wanted[key]]
             except (OSError, NotPlainError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ModelError(f"{path}: is damaged; delete {folder.parent} and train anew") from error
             if not same[1]:
                 raise ModelError(
                     f"{folder.parent}: was begun with version {state['version']}, this is {__version__};"
+                    " delete it and train anew"
+                )
+            if not readable:
+                raise ModelError(
+                    f"{folder.parent}: was begun with a version whose checkpoints this one can't read;"
                     " delete it and train anew"
                 )
             if not same[0]:
@@ -94,6 +102,7 @@ class Workspace:
             folder,
             {
                 "version": __version__,
+                "layout": _LAYOUT,
                 "fingerprint": fingerprint,
                 "settings": wanted,
                 "spent_s": 0.0,
