@@ -42,7 +42,7 @@ LAYERS = {
     "__main__": 6,
 }
 #: Slow to load: not loaded by importing layers 0 and 1, the package itself or the command line.
-SLOW = {"torch", "matplotlib", "skimage", "scipy", "torchmetrics"}
+SLOW = {"torch", "matplotlib", "skimage", "scipy"}
 #: Parts of light packages that load a slow one.
 SLOW_PARTS = {"safetensors.torch"}
 

@@ -122,7 +122,7 @@ def test_info_and_help_import_nothing_heavy(noisy: Path) -> None:
         "    main()\n"
         "except SystemExit as end:\n"
         "    assert end.code == 0, end.code\n"
-        "heavy = {'torch', 'matplotlib', 'skimage', 'torchmetrics'} & set(sys.modules)\n"
+        "heavy = {'torch', 'matplotlib', 'skimage'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     for words in (["info", str(noisy)], ["info", str(noisy), "--json"], ["--help"], ["denoise", "--help"]):

@@ -66,7 +66,7 @@ def test_scores_agree_with_scikit_image(axis: int) -> None:
 
 
 def test_large_slices_score_as_in_one_piece() -> None:
-    """Their SSIM is computed in bands of rows: whole, the convolution takes 5 kB a pixel."""
+    """Their SSIM is computed in bands of rows: whole, it takes a hundred bytes a pixel."""
     truth, image = volume(shape=(700, 301, 2)), volume(1, (700, 301, 2), std=120)
     found = evaluate(image, truth, axis=2)
     maps = [oracle_ssim(image[..., i], truth[..., i], found.data_range)[5:-5, 5:-5] for i in range(2)]
