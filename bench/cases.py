@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.simulate import gaussian, rician
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import read_scan
-from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.types import Stack
 
 Kind = Literal["gaussian", "rician", "poisson-gaussian", "real"]

@@ -23,12 +23,12 @@ from bench.cases import CASES
 from bench.ours import plan_of
 from bench.quality import clock_of
 from diffdenoise.config import Settings
+from diffdenoise.method.stages import Stages
+from diffdenoise.method.student import denoise_turned
+from diffdenoise.method.train import train_all_stages
 from diffdenoise.model import student_network
-from diffdenoise.pipeline import run_all_stages
-from diffdenoise.run import Run
 from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.read import from_array
-from diffdenoise.stages import distil
 from diffdenoise.training.hardware import choose_hardware
 from diffdenoise.training.slices import Window
 from diffdenoise.training.workspace import Workspace
@@ -69,10 +69,10 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(folder) / "work", settings, plan.fingerprint(), resume=False)
-        run = Run(plan, workspace, hardware, Quiet(), 3600.0, keep_time=False, now=clock_of(hardware))
-        run_all_stages(run)
-        teacher = run.teacher(1)
-        item = run.slices.whole(number, Window(top, left, _SIDE, _SIDE)).to(hardware.device)
+        stages = Stages(plan, workspace, hardware, Quiet(), 3600.0, keep_time=False, now=clock_of(hardware))
+        train_all_stages(stages)
+        teacher = stages.teacher(1)
+        item = stages.slices.whole(number, Window(top, left, _SIDE, _SIDE)).to(hardware.device)
         student = hardware.place(student_network(settings, plan.neighbours))
         workspace.load("refine", student)
         scores: dict[str, list[float]] = {"single sample": [], "two random samples": [], "symmetric pair": []}
@@ -83,7 +83,7 @@ def main() -> None:
             scores["two random samples"].append(psnr(teacher.random_samples(item, start, 2)))
             scores["symmetric pair"].append(psnr(teacher.srds(item, start)))
         with torch.no_grad(), hardware.autocast():
-            scores["student"] = [psnr(distil.denoise_turned(student, item, 8))]
+            scores["student"] = [psnr(denoise_turned(student, item, 8))]
     record: dict[str, Any] = {
         "case": _CASE,
         "minutes": given.minutes,

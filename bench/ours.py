@@ -15,15 +15,15 @@ from torch import Tensor
 
 from bench.cases import Data
 from diffdenoise.config import Settings, round_name, stage_names
+from diffdenoise.method.stages import Stages
+from diffdenoise.method.student import denoise_turned
+from diffdenoise.method.train import train_all_stages
 from diffdenoise.model import student_network
 from diffdenoise.networks.start import load_start
 from diffdenoise.noise.rician import signal_of_denoised
-from diffdenoise.pipeline import run_all_stages
 from diffdenoise.plan import Plan, make_plan
-from diffdenoise.run import Run
 from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.read import from_array
-from diffdenoise.stages import distil
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.slices import Slices
 from diffdenoise.training.workspace import Workspace
@@ -63,11 +63,11 @@ def ours(
     results: dict[str, Stack] = {}
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(folder) / "work", settings, plan.fingerprint(), resume=False)
-        run = Run(plan, workspace, hardware, Quiet(), 3600.0, keep_time=False, now=now)
+        stages = Stages(plan, workspace, hardware, Quiet(), 3600.0, keep_time=False, now=now)
         began = time.monotonic()
-        run_all_stages(run)
+        train_all_stages(stages)
         seconds = time.monotonic() - began
-        kept = run.better_start()
+        kept = stages.better_start()
         scans = [from_array(stack) for stack in data.noisy]
         prepared = [prepare(scan, 0) for scan in scans]
         slices = Slices(
@@ -93,7 +93,7 @@ def ours(
                 load_start(student, "student")
             else:
                 workspace.load(stage, student)
-            add(name, lambda item, _: distil.denoise_turned(student, item, orientations))
+            add(name, lambda item, _: denoise_turned(student, item, orientations))
 
         turns = settings.iterations
         last = stage_names(settings, plan.self_trains)[-1]
@@ -110,7 +110,7 @@ def ours(
             for name in unbiased:
                 results[name] = _unbiased(results[name], plan.rician_std, data, prepared)
         if turns == 1:
-            teacher = run.teacher(1)
+            teacher = stages.teacher(1)
             pairs: dict[int, Tensor] = {}
 
             def pair(item: Tensor, number: int) -> Tensor:

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from diffdenoise.config import Settings
+from diffdenoise.method import blind_spot, diffusion
+from diffdenoise.method.blind_spot import FILLED_SHARE
+from diffdenoise.method.intensities import signed, unsigned
+from diffdenoise.method.step_data import with_centre
+from diffdenoise.method.student import denoise
 from diffdenoise.plan import BLIND_SPOTS
-from diffdenoise.stages import blind_spot, diffusion, distil
-from diffdenoise.stages.intensities import signed, unsigned
-from diffdenoise.training.steps import FILLED_SHARE, with_centre
 from pretraining.source import Source
 
 #: Largest width in pixels of the noise's correlation.
@@ -24,7 +26,7 @@ _POWER = 1.5
 def student_loss(source: Source, student: nn.Module, batch: int) -> Tensor:
     """Squared error, with strong noise counting for more, but not by its whole variance."""
     drawn = source.noisy(batch, _ALL_WIDTHS_PX)
-    error = distil.denoise(student, drawn.noisy) - drawn.mean
+    error = denoise(student, drawn.noisy) - drawn.mean
     return (error**2 / drawn.std**_POWER).mean()
 
 

@@ -20,21 +20,23 @@ from torch import Tensor, nn
 from bench.cases import Data
 from bench.peers.deepinv_package import deepinv
 from diffdenoise.config import Settings, Steps
+from diffdenoise.method import blind_spot
+from diffdenoise.method.choices import RATE_RANDOM, RATE_SYNTHETIC
+from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.refinement import recorrupt
+from diffdenoise.method.step_data import with_centre
+from diffdenoise.method.student import denoise, squared_distance
 from diffdenoise.model import student_network
 from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.start import load_start
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.plan import Plan
-from diffdenoise.run import RATE_RANDOM, RATE_SYNTHETIC
-from diffdenoise.stages import blind_spot, distil
 from diffdenoise.training.clock import StagePlan
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
-from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
-from diffdenoise.training.steps import with_centre
 from diffdenoise.types import Quiet, Stack
 
 
@@ -126,10 +128,10 @@ def ceiling(job: Job) -> Result:
     def loss_of(step: int) -> Tensor:
         patch, draws = job.patches(slices, "ceiling", step)
         dirty = job.data.noise.add_to_patches(patch, draws)
-        return distil.squared_distance(distil.denoise(student, dirty), patch[:, :1]) / job.data.told_std**2
+        return squared_distance(denoise(student, dirty), patch[:, :1]) / job.data.told_std**2
 
     steps = job.fit(student, loss_of)
-    return {"result": job.estimates(lambda item: distil.denoise(student, item))}, steps.model_dump()
+    return {"result": job.estimates(lambda item: denoise(student, item))}, steps.model_dump()
 
 
 class _Centre(nn.Module):
@@ -153,7 +155,7 @@ class _Centre(nn.Module):
             if others.shape[2:] != y.shape[2:] and self.also is not None:
                 others = self.also(others)
             y = torch.cat([y, others], dim=1)
-        return distil.denoise(self.student, y)
+        return denoise(self.student, y)
 
 
 def r2r(job: Job) -> Result:
@@ -193,12 +195,12 @@ def r2r_spectrum(job: Job) -> Result:
         noisy, draws = job.patches(slices, "r2r-spectrum", step)
         centre = noisy[:, :1]
         unit = draws_of.unit(centre.shape, draws)
-        source, target = distil.recorrupt(centre, unit, job.data.told_std, alpha)
-        output = distil.denoise(student, with_centre(noisy, source))
-        return distil.squared_distance(output, target) / job.data.told_std**2
+        source, target = recorrupt(centre, unit, job.data.told_std, alpha)
+        output = denoise(student, with_centre(noisy, source))
+        return squared_distance(output, target) / job.data.told_std**2
 
     steps = job.fit(student, loss_of)
-    return {"result": job.estimates(lambda item: distil.denoise(student, item))}, steps.model_dump()
+    return {"result": job.estimates(lambda item: denoise(student, item))}, steps.model_dump()
 
 
 def _sure(job: Job, *, unknown: bool) -> Result:
@@ -291,12 +293,12 @@ def noise2void(job: Job) -> Result:
         seen[item, 0, row, column] = centre[
             item, 0, _mirror(row + down, height), _mirror(column + right, width)
         ]
-        output = distil.denoise(student, with_centre(noisy, seen))
+        output = denoise(student, with_centre(noisy, seen))
         error = output[item, 0, row, column] - centre[item, 0, row, column]
         return error.square().mean() / job.data.told_std**2
 
     steps = job.fit(student, loss_of)
-    return {"result": job.estimates(lambda item: distil.denoise(student, item))}, steps.model_dump()
+    return {"result": job.estimates(lambda item: denoise(student, item))}, steps.model_dump()
 
 
 def _mirror(index: Tensor, size: int) -> Tensor:

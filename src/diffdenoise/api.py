@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diffdenoise import pipeline
 from diffdenoise.bars import watching
 from diffdenoise.config import Settings
 from diffdenoise.errors import DivergedError, InputError
@@ -19,6 +18,7 @@ from diffdenoise.facts import diagnosis_of
 from diffdenoise.finish import check_strength, finish
 from diffdenoise.images import Image, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
+from diffdenoise.method import train as method
 from diffdenoise.model import Denoised, Model
 from diffdenoise.noise import simulate as noise
 from diffdenoise.plan import already_clean
@@ -159,7 +159,7 @@ def _learn(
         plan["already_clean"] = True
     else:
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
-            trained = pipeline.train(
+            trained = method.train(
                 scans,
                 settings,
                 Path(folder) / "model",
@@ -229,7 +229,7 @@ def train(
     others = [scan_of(item) for item in given if not is_path(item)]
     found = [*(read_scans(paths) if paths else []), *others]
     with watching(progress) as told:
-        return pipeline.train(
+        return method.train(
             found,
             _settings(settings, minutes=minutes, seed=seed),
             Path(model_dir),

@@ -19,6 +19,7 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, ModelError
 from diffdenoise.finish import check_strength, finish
 from diffdenoise.images import read_images, warn
+from diffdenoise.method.student import denoise_turned
 from diffdenoise.model_record import RECORD, STUDENT, ModelRecord, read_record, read_settings, read_weights
 from diffdenoise.networks.unet import UNet
 from diffdenoise.noise.diagnosis import Diagnosis
@@ -30,7 +31,6 @@ from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
-from diffdenoise.stages import distil
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from diffdenoise.training.slices import Slices
 from diffdenoise.trust.result_check import check_result
@@ -308,7 +308,7 @@ class Model:
             else:
                 item = whole.to(self._hardware.device, memory_format=torch.channels_last)
                 with self._hardware.autocast():
-                    output = distil.denoise_turned(self._student, item, self.details.orientations)
+                    output = denoise_turned(self._student, item, self.details.orientations)
                 flat.append(output[0, 0].cpu().numpy())
             progress.advance(number + 1, len(slices), None, None)
         progress.finish()

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from diffdenoise.config import Settings
+from diffdenoise.method.stages import Stages
+from diffdenoise.method.student import denoise
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.plan import make_plan
-from diffdenoise.run import Run
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
-from diffdenoise.stages import distil
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Quiet
@@ -58,30 +58,30 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float |
     workspace = Workspace.open(
         tmp_path_factory.mktemp("run") / "work", settings, plan.fingerprint(), resume=False
     )
-    run = Run(plan, workspace, Hardware(torch.device("cpu"), bf16=False), Quiet(), 3600.0)
+    stages = Stages(plan, workspace, Hardware(torch.device("cpu"), bf16=False), Quiet(), 3600.0)
     clean = np.moveaxis(intensities.scale(clean_phantom()), 2, 0)
 
     def error(estimate: Callable[[Tensor, int], Tensor]) -> float:
         with torch.no_grad():
-            found = [estimate(run.slices.whole(k), k)[0, 0].numpy() for k in range(len(clean))]
+            found = [estimate(stages.slices.whole(k), k)[0, 0].numpy() for k in range(len(clean))]
         return float(np.sqrt(np.mean((np.stack(found) - clean) ** 2)))
 
     def loss(name: str) -> float:
         return float(workspace.stages[name]["losses"][-1][1])
 
     found: dict[str, tuple[float | None, float]] = {}
-    run.blind_spot()
-    found["blind-spot"] = loss("blind-spot"), error(lambda item, _: run.condition_of(1)(item))
-    run.diffusion(1)
-    teacher = run.teacher(1)
+    stages.blind_spot()
+    found["blind-spot"] = loss("blind-spot"), error(lambda item, _: stages.condition_of(1)(item))
+    stages.diffusion(1)
+    teacher = stages.teacher(1)
     found["diffusion"] = loss("diffusion"), error(teacher.srds)
-    run.targets(1)
+    stages.targets(1)
     targets = {k: workspace.target("targets", k) for k in range(len(clean))}
     found["targets"] = None, error(lambda _, k: targets[k].image[None, None])  # type: ignore[union-attr]
-    later = {"student": run.student, "refine": run.refine, "self-training": run.self_training}
+    later = {"student": stages.student, "refine": stages.refine, "self-training": stages.self_training}
     for name, stage in later.items():
         stage(1)
-        found[name] = loss(name), error(lambda item, _: distil.denoise(run._student, item))
+        found[name] = loss(name), error(lambda item, _: denoise(stages.networks.student, item))
     return found
 
 

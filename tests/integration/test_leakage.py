@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from diffdenoise.config import Settings
+from diffdenoise.method.stages import Stages
 from diffdenoise.plan import make_plan
-from diffdenoise.run import Run
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
 from diffdenoise.training.hardware import Hardware
@@ -35,14 +35,14 @@ def _leakage_slope(folder: Path, jointly_blind: bool) -> float:
     )
     plan = make_plan([from_array(noisy)], settings)
     workspace = Workspace.open(folder / "work", settings, plan.fingerprint(), resume=False)
-    run = Run(plan, workspace, Hardware(torch.device("cpu"), bf16=False), Quiet(), 3600.0)
-    run.blind_spot()
-    run.diffusion(1)
-    teacher = run.teacher(1)
+    stages = Stages(plan, workspace, Hardware(torch.device("cpu"), bf16=False), Quiet(), 3600.0)
+    stages.blind_spot()
+    stages.diffusion(1)
+    teacher = stages.teacher(1)
     scaled = noise / IntensityMap.fit(noisy).range
     slopes = []
     for number, one in enumerate(scaled):
-        item = run.slices.whole(number)
+        item = stages.slices.whole(number)
         change = (teacher.srds(item, number) - teacher.condition(item))[0, 0].numpy()
         slopes.append(float((change * one).mean() / (one * one).mean()))
     return float(np.mean(slopes))

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from diffdenoise import pipeline
 from diffdenoise.errors import ModelError, OutputError
+from diffdenoise.method.train import train
 from diffdenoise.plan import make_plan
 from diffdenoise.scan.read import from_array
 from diffdenoise.training.workspace import Workspace
+from diffdenoise.types import Quiet
 from tests.conftest import make_volume, tiny_settings
 
 #: Trains in a process of its own, and kills itself without warning at a step of a stage.
 _SCRIPT = """
 import json, os, signal, sys
 from pathlib import Path
-from diffdenoise import pipeline
+from diffdenoise.method.train import train
 from diffdenoise.config import Settings
 from diffdenoise.scan.read import read_scan
 from diffdenoise.types import Quiet
@@ -37,7 +38,7 @@ class Killer(Quiet):
         if given["stage"] and given["stage"] in self.stage and step == given["step"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
-pipeline.train([read_scan(given["scan"])], Settings.build(**given["settings"]), Path(given["model"]),
+train([read_scan(given["scan"])], Settings.build(**given["settings"]), Path(given["model"]),
                resume=given["resume"], threads=1, progress=Killer(), checkpoint_s=0)
 """
 
@@ -47,7 +48,7 @@ def test_killed_in_every_stage(tmp_path: Path) -> None:
     volume = make_volume()
     np.save(tmp_path / "scan.npy", volume)
     settings = tiny_settings()
-    pipeline.train([from_array(volume)], settings, tmp_path / "unbroken", threads=1)
+    train([from_array(volume)], settings, tmp_path / "unbroken", threads=1)
     kills = [
         ("blind-spot network", 4),
         ("diffusion model", 3),
@@ -80,22 +81,22 @@ def test_resume_refuses_other_data_or_settings(tmp_path: Path) -> None:
     class StopError(Exception):
         pass
 
-    class Stopper(pipeline.Quiet):
+    class Stopper(Quiet):
         def start(self, stage: str) -> None:
             if "diffusion" in stage:
                 raise StopError
 
     scan = from_array(make_volume())
     with pytest.raises(StopError):
-        pipeline.train([scan], tiny_settings(), tmp_path / "model", progress=Stopper())
+        train([scan], tiny_settings(), tmp_path / "model", progress=Stopper())
     with pytest.raises(OutputError, match="--resume"):
-        pipeline.train([scan], tiny_settings(), tmp_path / "model")
+        train([scan], tiny_settings(), tmp_path / "model")
     with pytest.raises(ModelError, match="other scans"):
-        pipeline.train([from_array(make_volume(seed=9))], tiny_settings(), tmp_path / "model", resume=True)
+        train([from_array(make_volume(seed=9))], tiny_settings(), tmp_path / "model", resume=True)
     with pytest.raises(ModelError, match="seed"):
-        pipeline.train([scan], tiny_settings(seed=3), tmp_path / "model", resume=True)
+        train([scan], tiny_settings(seed=3), tmp_path / "model", resume=True)
     with pytest.raises(ModelError, match="no unfinished"):
-        pipeline.train([scan], tiny_settings(), tmp_path / "nothing", resume=True)
+        train([scan], tiny_settings(), tmp_path / "nothing", resume=True)
 
 
 @pytest.mark.parametrize(("key", "value"), [("version", "0.0.9"), ("layout", 1), ("layout", None)])
@@ -110,16 +111,14 @@ def test_resume_refuses_a_state_of_another_version_or_layout(
     path = tmp_path / "model" / "work" / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(ModelError, match=r"^[^\n]*model: was begun with [^\n]*; delete it and train anew$"):
-        pipeline.train([scan], settings, tmp_path / "model", resume=True)
+        train([scan], settings, tmp_path / "model", resume=True)
 
 
 def test_a_finished_run_is_resumed_only_with_its_own_data_and_settings(tmp_path: Path) -> None:
     scan = from_array(make_volume())
-    pipeline.train([scan], tiny_settings(), tmp_path / "model")
-    assert (
-        pipeline.train([scan], tiny_settings(), tmp_path / "model", resume=True).folder == tmp_path / "model"
-    )
+    train([scan], tiny_settings(), tmp_path / "model")
+    assert train([scan], tiny_settings(), tmp_path / "model", resume=True).folder == tmp_path / "model"
     with pytest.raises(ModelError, match="other settings"):
-        pipeline.train([scan], tiny_settings(seed=3), tmp_path / "model", resume=True)
+        train([scan], tiny_settings(seed=3), tmp_path / "model", resume=True)
     with pytest.raises(ModelError, match="other scans"):
-        pipeline.train([from_array(make_volume(seed=9))], tiny_settings(), tmp_path / "model", resume=True)
+        train([from_array(make_volume(seed=9))], tiny_settings(), tmp_path / "model", resume=True)

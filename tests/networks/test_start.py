@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from diffdenoise.method.student import denoise
 from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.start import load_start
 from diffdenoise.networks.unet import UNet
-from diffdenoise.stages import distil
 
 
 def student(neighbours: int) -> UNet:
@@ -44,7 +44,7 @@ def test_the_student_knows_noise_and_edges_before_it_has_seen_a_scan(neighbours:
     clean = 0.3 + 0.5 * ((grid - 48).norm(dim=0) < 30).float()[None, None].repeat(1, 1 + 2 * neighbours, 1, 1)
     noisy = clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        denoised = distil.denoise(student(neighbours), noisy)
+        denoised = denoise(student(neighbours), noisy)
     gain_db = 10 * torch.log10(
         (noisy - clean)[:, :1].square().mean() / (denoised - clean[:, :1]).square().mean()
     )

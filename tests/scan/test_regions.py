@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffdenoise.method.filters import gaussian_kernel, smooth
 from diffdenoise.noise.of_scan import diagnose_prepared
 from diffdenoise.scan.prepared import HIGHEST, prepare
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.regions import find_regions
 from diffdenoise.scan.scan import Scan
-from diffdenoise.stages.filters import gaussian_kernel, smooth
 
 CASES = Path(__file__).parent.parent / "cases"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffdenoise import pipeline
 from diffdenoise.config import Steps
 from diffdenoise.images import scan_of
+from diffdenoise.method.train import train
 from diffdenoise.training.clock import Clock
 from diffdenoise.training.overall import WithOverall
 from diffdenoise.types import Quiet
@@ -65,9 +65,7 @@ def test_nothing_is_told_where_nothing_is_known_or_wanted() -> None:
 
 def test_a_run_tells_how_far_it_is(tmp_path: Path) -> None:
     watcher = Watcher()
-    pipeline.train(
-        [scan_of(make_volume())], tiny_settings(), tmp_path / "model", device="cpu", progress=watcher
-    )
+    train([scan_of(make_volume())], tiny_settings(), tmp_path / "model", device="cpu", progress=watcher)
     shares = [round(pair[0] / pair[1], 9) for pair in watcher.heard if len(pair) == 2]
     # Stages that are left out count as done: it never goes back, and ends with the last step.
     assert shares == sorted(shares)

@@ -173,7 +173,7 @@ class Batch:
         Parameters
         ----------
         settings, device, threads, progress
-            See `pipeline.train`.
+            See `method.train.train`.
         resume : bool
             Go on with the training in `work`; else what is there is deleted, unless it is to be kept.
         keep : bool
@@ -200,12 +200,12 @@ class Batch:
                 yield self._result(job, scan, as_it_was, axis, left=True)
             return
         # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
-        from diffdenoise import pipeline
+        from diffdenoise.method import train as method
 
         if not keep and not resume and self.work.exists():
             shutil.rmtree(self.work)
         try:
-            trained = pipeline.train(
+            trained = method.train(
                 scans,
                 settings,
                 self.work,

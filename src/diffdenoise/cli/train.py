@@ -70,11 +70,11 @@ def train(
             typer.echo(yaml.safe_dump(resolved, sort_keys=False), nl=False)
         return
     # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
-    from diffdenoise import pipeline
+    from diffdenoise.method import train as method
 
     try:
         with watch(quiet, as_json) as progress:
-            pipeline.train(
+            method.train(
                 scans,
                 settings,
                 output,

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from diffdenoise.config import Sampling
-from diffdenoise.stages import diffusion, posterior, sampler
+from diffdenoise.method import diffusion, posterior, sampler
+from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.training.hardware import Hardware
-from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
 
 

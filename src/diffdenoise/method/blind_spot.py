@@ -6,13 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from diffdenoise.stages.filters import gaussian_kernel, smooth
-from diffdenoise.stages.intensities import signed, unsigned
+from diffdenoise.method.filters import gaussian_kernel, smooth
+from diffdenoise.method.intensities import signed, unsigned
+from diffdenoise.method.step_data import StepData, with_centre
+from diffdenoise.training.fit import LossOf
+from diffdenoise.training.randomness import generator
 
 #: Lowest variance that can be predicted, as a multiple of the noise's. A noisy pixel can't vary less than
 #: its noise; without such a floor, one step too far makes the likelihood of a pixel next to nothing, and
 #: training starts with gradients a thousand times too large, or never recovers.
 _VARIANCE_FLOOR = 0.5
+#: Smallest and largest share of pixels replaced in a filled patch.
+FILLED_SHARE = (0.05, 0.40)
 
 
 def random_mask(like: Tensor, share: Tensor | float, width: int, generator: torch.Generator) -> Tensor:
@@ -124,3 +129,30 @@ def loss(mean: Tensor, variance: Tensor, noisy: Tensor, weight: Tensor) -> Tenso
     """
     nll = (noisy - mean) ** 2 / variance + variance.log()
     return (weight * variance.detach().sqrt() * nll).sum() / weight.sum().clamp_min(1)
+
+
+def step_loss(data: StepData, network: nn.Module, blind: int, noise_std: float, least_std: float) -> LossOf:
+    """Loss of a step: likelihood of the noisy pixels; in filled patches, of the hidden ones alone.
+
+    `noise_std` is the noise's typical level, `least_std` its lowest.
+
+    A filled value is a mean of visible pixels, so it would tell the network about those.
+    """
+    settings = data.settings
+
+    def loss_of(step: int) -> Tensor:
+        draws = generator(settings.seed, "blind-spot", step)
+        noisy, _, _, known = data.patches(draws)
+        centre = noisy[:, :1]
+        filled = torch.rand(len(noisy), 1, 1, 1, generator=draws) < settings.stage1.filled_patches
+        low, high = FILLED_SHARE
+        share = (low + (high - low) * torch.rand(len(noisy), 1, 1, 1, generator=draws)) * filled
+        mask = random_mask(centre, share, blind, draws)
+        seen = with_centre(noisy, fill(centre, mask, blind))
+        weight = torch.where(filled.to(mask.device), mask, True).float()
+        if known is not None:
+            weight = weight * known
+        mean, variance = predict(network, seen, blind, least_std)
+        return loss(mean, variance, centre, weight) / noise_std
+
+    return loss_of

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from diffdenoise.config import Sampling
+from diffdenoise.method import posterior
+from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.teacher import Teacher
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.stages import posterior
 from diffdenoise.training.hardware import Hardware
-from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
-from diffdenoise.training.teacher import Teacher
 
 CPU = torch.device("cpu")
 RESIDUAL_STD, ALPHA = 0.2, 0.5

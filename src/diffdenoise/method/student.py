@@ -1,11 +1,15 @@
-"""Stage 3: losses of the student."""
+"""Stage 3: a student learns what stage 2 gives, and does it in one pass."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from diffdenoise.stages.intensities import signed
+from diffdenoise.method.intensities import signed
+from diffdenoise.method.step_data import StepData, mean_of_known
+from diffdenoise.training.fit import LossOf
+from diffdenoise.training.randomness import generator
+from diffdenoise.training.slices import Target
 
 
 def denoise(student: nn.Module, noisy: Tensor) -> Tensor:
@@ -55,29 +59,16 @@ def squared_distance(output: Tensor, target: Tensor) -> Tensor:
     return ((output - target) ** 2).mean()
 
 
-def recorrupt(noisy: Tensor, noise: Tensor, noise_std: float | Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Split a noisy image in two whose noises are independent.
+def step_loss(
+    data: StepData, student: nn.Module, targets: dict[int, Target], noise_std: float, purpose: str
+) -> LossOf:
+    """Loss of a step: distance of the student's output to the teacher's, in units of the noise's variance."""
+    settings = data.settings
 
-    Parameters
-    ----------
-    noisy : Tensor (batch, 1, height, width)
-        Image with Gaussian noise of std `noise_std`.
-    noise : Tensor, same shape
-        Standard normal, with the spatial correlation of the image's own noise.
-    noise_std : float or Tensor
-        Std of the image's noise.
-    alpha : float
-        Strength of the recorruption.
+    def loss_of(step: int) -> Tensor:
+        noisy, target, _, known = data.patches(generator(settings.seed, purpose, step), targets)
+        if target is None:
+            raise ValueError("step_loss: no targets were given")
+        return mean_of_known((denoise(student, noisy) - target).square(), known) / noise_std**2
 
-    Returns
-    -------
-    source, target : Tensor, same shape
-        y + alpha n e and y - n e / alpha: E|f(source) - target|^2 is the risk of f against the clean
-        image plus a constant.
-
-    References
-    ----------
-    Pang et al. 2021, "Recorrupted-to-Recorrupted", theorem 1.
-    """
-    added = noise_std * noise
-    return noisy + alpha * added, noisy - added / alpha
+    return loss_of

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from diffdenoise.stages import blind_spot, distil
-from diffdenoise.training.noise_draws import NoiseDraws
+from diffdenoise.method import blind_spot
+from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.refinement import recorrupt
+from diffdenoise.method.step_data import mean_of_known, with_centre
+from diffdenoise.method.windows import Sample
 from diffdenoise.training.randomness import generator
-from diffdenoise.training.steps import mean_of_known, with_centre
 
 #: estimate(noisy, number of the slice) -> clean slice (1, 1, height, width).
 Estimator = Callable[[Tensor, int], Tensor]
@@ -20,24 +21,6 @@ Estimator = Callable[[Tensor, int], Tensor]
 _ALPHA = 0.25
 #: Share of the pixels that are hidden at a time.
 _HIDDEN = 0.05
-
-
-class Sample(NamedTuple):
-    """A slice, or a part of one, that estimators are tried on.
-
-    Attributes
-    ----------
-    number : int
-        Of the slice.
-    noisy : Tensor (1, channels, height, width)
-        Slice and neighbours.
-    known : Tensor (1, 1, height, width) or None
-        1 where there is data; None: everywhere.
-    """
-
-    number: int
-    noisy: Tensor
-    known: Tensor | None = None
 
 
 @torch.no_grad()
@@ -103,7 +86,7 @@ def risks(
 
     References
     ----------
-    Pang et al. 2021, "Recorrupted-to-Recorrupted", theorem 1: see `stages.distil.recorrupt`.
+    Pang et al. 2021, "Recorrupted-to-Recorrupted", theorem 1: see `refinement.recorrupt`.
     """
     totals = [0.0] * len(estimators)
     count = 0
@@ -112,7 +95,7 @@ def risks(
         added = noise.draw(centre, generator(seed, "compare", number))
         if known is not None:
             added = known * added
-        source, target = distil.recorrupt(centre, added, 1.0, _ALPHA)
+        source, target = recorrupt(centre, added, 1.0, _ALPHA)
         seen, level = with_centre(noisy, source), noise.std(source)
         for place, estimate in enumerate(estimators):
             error = (estimate(seen, number).float() - target) / level

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from diffdenoise.method import self_training
+from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.refinement import recorrupt, step_loss
+from diffdenoise.method.step_data import StepData
+from diffdenoise.method.student import denoise, squared_distance
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.stages import distil
-from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
-from diffdenoise.training.steps import StepData, refinement_loss, self_training_loss
 from tests.conftest import tiny_settings
 
 CPU = torch.device("cpu")
@@ -43,7 +45,7 @@ def data() -> StepData:
 def gradients(data: StepData, steps: range, weight: float) -> torch.Tensor:
     student = _Shrink(weight)
     draws = NoiseDraws(NoiseModel.constant(LEVEL), CPU)
-    loss_of = refinement_loss(data, student, draws, ALPHA, "refine")
+    loss_of = step_loss(data, student, draws, ALPHA, "refine")
     found = []
     for step in steps:
         student.weight.grad = None
@@ -57,7 +59,7 @@ def test_the_best_student_is_that_of_the_clean_image(data: StepData) -> None:
     # Signal variance 0.01, noise of the first half 0.01 (1 + alpha^2): Wiener keeps the share below.
     source_noise = LEVEL**2 * (1 + ALPHA**2)
     noise_share = source_noise / (0.01 + source_noise)
-    scale = float(distil.denoise(_Shrink(1.0), torch.zeros(1, 1, 1, 1)).detach())
+    scale = float(denoise(_Shrink(1.0), torch.zeros(1, 1, 1, 1)).detach())
     best = noise_share * 0.5 / scale
     mean = [float(gradients(data, range(30), best + offset).mean()) for offset in (-0.2, 0.0, 0.2)]
     assert mean[0] < 0 < mean[2]
@@ -71,8 +73,8 @@ def test_the_pair_of_noises_makes_gradients_steadier(data: StepData) -> None:
         student = _Shrink(0.3)
         draws = torch.Generator().manual_seed(step)
         noisy = data.slices.patches(draws, 16, 64).noisy
-        source, target = distil.recorrupt(noisy, torch.randn(noisy.shape, generator=draws), LEVEL, ALPHA)
-        (distil.squared_distance(distil.denoise(student, source), target) / LEVEL**2).backward()
+        source, target = recorrupt(noisy, torch.randn(noisy.shape, generator=draws), LEVEL, ALPHA)
+        (squared_distance(denoise(student, source), target) / LEVEL**2).backward()
         assert student.weight.grad is not None
         singles.append(student.weight.grad.clone())
     assert float(pairs.std()) < 0.8 * float(torch.stack(singles).std())
@@ -88,14 +90,14 @@ def test_noise_is_drawn_along_the_axes_of_the_scan_however_patches_are_turned() 
     batch = slices.patches(generator, 400, 32)
     draws = NoiseDraws(NoiseModel.constant(LEVEL, Correlation((), (0.5,))), CPU)
     added = LEVEL * draws.unit(batch.noisy.shape, generator, batch.turns)
-    source, target = distil.recorrupt(batch.noisy, added, 1.0, ALPHA)
+    source, target = recorrupt(batch.noisy, added, 1.0, ALPHA)
     for dims in ((0, 1), (1, 0)):
         down, right = dims
         product = source[..., : 32 - down, : 32 - right] * target[..., down:, right:]
         assert float(product.mean()) / LEVEL**2 == pytest.approx(0.0, abs=0.03)
     # Drawn along the patches' own axes, half of them would not be independent.
     wrong = LEVEL * draws.unit(batch.noisy.shape, generator)
-    source, target = distil.recorrupt(batch.noisy, wrong, 1.0, ALPHA)
+    source, target = recorrupt(batch.noisy, wrong, 1.0, ALPHA)
     turned = [k for k, turn in enumerate(batch.turns) if turn % 2]
     product = source[turned][..., :-1, :] * target[turned][..., 1:, :]
     assert float(product.mean()) / LEVEL**2 > 0.2
@@ -133,7 +135,7 @@ def test_a_step_is_the_risk_of_a_noise_and_its_negative_weighted_by_what_the_stu
     settings = tiny_settings(data={"patch": 48, "batch": 6})
     slices = StepData(Slices([noisy], 1), settings, CPU)
     student, noise = _Seeing(), _Watched(NoiseModel((0.1, 0.9), (0.02, 0.2)))
-    found = float(refinement_loss(slices, student, noise, alpha, "refine")(4))
+    found = float(step_loss(slices, student, noise, alpha, "refine")(4))
 
     plus, minus = student.seen.chunk(2)
     patches = slices.patches(generator(settings.seed, "refine", 4), count=3).noisy
@@ -161,9 +163,9 @@ def test_a_step_draws_noise_along_the_axes_of_the_scan(self_trains: bool) -> Non
     student = _Seeing()
     draws = NoiseDraws(NoiseModel.constant(0.1, Correlation((), (0.5,))), CPU)
     if self_trains:
-        self_training_loss(slices, student, _Seeing(), draws, "step")(0)
+        self_training.step_loss(slices, student, _Seeing(), draws, "step")(0)
     else:
-        refinement_loss(slices, student, draws, 1.0, "step")(0)
+        step_loss(slices, student, draws, 1.0, "step")(0)
     plus, minus = student.seen.chunk(2)
     turns = slices.patches(generator(settings.seed, "step", 0), count=32).turns
     assert {turn % 2 for turn in turns} == {0, 1}

@@ -11,13 +11,13 @@ import pytest
 from safetensors.numpy import load_file
 
 import diffdenoise as dd
-from diffdenoise import pipeline, run
 from diffdenoise.config import Settings
 from diffdenoise.errors import IntensityError, ModelError, OutputError, SettingsError, ShapeError
+from diffdenoise.method import choices
+from diffdenoise.method.train import train
 from diffdenoise.model import student_network
 from diffdenoise.networks.start import load_start
 from diffdenoise.noise.simulate import rician
-from diffdenoise.pipeline import train
 from diffdenoise.plan import make_plan
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
@@ -47,10 +47,10 @@ def test_model_folder_is_complete_and_holds_no_names(tmp_path: Path) -> None:
 
 def test_same_settings_data_and_seed_give_the_same_weights(tmp_path: Path) -> None:
     scan = from_array(make_volume())
-    first = pipeline.train([scan], tiny_settings(), tmp_path / "first")
+    first = train([scan], tiny_settings(), tmp_path / "first")
     repeat = Settings.build(tmp_path / "first" / "settings.yaml")
-    pipeline.train([scan], repeat, tmp_path / "second")
-    other = pipeline.train([scan], tiny_settings(seed=1), tmp_path / "other")
+    train([scan], repeat, tmp_path / "second")
+    other = train([scan], tiny_settings(seed=1), tmp_path / "other")
     one, two, three = (
         load_file(tmp_path / name / "student.safetensors") for name in ("first", "second", "other")
     )
@@ -64,10 +64,10 @@ def test_same_settings_data_and_seed_give_the_same_weights(tmp_path: Path) -> No
 def test_a_time_budget_becomes_steps_that_repeat_it(tmp_path: Path) -> None:
     scan = from_array(make_volume())
     timed = tiny_settings(minutes=0.05, schedule={})
-    pipeline.train([scan], timed, tmp_path / "timed")
+    train([scan], timed, tmp_path / "timed")
     repeat = Settings.build(tmp_path / "timed" / "settings.yaml")
     assert set(repeat.schedule) == {"blind-spot", "diffusion", "targets", "student", "refine"}
-    pipeline.train([scan], repeat, tmp_path / "again")
+    train([scan], repeat, tmp_path / "again")
     one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("timed", "again"))
     assert all(np.array_equal(one[key], two[key]) for key in one)
 
@@ -79,14 +79,14 @@ _SHORT = {"blind-spot": {"steps": 2}, "diffusion": {"steps": 2}, "refine": {"ste
 def test_a_student_that_knows_more_than_its_teacher_is_not_distilled(tmp_path: Path) -> None:
     scan = from_array(make_volume())
     settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2})
-    model = pipeline.train([scan], settings, tmp_path / "first")
+    model = train([scan], settings, tmp_path / "first")
     taught, own = model.record["risks"]["risks"]
     assert own < taught
     assert model.record["stages"]["targets"]["steps"]["steps"] == 0
     assert model.record["stages"]["student"]["steps"]["steps"] == 0
     assert model.record["synthetic_start"] == ["stage1", "stage2", "stage3"]
     # The settings that were written leave it out again, and give the same weights.
-    pipeline.train([scan], Settings.build(tmp_path / "first" / "settings.yaml"), tmp_path / "second")
+    train([scan], Settings.build(tmp_path / "first" / "settings.yaml"), tmp_path / "second")
     one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("first", "second"))
     assert all(np.array_equal(one[key], two[key]) for key in one)
 
@@ -105,9 +105,9 @@ def test_where_the_level_varies_only_a_share_of_the_refinement_is_kept(
     alone = {"self_training": False}
     settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2}, stage3=alone)
     assert not make_plan([scan], settings).noise.is_constant
-    pipeline.train([scan], settings, tmp_path / "share")
-    monkeypatch.setattr(run, "_UNSURE_SHARE", 1.0)
-    pipeline.train([scan], settings, tmp_path / "whole")
+    train([scan], settings, tmp_path / "share")
+    monkeypatch.setattr(choices, "_UNSURE_SHARE", 1.0)
+    train([scan], settings, tmp_path / "whole")
     share, whole = (load_file(tmp_path / name / "student.safetensors") for name in ("share", "whole"))
     start = student_network(settings, make_plan([scan], settings).neighbours)
     load_start(start, "student")
@@ -120,7 +120,7 @@ def test_where_the_level_varies_only_a_share_of_the_refinement_is_kept(
 def test_a_student_that_knows_nothing_is_distilled(tmp_path: Path) -> None:
     schedule = {**_SHORT, "blind-spot": {"steps": 20}, "diffusion": {"steps": 20}}
     settings = tiny_settings(minutes=0.1, schedule=schedule)
-    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    model = train([from_array(make_volume())], settings, tmp_path / "model")
     taught, own = model.record["risks"]["risks"]
     assert taught < own
     assert model.record["stages"]["student"]["steps"]["steps"] >= 1
@@ -132,7 +132,7 @@ def test_a_student_is_always_distilled_where_nothing_comes_after(tmp_path: Path)
     settings = Settings.build(
         minutes=0.2, schedule=schedule, data={"patch": 32, "batch": 2}, stage3={"refine": False}
     )
-    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    model = train([from_array(make_volume())], settings, tmp_path / "model")
     assert model.record["stages"]["student"]["steps"]["steps"] >= 1
 
 
@@ -162,21 +162,21 @@ def test_iterations_train_every_round(tmp_path: Path) -> None:
         schedule["targets" + turn] = {"steps": 1}
     schedule["blind-spot"] = {"steps": 3}
     settings = tiny_settings(iterations=3, schedule=schedule)
-    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    model = train([from_array(make_volume())], settings, tmp_path / "model")
     assert "refine-3" in model.record["stages"]
     assert len(set(model.record["residual_std"].values())) == 3
 
 
 def test_self_training_is_for_noise_whose_level_varies(tmp_path: Path) -> None:
     scan = from_array(make_volume())
-    chosen = pipeline.train([scan], tiny_settings(), tmp_path / "chosen")
+    chosen = train([scan], tiny_settings(), tmp_path / "chosen")
     assert "self-training" not in chosen.record["stages"]
     settings = tiny_settings(stage3={"width": 4, "draws": 1, "self_training": True})
-    asked = pipeline.train([scan], settings, tmp_path / "asked")
+    asked = train([scan], settings, tmp_path / "asked")
     assert asked.record["stages"]["self-training"]["steps"]["steps"] == 3
     one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("chosen", "asked"))
     assert any(not np.array_equal(one[key], two[key]) for key in one)
-    model = pipeline.train([varying()], tiny_settings(), tmp_path / "varying")
+    model = train([varying()], tiny_settings(), tmp_path / "varying")
     assert len(set(model.noise.stds)) > 1
     assert "self-training" in model.record["stages"]
 
@@ -186,14 +186,14 @@ def test_the_paper_literally(tmp_path: Path) -> None:
         stage2={"width": 4, "jointly_blind": False},
         stage3={"width": 4, "target": "srds", "refine": False},
     )
-    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    model = train([from_array(make_volume())], settings, tmp_path / "model")
     assert "refine" not in model.record["stages"]
 
 
 @pytest.mark.parametrize("target", ["srds", "corrected"])
 def test_other_targets(tmp_path: Path, target: str) -> None:
     settings = tiny_settings(stage3={"width": 4, "target": target, "draws": 2})
-    model = pipeline.train([from_array(make_volume())], settings, tmp_path / "model")
+    model = train([from_array(make_volume())], settings, tmp_path / "model")
     assert model.settings.stage3.target == target
 
 
@@ -212,20 +212,20 @@ def test_non_finite_values_are_refused(bad: float) -> None:
 
 
 def test_model_with_neighbours_refuses_a_single_image(tmp_path: Path) -> None:
-    model = pipeline.train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
+    model = train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
     with pytest.raises(ModelError, match="neighbours=0"):
         model.denoise(make_volume((32, 32)))
 
 
 def test_finished_model_is_not_overwritten(tmp_path: Path) -> None:
     scan = from_array(make_volume())
-    pipeline.train([scan], tiny_settings(), tmp_path / "model")
+    train([scan], tiny_settings(), tmp_path / "model")
     with pytest.raises(OutputError, match="finished"):
-        pipeline.train([scan], tiny_settings(), tmp_path / "model")
+        train([scan], tiny_settings(), tmp_path / "model")
 
 
 def test_damaged_model_is_refused(tmp_path: Path) -> None:
-    pipeline.train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
+    train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
     (tmp_path / "model" / "student.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ModelError, match="damaged"):
         dd.load(tmp_path / "model")
@@ -268,7 +268,7 @@ def test_integers_do_not_wrap_around() -> None:
 
 
 def test_large_slices_get_targets_of_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffdenoise.run._TARGET_SIDE", 24)
+    monkeypatch.setattr("diffdenoise.method.stages._TARGET_SIDE", 24)
     model = dd.train(make_volume((40, 37)), tmp_path / "model", settings=tiny_settings())
     assert model.denoise(make_volume((40, 37), seed=2)).shape == (40, 37)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from diffdenoise.method.filters import gaussian_kernel, smooth
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.stages.filters import gaussian_kernel, smooth
 from diffdenoise.training.slices import turn_square
 
 #: Std in pixels of the blur that tells the local brightness from a noisy slice.

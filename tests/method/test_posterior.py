@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffdenoise.stages.posterior import fuse, recorruption_corrected
+from diffdenoise.method.posterior import fuse, recorruption_corrected
 
 positive = st.floats(0.05, 3.0)
 value = st.floats(-2.0, 2.0)

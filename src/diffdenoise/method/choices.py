@@ -1,10 +1,21 @@
-"""How a time budget is shared out among the stages, and how much of it denoising may take."""
+"""What a scan and its noise decide: rates, strengths, targets, and each stage's part of the time."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+from diffdenoise.config import Settings
 from diffdenoise.plan import Plan
 from diffdenoise.training.clock import Clock
 
+#: Peak learning rates of a student that knows the kind of noise from synthetic pictures, and of others.
+RATE_SYNTHETIC, RATE_RANDOM = 1e-3, 2e-3
+#: Recorruption strengths where the noise has one level, and where it varies with brightness.
+_ALPHA_SURE, _ALPHA_UNSURE = 0.5, 1.0
+#: Share that is kept of what refinement changes in synthetic weights, where noise is Rician and recorruption
+#: only approximates it: the mean of the weights before and after fine-tuning forgives more (Wortsman et al.
+#: 2022, "Robust fine-tuning of zero-shot models").
+_UNSURE_SHARE = 0.75
 #: Parts of the time budget; the second where the early stages can add less: under noise that is wider than
 #: a blind spot of 3 pixels hides, and where the student begins with weights that know noise already. Each
 #: round of stages 2 and 3 takes an equal share of what stage 1 leaves.
@@ -20,6 +31,40 @@ RESERVE = 0.04
 _INFERENCE_SHARE = 1 / 7
 
 
+def student_rate(plan: Plan) -> float:
+    """Return the peak learning rate of the student."""
+    settings = plan.settings
+    if settings.stage3.learning_rate is not None:
+        return settings.stage3.learning_rate
+    knows = settings.starts_synthetic("stage3") and plan.blind_spot < WIDE_FROM
+    return RATE_SYNTHETIC if knows else RATE_RANDOM
+
+
+def alpha(plan: Plan) -> float:
+    """Return the strength of the recorruption.
+
+    With a noise level s in place of the true n, a share (n^2 - s^2) / (n^2 + alpha^2 s^2) of the
+    noise is kept (or overdone): a larger alpha forgives more, a smaller one adds less noise.
+    """
+    if plan.settings.stage3.alpha is not None:
+        return plan.settings.stage3.alpha
+    return _ALPHA_SURE if plan.noise.is_constant else _ALPHA_UNSURE
+
+
+def target_kind(settings: Settings, round_number: int) -> Literal["srds", "fusion", "corrected"]:
+    """Return the kind of target in a round.
+
+    A later round's condition has already used the noisy pixel, which must not count twice.
+    """
+    return settings.stage3.target if round_number == 1 else "srds"
+
+
+def refined_share(plan: Plan) -> float:
+    """Return the share that is kept of what refinement changes in the weights."""
+    unsure = plan.settings.starts_synthetic("stage3") and not plan.noise.is_constant
+    return _UNSURE_SHARE if unsure and not plan.self_trains else 1.0
+
+
 def parts_of(plan: Plan) -> dict[str, float]:
     """Return the stages of a round and the blind-spot network, in order, each with its part of the time."""
     settings = plan.settings
@@ -33,7 +78,7 @@ def parts_of(plan: Plan) -> dict[str, float]:
     return parts
 
 
-def seconds_for(stage: str, turn: int, plan: Plan, clock: Clock) -> float:
+def seconds_for(stage: str, round_number: int, plan: Plan, clock: Clock) -> float:
     """Return the seconds that a stage gets: its part of what is left for it and all after it."""
     parts = parts_of(plan)
     names = list(parts)
@@ -41,7 +86,7 @@ def seconds_for(stage: str, turn: int, plan: Plan, clock: Clock) -> float:
         rounds = 0
         later = sum(parts.values())
     else:
-        rounds = plan.settings.iterations - turn
+        rounds = plan.settings.iterations - round_number
         a_round = sum(parts[name] for name in names[1:])
         later = sum(parts[name] for name in names[names.index(stage) :]) + rounds * a_round
     return clock.share(parts[stage], later)

@@ -6,13 +6,20 @@ The model generates the residual r = noisy - condition. References are to Karras
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from diffdenoise.stages.intensities import signed
+from diffdenoise.method import blind_spot
+from diffdenoise.method.intensities import signed
+from diffdenoise.method.step_data import ConditionOf, StepData, mean_of_known, with_centre
+from diffdenoise.method.windows import Sample
+from diffdenoise.training.fit import LossOf
+from diffdenoise.training.hardware import Hardware
+from diffdenoise.training.randomness import generator
 
 #: F(c_in z, condition channels, ln(sigma/sd)) -> (batch, 1, height, width)
 RawNetwork: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -20,6 +27,8 @@ RawNetwork: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 #: Spread of ln(sigma) around ln(sd) in training; EDM table 1 has 1.2 for images. Wider here,
 #: because the symmetric pair starts at 20 sd and the recorruption estimate works at 0.3 sd.
 LOG_SIGMA_STD = 1.6
+#: Lowest std of the residual, scaled intensities: without any, nothing could be divided by it.
+_LEAST_RESIDUAL_STD = 1e-4
 
 
 def context_of(condition: Tensor, noisy: Tensor) -> Tensor:
@@ -113,3 +122,58 @@ def _preconditioning(sigma: Tensor, residual_std: float) -> tuple[Tensor, Tensor
     sigma = sigma[:, None, None, None]
     total = sigma**2 + residual_std**2
     return residual_std**2 / total, sigma * residual_std / total.sqrt(), 1 / total.sqrt()
+
+
+@torch.no_grad()
+def measure_residual_std(samples: Iterable[Sample], condition_of: ConditionOf, hardware: Hardware) -> float:
+    """Std of noisy - condition over slices, or parts of them, that stand for all (sigma_data of EDM)."""
+    squares, count = 0.0, 0
+    for sample in samples:
+        with hardware.autocast():
+            residual = sample.noisy[:, :1] - condition_of(sample.noisy)
+        squares += float(mean_of_known(residual.square(), sample.known))
+        count += 1
+    return max(math.sqrt(squares / count), _LEAST_RESIDUAL_STD)
+
+
+def step_loss(
+    data: StepData,
+    network: nn.Module,
+    condition_of: ConditionOf,
+    blind: int,
+    residual_std: float,
+    purpose: str,
+) -> LossOf:
+    """Loss of a step: denoising loss of the residual, on the pixels hidden from the condition.
+
+    `condition_of` runs without gradient. Not jointly blind, all pixels count and none is hidden.
+    """
+    settings = data.settings
+
+    def loss_of(step: int) -> Tensor:
+        draws = generator(settings.seed, purpose, step)
+        noisy, _, _, known = data.patches(draws)
+        centre = noisy[:, :1]
+        if settings.stage2.jointly_blind:
+            mask = blind_spot.random_mask(centre, settings.stage2.hidden_share, blind, draws)
+            seen = with_centre(noisy, blind_spot.fill(centre, mask, blind))
+            weight = mask.float()
+        else:
+            seen, weight = noisy, torch.ones_like(centre)
+        if known is not None:
+            weight = weight * known
+        with torch.no_grad():
+            condition = condition_of(seen)
+        sigma = draw_sigmas(len(noisy), residual_std, draws).to(data.device)
+        noise = torch.randn(centre.shape, generator=draws).to(data.device)
+        return loss(
+            network,
+            centre - condition,
+            noise,
+            sigma,
+            context_of(condition, noisy),
+            weight,
+            residual_std,
+        )
+
+    return loss_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from diffdenoise.stages.sampler import Denoiser
+from diffdenoise.method.sampler import Denoiser
 
 
 def fuse(noisy: Tensor, mean: Tensor, variance: Tensor, noise_std: float | Tensor) -> Tensor:

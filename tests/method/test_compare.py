@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from diffdenoise.method.compare import Sample, blind_risks, risks
+from diffdenoise.method.filters import gaussian_kernel, smooth
+from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.stages.filters import gaussian_kernel, smooth
-from diffdenoise.training.compare import Sample, blind_risks, risks
-from diffdenoise.training.noise_draws import NoiseDraws
 
 
 def blurred(std_px: float):

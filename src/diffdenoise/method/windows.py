@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices, Window
 
+#: Side in pixels of what networks are compared on, and of what figures about the data are read from.
+COMPARED_SIDE = 256
 #: Slices, evenly spaced, that figures about the data are read from.
 _SAMPLE = 16
+
+
+class Sample(NamedTuple):
+    """A slice, or a part of one, that estimators are tried on.
+
+    Attributes
+    ----------
+    number : int
+        Of the slice.
+    noisy : Tensor (1, channels, height, width)
+        Slice and neighbours.
+    known : Tensor (1, 1, height, width) or None
+        1 where there is data; None: everywhere.
+    """
+
+    number: int
+    noisy: Tensor
+    known: Tensor | None = None
+
+
+def samples(
+    slices: Slices, numbers: Iterable[int], side: int, seed: int, device: torch.device
+) -> Iterator[Sample]:
+    """Slices, or a window of `side` pixels of large ones, on the device."""
+    for number in numbers:
+        window = target_window(slices, number, side, seed)
+        noisy, known = slices.whole(number, window), slices.known(number, window)
+        yield Sample(number, noisy.to(device), None if known is None else known.to(device))
 
 
 def target_order(slices: Slices, patch: int, seed: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The method as a list of calls, one a stage.
+"""The order of the method, one line a stage.
 
 read -> scale -> diagnose -> 1: blind-spot condition -> 2: diffusion, symmetric sampling
 -> 3: student -> unscale -> write.
@@ -18,11 +18,11 @@ from safetensors import SafetensorError
 
 from diffdenoise.config import Settings
 from diffdenoise.errors import DeviceError, DiskFullError, ModelError, OutputError
+from diffdenoise.method.stages import Stages
 from diffdenoise.model import Model
 from diffdenoise.model_folder import write_model
 from diffdenoise.model_record import RECORD
 from diffdenoise.plan import Plan, make_plan
-from diffdenoise.run import Run
 from diffdenoise.scan.scan import Scan
 from diffdenoise.training.hardware import choose_hardware
 from diffdenoise.training.workspace import Workspace
@@ -83,9 +83,9 @@ def train(
     workspace = Workspace.open(model_dir / "work", settings, plan.fingerprint(), resume=resume)
     try:
         workspace.spend(spent_s + time.monotonic() - began)
-        run = Run(plan, workspace, hardware, progress or Quiet(), checkpoint_s)
-        run_all_stages(run)
-        write_model(model_dir, plan, workspace, run.hardware, run.orientations, run.better_start())
+        stages = Stages(plan, workspace, hardware, progress or Quiet(), checkpoint_s)
+        train_all_stages(stages)
+        write_model(model_dir, plan, workspace, hardware, stages.orientations, stages.better_start())
     except (OSError, SafetensorError) as error:
         raise _unwritable(model_dir, error) from error
     except torch.OutOfMemoryError as error:
@@ -101,15 +101,15 @@ def train(
     return Model.load(model_dir, device, threads)
 
 
-def run_all_stages(run: Run) -> None:
+def train_all_stages(stages: Stages) -> None:
     """Train stage 1 once, then as many rounds of stages 2 and 3 as the settings ask for."""
-    run.blind_spot()
-    for turn in range(1, run.settings.iterations + 1):
-        run.diffusion(turn)
-        run.targets(turn)
-        run.student(turn)
-        run.refine(turn)
-        run.self_training(turn)
+    stages.blind_spot()
+    for round_number in range(1, stages.settings.iterations + 1):
+        stages.diffusion(round_number)
+        stages.targets(round_number)
+        stages.student(round_number)
+        stages.refine(round_number)
+        stages.self_training(round_number)
 
 
 def _unwritable(model_dir: Path, error: Exception) -> OutputError:

@@ -8,18 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from diffdenoise.method import blind_spot, diffusion, refinement, student
+from diffdenoise.method.intensities import unsigned
+from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.step_data import StepData
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.stages.intensities import unsigned
-from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices, Target
-from diffdenoise.training.steps import (
-    StepData,
-    blind_spot_loss,
-    diffusion_loss,
-    distillation_loss,
-    refinement_loss,
-)
 from tests.conftest import tiny_settings
 
 CPU = torch.device("cpu")
@@ -68,7 +63,7 @@ def all_around(replaced_pixels: Tensor, width: int) -> Tensor:
 @pytest.mark.parametrize("blind", [1, 3])
 def test_stage_1_learns_on_all_pixels_of_whole_patches_and_on_hidden_ones_of_filled_patches(blind) -> None:
     data, network = data_of(), _Leaves(2)
-    blind_spot_loss(data, network, blind, 0.1, 0.1)(STEP).backward()
+    blind_spot.step_loss(data, network, blind, 0.1, 0.1)(STEP).backward()
     noisy = data.patches(generator(data.settings.seed, "blind-spot", STEP)).noisy
     gone, counts = replaced(unsigned(network.seen[:, :1]), noisy), network.counts()
     # The neighbours are never hidden.
@@ -91,7 +86,7 @@ def test_stage_2_learns_on_pixels_that_the_condition_was_not_shown(blind) -> Non
         shown.append(seen)
         return torch.full_like(seen[:, :1], 0.5)
 
-    diffusion_loss(data, network, condition_of, blind, 0.1, "diffusion")(STEP).backward()
+    diffusion.step_loss(data, network, condition_of, blind, 0.1, "diffusion")(STEP).backward()
     noisy = data.patches(generator(data.settings.seed, "diffusion", STEP)).noisy
     gone, counts = replaced(shown[0][:, :1], noisy), network.counts()
     torch.testing.assert_close(shown[0][:, 1:], noisy[:, 1:])
@@ -110,7 +105,7 @@ def test_in_the_papers_form_stage_2_learns_on_all_pixels_and_hides_none() -> Non
         shown.append(seen)
         return torch.full_like(seen[:, :1], 0.5)
 
-    diffusion_loss(data, network, condition_of, 1, 0.1, "diffusion")(STEP).backward()
+    diffusion.step_loss(data, network, condition_of, 1, 0.1, "diffusion")(STEP).backward()
     noisy = data.patches(generator(data.settings.seed, "diffusion", STEP)).noisy
     assert torch.equal(shown[0], noisy)
     assert network.counts().all()
@@ -121,13 +116,13 @@ def test_distillation_is_the_distance_to_the_target_in_units_of_the_noise() -> N
     targets = {
         number: Target(0, 0, data.slices.whole(number)[0, 0] + 0.3) for number in range(len(data.slices))
     }
-    found = distillation_loss(data, network, targets, 0.1, "student")(STEP)
+    found = student.step_loss(data, network, targets, 0.1, "student")(STEP)
     assert found.item() == pytest.approx((0.3 / 0.1) ** 2, rel=1e-4)
 
 
 def test_the_losses_of_stage_1_are_in_units_of_the_noise() -> None:
     data = data_of()
-    one, two = (float(blind_spot_loss(data, _Leaves(2), 1, std, 0.1)(STEP)) for std in (0.1, 0.2))
+    one, two = (float(blind_spot.step_loss(data, _Leaves(2), 1, std, 0.1)(STEP)) for std in (0.1, 0.2))
     assert one == pytest.approx(2 * two)
 
 
@@ -144,9 +139,9 @@ def with_gaps() -> StepData:
 def test_stages_1_and_2_do_not_learn_where_there_is_no_data(stage: int) -> None:
     data, network = with_gaps(), _Leaves(2 if stage == 1 else 1)
     if stage == 1:
-        blind_spot_loss(data, network, 1, 0.1, 0.1)(STEP).backward()
+        blind_spot.step_loss(data, network, 1, 0.1, 0.1)(STEP).backward()
     else:
-        diffusion_loss(data, network, lambda seen: 0 * seen[:, :1], 1, 0.1, "diffusion")(STEP).backward()
+        diffusion.step_loss(data, network, lambda seen: 0 * seen[:, :1], 1, 0.1, "diffusion")(STEP).backward()
     purpose = "blind-spot" if stage == 1 else "diffusion"
     known = data.patches(generator(data.settings.seed, purpose, STEP)).known
     assert known is not None
@@ -161,13 +156,13 @@ def test_the_student_does_not_learn_where_there_is_no_data(last: str) -> None:
     if last == "student":
         slices = data.slices
         targets = {k: Target(0, 0, slices.whole(k)[0, 0] + 0.3) for k in range(len(slices))}
-        found = distillation_loss(data, network, targets, 0.1, last)(STEP)
+        found = student.step_loss(data, network, targets, 0.1, last)(STEP)
         # The mean is over what is data.
         assert found.item() == pytest.approx(9, rel=1e-4)
         known = data.patches(generator(data.settings.seed, last, STEP), targets).known
     else:
         noise = NoiseDraws(NoiseModel.constant(0.1), CPU)
-        found = refinement_loss(data, network, noise, 0.5, last)(STEP)
+        found = refinement.step_loss(data, network, noise, 0.5, last)(STEP)
         known = data.patches(generator(data.settings.seed, last, STEP), count=6).known
         assert known is not None
         known = torch.cat([known, known])

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffdenoise.stages.sampler import heun, one_step, sigma_grid, symmetric_pairs
+from diffdenoise.method.sampler import heun, one_step, sigma_grid, symmetric_pairs
 
 #: Weights, means and standard deviations of the mixtures.
 GAUSSIAN = ([1.0], [0.0], [1.0])

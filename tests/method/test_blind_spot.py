@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from diffdenoise.stages.blind_spot import fill, loss, predict, random_mask
+from diffdenoise.method.blind_spot import fill, loss, predict, random_mask
 
 
 def scene(share=0.2, width=1, seed=0):

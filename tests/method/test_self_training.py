@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.self_training import step_loss
+from diffdenoise.method.step_data import StepData
+from diffdenoise.method.student import denoise
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.stages import distil
-from diffdenoise.training.noise_draws import NoiseDraws
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
-from diffdenoise.training.steps import StepData, self_training_loss
 from tests.conftest import tiny_settings
 
 CPU = torch.device("cpu")
@@ -45,7 +46,7 @@ def model_of_noise() -> NoiseModel:
 
 def test_a_student_that_does_nothing_is_left_with_the_noise(data: StepData) -> None:
     draws = NoiseDraws(model_of_noise(), CPU)
-    loss_of = self_training_loss(data, _Smooth(0.0), _Smooth(1.0), draws, "self-training")
+    loss_of = step_loss(data, _Smooth(0.0), _Smooth(1.0), draws, "self-training")
     # Errors count in units of the noise's level, so that what is left is 1 wherever it is looked at.
     assert float(torch.stack([loss_of(step) for step in range(20)]).mean()) == pytest.approx(1, abs=0.05)
 
@@ -54,7 +55,7 @@ def test_the_teacher_stays_and_the_student_learns(data: StepData) -> None:
     draws = NoiseDraws(model_of_noise(), CPU)
     teacher, student = _Smooth(1.0), _Smooth(0.2)
     optimiser = torch.optim.Adam(student.parameters(), lr=0.05)
-    loss_of = self_training_loss(data, student, teacher, draws, "self-training")
+    loss_of = step_loss(data, student, teacher, draws, "self-training")
     for step in range(60):
         optimiser.zero_grad()
         loss_of(step).backward()
@@ -66,7 +67,7 @@ def test_the_teacher_stays_and_the_student_learns(data: StepData) -> None:
 
 def test_a_step_is_a_function_of_its_number(data: StepData) -> None:
     draws = NoiseDraws(model_of_noise(), CPU)
-    loss_of = self_training_loss(data, _Smooth(0.3), _Smooth(1.0), draws, "self-training")
+    loss_of = step_loss(data, _Smooth(0.3), _Smooth(1.0), draws, "self-training")
     assert float(loss_of(3)) == float(loss_of(3)) != float(loss_of(4))
 
 
@@ -80,11 +81,11 @@ def test_a_step_sees_the_teachers_result_with_a_noise_and_its_negative(data: Ste
 
     teacher, student = _Smooth(1.0), _Seeing(0.0)
     draws = NoiseDraws(model_of_noise(), CPU)
-    found = float(self_training_loss(data, student, teacher, draws, "self-training")(2))
+    found = float(step_loss(data, student, teacher, draws, "self-training")(2))
     plus, minus = seen[0].chunk(2)
     half = data.patches(generator(data.settings.seed, "self-training", 2), count=4).noisy
     with torch.no_grad():
-        clean = distil.denoise(teacher, half)
+        clean = denoise(teacher, half)
     torch.testing.assert_close((plus + minus) / 2, clean)
     added = (plus - minus) / 2
     assert float((added / draws.std(clean)).std()) == pytest.approx(1, abs=0.05)

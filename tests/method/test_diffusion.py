@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from diffdenoise.stages.diffusion import context_of, denoise, draw_sigmas, loss
+from diffdenoise.method.diffusion import context_of, denoise, draw_sigmas, loss
 
 SD = 0.2
 

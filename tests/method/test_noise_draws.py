@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.training.noise_draws import NoiseDraws
 
 CPU = torch.device("cpu")
 

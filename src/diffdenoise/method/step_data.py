@@ -1,0 +1,54 @@
+"""What every step draws from, and what all stages do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffdenoise.config import Settings
+from diffdenoise.training.slices import Batch, Slices, Target
+
+#: condition_of(noisy) -> condition, (batch, 1, height, width).
+ConditionOf = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class StepData:
+    """What every step draws from."""
+
+    slices: Slices
+    settings: Settings
+    device: torch.device
+
+    def patches(
+        self,
+        step_generator: torch.Generator,
+        targets: dict[int, Target] | None = None,
+        count: int | None = None,
+    ) -> Batch:
+        """One batch of patches on the device, or `count` patches."""
+        data = self.settings.data
+        batch = self.slices.patches(step_generator, count or data.batch, data.patch, targets)
+        noisy = batch.noisy.to(self.device, memory_format=torch.channels_last)
+        target, known = (None if one is None else one.to(self.device) for one in (batch.target, batch.known))
+        return Batch(noisy, target, batch.turns, known)
+
+
+def mean_of_known(values: Tensor, known: Tensor | None) -> Tensor:
+    """Mean of values (batch, 1, height, width) where there is data."""
+    if known is None:
+        return values.mean()
+    return (known * values).sum() / known.sum().clamp_min(1)
+
+
+def twice(known: Tensor | None) -> Tensor | None:
+    """Of a batch, that of the batch and its copy."""
+    return None if known is None else torch.cat([known, known])
+
+
+def with_centre(noisy: Tensor, centre: Tensor) -> Tensor:
+    """Replace the slice itself and keep its neighbours, (batch, channels, height, width)."""
+    return torch.cat([centre, noisy[:, 1:]], dim=1)

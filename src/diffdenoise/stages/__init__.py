@@ -1,1 +1,0 @@
-"""The method's three stages as losses, samplers and estimators; networks are passed in."""
