@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -70,8 +70,7 @@ def character_of(scan: Scan, ready: Prepared, noise: Diagnosis) -> Character:
     """
     if scan.outside is not None:
         # The same scan is like itself whatever part of it is asked for.
-        ready = prepare(replace(scan, outside=None), ready.axis)
-    values = np.concatenate([stack[np.isfinite(stack)] for stack in ready.measurable()])
+        ready = prepare(scan.with_outside(None), ready.axis)
     spacing = scan.spacing_mm
     across = None if ready.axis is None or spacing is None else spacing[ready.axis]
     return Character(
@@ -80,7 +79,7 @@ def character_of(scan: Scan, ready: Prepared, noise: Diagnosis) -> Character:
         rician=noise.rician_std is not None,
         correlation_px=max(noise.correlation.width_px),
         zero=round(min(max(ready.intensities.zero, -1e5), 1e5), 4),
-        percentiles=tuple(round(float(one), 4) for one in np.percentile(values, PERCENTS)),
+        percentiles=tuple(round(float(one), 4) for one in ready.percentiles(PERCENTS)),
         slice_mm=None if across is None else round(float(across), 4),
     )
 

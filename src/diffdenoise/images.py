@@ -155,7 +155,7 @@ def masked(scan: Scan, mask: Any) -> Scan:
         raise ShapeError("mask: is zero everywhere; expected values other than 0 inside; check it")
     if outside.ndim < scan.data.ndim:
         outside = np.repeat(outside[..., np.newaxis], scan.data.shape[3], axis=3)
-    return replace(scan, outside=outside)
+    return scan.with_outside(outside)
 
 
 def _is_placed(scan: Scan) -> bool:

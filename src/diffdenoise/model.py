@@ -289,7 +289,7 @@ class Model:
             denoised = [stack + zero for stack in signal]
         if not all(np.isfinite(stack).all() for stack in denoised):
             raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
-        return Denoised(scan.with_data(ready.restore(scan, denoised)), noise, doubts)
+        return Denoised(scan.with_data(ready.restored(denoised)), noise, doubts)
 
     def differences(self, scan: Character) -> list[str]:
         """Return in words what tells a scan from those that this model was trained on."""

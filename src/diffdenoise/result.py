@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,7 @@ class Result:
             return self.scan
         like = to_nifti(self.noisy)
         data = self.scan.data.T if self.scan.data.ndim == 2 else self.scan.data
-        return replace(like, data=to_stored(data, like.stored_dtype))
+        return like.with_data(to_stored(data, like.stored_dtype))
 
     def _derivation(self) -> Derivation:
         """What is said of a derived DICOM series."""

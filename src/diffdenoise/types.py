@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,19 @@ Array: TypeAlias = NDArray[np.generic]
 Stack: TypeAlias = NDArray[np.float32]
 #: float64 of shape (4, 4): voxel indices to millimetres.
 Affine: TypeAlias = NDArray[np.float64]
+
+
+class Slices(Protocol):
+    """Slices of one volume: an array (slices, height, width), or what gives slices when asked."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Slices, height and width."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: Any, /) -> Any:
+        """A slice (height, width) by its number; several (slices, height, width) by a range."""
 
 
 class Progress(Protocol):

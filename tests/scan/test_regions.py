@@ -118,7 +118,7 @@ def test_a_single_image_and_a_series_of_volumes():
 
 def restored(scan: Scan, change: float):
     ready = prepare(scan)
-    return ready.restore(scan, [stack + np.float32(change) for stack in ready.stacks]), ready
+    return ready.restored([stack + np.float32(change) for stack in ready.stacks]).whole(), ready
 
 
 def test_restoring_gives_regions_back_bit_for_bit_and_the_rest_as_computed():

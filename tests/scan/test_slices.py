@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from diffdenoise.errors import SettingsError, ShapeError
+from diffdenoise.scan.cut import from_stacks, to_stacks
 from diffdenoise.scan.read import from_array
-from diffdenoise.scan.slices import choose_axis, from_stacks, to_stacks
+from diffdenoise.scan.slices import choose_axis
 
 
 def scan(*shape, spacing=None, stated=None):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.patches import CalmLevel, Patches, calm_levels, find_patches, surfaces, tissue_levels
 from diffdenoise.noise.spectrum import with_fine_half
-from diffdenoise.types import Stack
+from diffdenoise.types import Slices
 
 #: Side of a patch, lags at which noise may be correlated in it, and lags measured: what is left at the
 #: longer ones is anatomy. The wider patches are for noise too wide for the narrow ones.
@@ -29,7 +29,7 @@ _FEIGNED = 0.06
 _NOTHING = 0.03
 
 
-def estimate_correlation(stacks: Sequence[Stack], *, adjacent: bool) -> Correlation:
+def estimate_correlation(stacks: Sequence[Slices], *, adjacent: bool) -> Correlation:
     """Estimate the correlation of a scan's noise inside slices.
 
     Parameters
@@ -47,7 +47,7 @@ def estimate_correlation(stacks: Sequence[Stack], *, adjacent: bool) -> Correlat
     return _estimate(stacks, _least_anatomy, adjacent=adjacent)
 
 
-def estimate_background(stacks: Sequence[Stack], *, adjacent: bool) -> Correlation | None:
+def estimate_background(stacks: Sequence[Slices], *, adjacent: bool) -> Correlation | None:
     """Estimate the correlation of the noise where there is no signal, if that is noise of another kind.
 
     The noise of a magnitude image is that of the complex one's real part where the signal is strong, and
@@ -68,7 +68,7 @@ def estimate_background(stacks: Sequence[Stack], *, adjacent: bool) -> Correlati
 
 
 def _estimate(
-    stacks: Sequence[Stack], calm_of: Callable[[Patches, int], list[_Calm]], *, adjacent: bool
+    stacks: Sequence[Slices], calm_of: Callable[[Patches, int], list[_Calm]], *, adjacent: bool
 ) -> Correlation:
     found = WHITE
     for side, lags, measured_lags in (NARROW, WIDE):

@@ -10,7 +10,7 @@ import numpy as np
 from diffdenoise.noise.autocorrelation import NARROW, WIDE, anatomy_correlation, expected_of, lagged_products
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.patches import CALM, calm_levels, find_patches
-from diffdenoise.types import Stack
+from diffdenoise.types import Slices
 
 #: Shares of a class's patches that its level is read from, the largest in which anatomy is no more than
 #: this part of the variance.
@@ -34,7 +34,7 @@ class LevelPoint:
     patches: int
 
 
-def noise_curve(stacks: Sequence[Stack], correlation: Correlation, *, adjacent: bool) -> list[LevelPoint]:
+def noise_curve(stacks: Sequence[Slices], correlation: Correlation, *, adjacent: bool) -> list[LevelPoint]:
     """Noise level at each brightness, from dark to bright.
 
     What calm patches hold is taken for a sum of noise, whose autocorrelation is known, and of anatomy,

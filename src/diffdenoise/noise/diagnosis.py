@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise.noise.autocorrelation import estimate_background
 from diffdenoise.noise.correlation import WHITE, Correlation
@@ -18,7 +19,7 @@ from diffdenoise.noise.model import NoiseModel, model_of_curve
 from diffdenoise.noise.patches import is_cut_off
 from diffdenoise.noise.repeats import levels_of_repeats
 from diffdenoise.noise.rician import find_rician_std
-from diffdenoise.types import Stack
+from diffdenoise.types import Slices
 
 #: Differences of consecutive volumes below this share of the level tell that the rest of it is anatomy.
 _MUCH_LESS = 0.7
@@ -107,13 +108,27 @@ class Diagnosis:
         }
 
 
+class _Shifted:
+    """Slices less a number."""
+
+    def __init__(self, slices: Slices, less: float) -> None:
+        self.shape = slices.shape
+        self._slices, self._less = slices, less
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def __getitem__(self, number: int) -> NDArray[np.float32]:
+        return np.asarray(self._slices[number] - self._less)
+
+
 def _in_tissue(curve: Sequence[LevelPoint]) -> float:
     """Median level of a curve without a background that is cut off at zero."""
     cut_off = is_cut_off([one.std for one in curve], [one.patches for one in curve])
     return float(np.median([one.std for one in curve[cut_off:]]))
 
 
-def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float = 0.0) -> Diagnosis:
+def diagnose(stacks: Sequence[Slices], zeros: Sequence[float], least_std: float = 0.0) -> Diagnosis:
     """Look at a scan's noise.
 
     Parameters
@@ -129,8 +144,9 @@ def diagnose(stacks: Sequence[Stack], zeros: Sequence[float], least_std: float =
     between = slice_correlation(stacks, rough.correlation.steps)
     adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
     curve = noise_curve(stacks, rough.correlation, adjacent=adjacent)
-    shifted = [stack - zero for stack, zero in zip(stacks, zeros, strict=True)]
-    rician_std = find_rician_std(shifted, adjacent=adjacent)
+    rician_std = find_rician_std(
+        [_Shifted(*pair) for pair in zip(stacks, zeros, strict=True)], adjacent=adjacent
+    )
     repeats = levels_of_repeats(stacks)
     if repeats and _in_tissue(repeats) < _MUCH_LESS * (_in_tissue(curve) if curve else rough.std):
         # What calm places hold is the same in the next volume: anatomy.

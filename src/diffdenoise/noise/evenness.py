@@ -16,7 +16,7 @@ from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint
 from diffdenoise.noise.level import MEDIAN_OF_NORMAL
 from diffdenoise.noise.patches import Patches, calm_levels, find_patches, tissue_levels
-from diffdenoise.types import Stack
+from diffdenoise.types import Slices
 
 #: Times the scatter of pure noise from which on patches are taken for anatomy: more than noise that varies
 #: from place to place has.
@@ -25,7 +25,7 @@ _UNEVEN = 2.0
 _SMALL, _LOWEST = 4, 0.1
 
 
-def is_noise(stacks: Sequence[Stack], correlation: Correlation, *, adjacent: bool) -> bool:
+def is_noise(stacks: Sequence[Slices], correlation: Correlation, *, adjacent: bool) -> bool:
     """Whether calm patches scatter as noise of this correlation does.
 
     Parameters
@@ -59,7 +59,7 @@ def _unevenness(patches: Patches, side: int, correlation: Correlation) -> float:
     return float(np.average(scatter, weights=[len(level.chosen) for level in levels]) / expected)
 
 
-def least_level(stacks: Sequence[Stack], *, adjacent: bool) -> LevelPoint | None:
+def least_level(stacks: Sequence[Slices], *, adjacent: bool) -> LevelPoint | None:
     """Level that white noise can have at most where anatomy is everywhere.
 
     Of small patches in each brightness class, the tenth that vary least, as if they held noise alone; and

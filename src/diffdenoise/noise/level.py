@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from diffdenoise.noise.autocorrelation import estimate_correlation
 from diffdenoise.noise.correlation import WHITE, Correlation
-from diffdenoise.noise.patches import chosen_slices
-from diffdenoise.types import Stack
+from diffdenoise.noise.patches import cut_part, shapes_of
+from diffdenoise.scan.sample import adjacent_pairs, parts_of
+from diffdenoise.types import Slices
 
-#: Pairs of adjacent slices looked at.
-_MOST_PAIRS = 16
 #: Correlation between adjacent slices' finest detail from which on their noise is not independent.
 SLICES_DEPEND = 0.15
 #: Median of the absolute value of a standard normal variable.
@@ -43,7 +42,7 @@ class NoiseEstimate:
     correlation: Correlation = WHITE
 
 
-def estimate_noise(stacks: Sequence[Stack]) -> NoiseEstimate:
+def estimate_noise(stacks: Sequence[Slices]) -> NoiseEstimate:
     """Estimate the noise of a scan.
 
     Parameters
@@ -59,8 +58,9 @@ def estimate_noise(stacks: Sequence[Stack]) -> NoiseEstimate:
     adjacent = min(len(stack) for stack in stacks) >= 3 and slice_correlation(stacks) < SLICES_DEPEND
     correlation = estimate_correlation(stacks, adjacent=adjacent)
     sizes = []
-    for stack, k in chosen_slices(stacks):
-        coefficients, silent = diagonal_differences(stack[k], correlation.steps)
+    for part in parts_of(shapes_of(stacks)):
+        image = cut_part(stacks[part.volume], part)
+        coefficients, silent = diagonal_differences(image, correlation.steps)
         sizes.append(coefficients[~silent])
     everything = np.concatenate(sizes)
     std = std_from_differences(everything, correlation) if everything.size else 0.0
@@ -96,7 +96,7 @@ def std_from_differences(coefficients: NDArray[np.float64], correlation: Correla
     return float(np.median(np.abs(coefficients))) / MEDIAN_OF_NORMAL / correlation.difference_gain
 
 
-def slice_correlation(stacks: Sequence[Stack], steps: tuple[int, int] = (1, 1)) -> float:
+def slice_correlation(stacks: Sequence[Slices], steps: tuple[int, int] = (1, 1)) -> float:
     """Correlation between adjacent slices of what is finest in them, which is mostly noise.
 
     Parameters
@@ -112,14 +112,10 @@ def slice_correlation(stacks: Sequence[Stack], steps: tuple[int, int] = (1, 1)) 
         Near 0 where slices were acquired apart; high where a volume was interpolated across them (or
         is so clean that the finest detail is anatomy). 0 without adjacent slices.
     """
-    places = [(stack, k) for stack in stacks for k in range(len(stack) - 1)]
-    chosen = np.unique(
-        np.linspace(0, max(len(places) - 1, 0), min(len(places), _MOST_PAIRS)).round().astype(int)
-    )
     products, squares = 0.0, 0.0
-    for stack, k in (places[index] for index in chosen if places):
+    for volume, k in adjacent_pairs(shapes_of(stacks)):
         (one, silent), (other, also_silent) = (
-            diagonal_differences(stack[each], steps) for each in (k, k + 1)
+            diagonal_differences(stacks[volume][each], steps) for each in (k, k + 1)
         )
         seen = ~(silent | also_silent)
         if not seen.any():

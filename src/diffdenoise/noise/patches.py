@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.types import Stack
+from diffdenoise.scan.sample import Part, Shape, parts_of
+from diffdenoise.types import Slices
 
 #: Brightness classes; in each, this share of the patches, those in the calmest surroundings, is used;
 #: up to the second share, if that is needed for as many pixels as figures need.
@@ -27,11 +27,6 @@ _CLASSES, CALM, _MOST_CALM, _LEAST_PIXELS = 8, 0.08, 0.4, 3000
 _TOO_VARIED = 2.0
 #: A darkest level below this share of the others' median is that of a background cut off at zero.
 _CUT_OFF = 0.75
-#: Pixels looked at in all, so that the time is bounded.
-_MOST_PIXELS = 16 * 512 * 512
-_MOST_SLICES = 16
-#: Larger slices are looked at in parts of this side.
-_PART = 1024
 
 
 @dataclass(frozen=True)
@@ -54,34 +49,18 @@ class Patches:
     surroundings: NDArray[np.float64]
 
 
-def chosen_slices(stacks: Sequence[Stack]) -> list[tuple[Stack, int]]:
-    """Evenly spaced slices of a scan, or parts of large ones, as (stack, number)."""
-    parts = [_parts(stack) for stack in stacks]
-    slices = [(number, k) for number, stack in enumerate(stacks) for k in range(len(stack))]
-    pixels = max(part.shape[1] * part.shape[2] for of_stack in parts for part in of_stack)
-    most = min(_MOST_SLICES, max(1, _MOST_PIXELS // pixels))
-    count = min(most, sum(len(parts[number]) for number, _ in slices))
-    places = np.linspace(0, len(slices) - 1, count).round().astype(int)
-    chosen: dict[tuple[int, int, int], tuple[Stack, int]] = {}
-    for turn, place in enumerate(places):
-        number, k = slices[place]
-        # Of large slices another part each time.
-        part = turn % len(parts[number])
-        chosen[number, k, part] = (parts[number][part], k)
-    return list(chosen.values())
+def shapes_of(stacks: Sequence[Slices]) -> list[Shape]:
+    """Slices, height and width of each stack."""
+    return [(int(stack.shape[0]), int(stack.shape[1]), int(stack.shape[2])) for stack in stacks]
 
 
-def _parts(stack: Stack) -> list[Stack]:
-    """Views of a stack, of equal size and none larger than `_PART` pixels along an axis of a slice."""
-    cuts = [np.linspace(0, size, -(-size // _PART) + 1).astype(int) for size in stack.shape[1:]]
-    return [
-        stack[:, top:bottom, left:right]
-        for top, bottom in pairwise(cuts[0])
-        for left, right in pairwise(cuts[1])
-    ]
+def cut_part(stack: Slices, part: Part, number: int | None = None) -> NDArray[np.float32]:
+    """Return a part of a slice, or the same part of another slice of its stack."""
+    image = stack[part.number if number is None else number]
+    return np.asarray(image[slice(*part.rows), slice(*part.columns)])
 
 
-def find_patches(stacks: Sequence[Stack], side: int, *, adjacent: bool) -> Patches:
+def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patches:
     """Cut overlapping patches out of evenly spaced slices.
 
     Parameters
@@ -94,13 +73,16 @@ def find_patches(stacks: Sequence[Stack], side: int, *, adjacent: bool) -> Patch
         Whether adjacent slices have noise of their own, so that they can tell what is calm.
     """
     found: list[tuple[NDArray[np.float64], ...]] = []
-    for stack, k in chosen_slices(stacks):
-        if min(stack.shape[1:]) < 3 * side:
+    for part in parts_of(shapes_of(stacks)):
+        stack = stacks[part.volume]
+        image = cut_part(stack, part)
+        if min(image.shape) < 3 * side:
             continue
-        mean, residual, variance, flat = _cut(stack[k], side)
+        mean, residual, variance, flat = _cut(image, side)
         surroundings = _around(variance)
         if adjacent:
-            others = [_cut(stack[other], side)[2] for other in (k - 1, k + 1) if 0 <= other < len(stack)]
+            beside = [k for k in (part.number - 1, part.number + 1) if 0 <= k < len(stack)]
+            others = [_variance(cut_part(stack, part, k), side) for k in beside]
             surroundings = surroundings + _mean_of_known(others) if others else surroundings
         # Not those that are constant, or reach to where nothing can be measured.
         keep = ~flat.astype(bool) & np.isfinite(variance) & np.isfinite(surroundings)
@@ -129,6 +111,11 @@ def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[np.float64], ..
         variance.reshape(grid),
         constant.reshape(grid),
     )
+
+
+def _variance(image: NDArray[np.float32], side: int) -> NDArray[np.float64]:
+    """Variance alone of each patch's residual."""
+    return _cut(image, side)[2]
 
 
 def _around(variance: NDArray[np.float64]) -> NDArray[np.float64]:

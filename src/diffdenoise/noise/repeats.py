@@ -12,13 +12,15 @@ import numpy as np
 
 from diffdenoise.noise.curve import LevelPoint
 from diffdenoise.noise.level import MEDIAN_OF_NORMAL
-from diffdenoise.types import Stack
+from diffdenoise.noise.patches import shapes_of
+from diffdenoise.scan.sample import repeats
+from diffdenoise.types import Slices
 
-#: Pairs of volumes looked at, brightness classes, and fewest pixels in one.
-_MOST_PAIRS, _CLASSES, _FEWEST = 8, 8, 500
+#: Brightness classes, and fewest pixels in one.
+_CLASSES, _FEWEST = 8, 500
 
 
-def levels_of_repeats(stacks: Sequence[Stack]) -> list[LevelPoint]:
+def levels_of_repeats(stacks: Sequence[Slices]) -> list[LevelPoint]:
     """Noise level at each brightness, from dark to bright, by the differences of consecutive volumes.
 
     Parameters
@@ -31,10 +33,13 @@ def levels_of_repeats(stacks: Sequence[Stack]) -> list[LevelPoint]:
     list of LevelPoint
         Empty without volumes of one size. `patches` counts pixels here.
     """
-    if len(stacks) < 2 or len({stack.shape for stack in stacks}) > 1:
+    pairs = [
+        (stacks[volume][k], stacks[volume + 1][k])
+        for volume, numbers in repeats(shapes_of(stacks))
+        for k in numbers
+    ]
+    if not pairs:
         return []
-    places = np.linspace(0, len(stacks) - 2, min(len(stacks) - 1, _MOST_PAIRS)).round().astype(int)
-    pairs = [(stacks[place], stacks[place + 1]) for place in np.unique(places)]
     brightness = np.concatenate([((one + other) / 2).ravel() for one, other in pairs])
     differences = np.concatenate([((other - one) / np.sqrt(2)).ravel() for one, other in pairs])
     known = np.isfinite(brightness)

@@ -10,15 +10,16 @@ told from air, by the local false discovery rate (Efron 2004), is therefore take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.patches import calm_levels, find_patches, weighted_median
-from diffdenoise.types import Stack
+from diffdenoise.noise.patches import calm_levels, cut_part, find_patches, shapes_of, weighted_median
+from diffdenoise.scan.sample import parts_of
+from diffdenoise.types import Slices, Stack
 
 #: Mean of Rayleigh noise over its std, with room for what little anatomy is in a background.
 _RAYLEIGH_RATIO = (1.75, 2.1)
@@ -39,7 +40,7 @@ _BINS = 20
 _HIGHEST = 30.0
 
 
-def find_rician_std(stacks: Sequence[Stack], *, adjacent: bool) -> float | None:
+def find_rician_std(stacks: Sequence[Slices], *, adjacent: bool) -> float | None:
     """Return the std of the complex noise's parts, if the background says that noise is Rician.
 
     Parameters
@@ -55,7 +56,8 @@ def find_rician_std(stacks: Sequence[Stack], *, adjacent: bool) -> float | None:
         In the units of the data. None: not Rician, or nothing to tell it by, such as a background that
         was masked, or one of several coils (noncentral chi).
     """
-    if any(bool((stack < 0).any()) for stack in stacks):
+    looked_at = [cut_part(stacks[part.volume], part) for part in parts_of(shapes_of(stacks))]
+    if any(bool((image < 0).any()) for image in looked_at):
         return None
     levels = calm_levels(find_patches(stacks, _SIDE, adjacent=adjacent))
     if len(levels) < 2:
@@ -93,46 +95,75 @@ def signal_of_rician_mean(mean: NDArray[np.float64], std: float) -> NDArray[np.f
 
 
 def signal_of_denoised(denoised: Sequence[Stack], std: float) -> list[Stack]:
-    """Undo the Rician bias of a denoised scan.
+    """Undo the Rician bias of a denoised scan in memory, with its true zero; see `bias_correction`."""
+    undo = bias_correction(denoised, std)
+    return [undo(stack) for stack in denoised]
+
+
+def bias_correction(denoised: Sequence[Slices], std: float, zero: float = 0.0) -> Callable[[Stack], Stack]:
+    """Return what undoes the Rician bias of a denoised scan, slices at a time.
 
     Parameters
     ----------
-    denoised : sequence of arrays (slices, height, width)
-        Mean magnitudes as a denoiser estimates them, air included, with their true zero.
+    denoised : sequence of arrays or the like (slices, height, width)
+        Mean magnitudes as a denoiser estimates them, air included.
     std : float
         Std of the complex noise's parts, in the same units.
+    zero : float
+        Value that stands for their true zero.
 
     Returns
     -------
-    list of float32 arrays, same shapes
-        Signal; 0 where nothing but air is to be seen.
+    callable
+        Takes float32 slices (slices, height, width) of the scan, and gives their signal: zero where nothing
+        but air is to be seen.
     """
+    share_of = _air_share(lambda: _around(denoised, std, zero))
+
+    def undo(slices: Stack) -> Stack:
+        magnitude = slices - np.float32(zero)
+        signal = signal_of_rician_mean(magnitude.astype(np.float64), std)
+        tissue = 1 - share_of(_smoothed(magnitude, std))
+        return np.asarray(tissue * signal + zero, dtype=np.float32)
+
+    return undo
+
+
+def _around(denoised: Sequence[Slices], std: float, zero: float) -> Iterator[NDArray[np.float32]]:
+    """Yield each slice's magnitudes in stds, smoothed."""
+    for stack in denoised:
+        for number in range(len(stack)):
+            yield _smoothed(np.asarray(stack[number : number + 1], np.float32) - np.float32(zero), std)
+
+
+def _smoothed(magnitude: NDArray[np.float32], std: float) -> NDArray[np.float32]:
+    """Magnitudes in stds with their surroundings: so weak tissue and air are told apart far better."""
     from scipy.ndimage import gaussian_filter
 
-    # Looked at together with their surroundings, weak tissue and air are told apart far better.
-    around = [gaussian_filter(stack / std, (0, _AROUND_PX, _AROUND_PX)) for stack in denoised]
-    share_of = _air_share(np.concatenate([stack.ravel() for stack in around]))
-    return [
-        ((1 - share_of(near)) * signal_of_rician_mean(stack.astype(np.float64), std)).astype(np.float32)
-        for stack, near in zip(denoised, around, strict=True)
-    ]
+    return np.asarray(gaussian_filter(magnitude / std, (0, _AROUND_PX, _AROUND_PX)))
 
 
-def _air_share(relative: NDArray[np.floating[Any]]) -> Callable[[NDArray[np.floating[Any]]], Any]:
+def _air_share(
+    slices: Callable[[], Iterable[NDArray[np.floating[Any]]]],
+) -> Callable[[NDArray[np.floating[Any]]], Any]:
     """Local false discovery rate: which share of the places with a value is air, as a function of it.
 
     Values of air scatter evenly about the floor, and only air's are below it: their lower half tells how
-    many they are and how far they scatter.
+    many they are and how far they scatter. The slices are gone through twice.
     """
     floor = float(_RAYLEIGH_MEAN)
-    below = relative[(relative < floor) & (relative > floor - _DEPTH)]
-    if below.size < _FEWEST:
+    number, squares = 0, 0.0
+    for relative in slices():
+        below = relative[(relative < floor) & (relative > floor - _DEPTH)].astype(np.float64)
+        number += below.size
+        squares += float(((below - floor) ** 2).sum())
+    if number < _FEWEST:
         return np.zeros_like
-    scatter = float(np.sqrt(((below - floor) ** 2).mean()))
+    scatter = float(np.sqrt(squares / number))
     edges = floor + scatter * np.linspace(0, 8, 8 * _BINS + 1)
-    counts, _ = np.histogram(relative, edges)
+    counts = np.sum([np.histogram(relative, edges)[0] for relative in slices()], axis=0)
     middles = (edges[1:] + edges[:-1]) / 2
-    expected = below.size * 2 * np.diff(edges) * np.exp(-0.5 * ((middles - floor) / scatter) ** 2)
+    expected = number * 2 * np.diff(edges) * np.exp(-0.5 * ((middles - floor) / scatter) ** 2)
     expected /= scatter * np.sqrt(2 * np.pi)
     share = np.minimum.accumulate(np.clip(expected / np.maximum(counts, 1), 0, 1))
     return partial(np.interp, xp=middles, fp=share, left=1.0, right=0.0)

@@ -87,7 +87,7 @@ def simulate(
     fmt = format_named(scan.format)
     if keep_dtype or (fmt is not None and not fmt.holds_float):
         return scan.with_data(to_stored(noisy, scan.stored_dtype.newbyteorder("=")))
-    return replace(scan, data=noisy.astype(np.float32), stored_dtype=np.dtype(np.float32))
+    return replace(scan.with_data(noisy.astype(np.float32)), stored_dtype=np.dtype(np.float32))
 
 
 def gaussian(

@@ -43,8 +43,7 @@ def to_nifti(scan: Scan) -> Scan:
         # (rows, columns) to (x, y): NIfTI's first axis runs along the rows.
         data, spacing = data.T, None if spacing is None else spacing[::-1]
     return replace(
-        scan,
-        data=data.astype(dtype),
+        scan.with_data(data.astype(dtype)),
         stored_dtype=dtype,
         format="array",
         header=None,

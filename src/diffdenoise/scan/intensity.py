@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.errors import IntensityError
+from diffdenoise.scan.counts import Counts, counts_of
 from diffdenoise.types import Array
 
 #: Percentiles that stand for the intensity range: a few hot or dead pixels don't move them.
@@ -43,11 +44,16 @@ class IntensityMap:
         IntensityError
             If all values are equal, or there are none.
         """
-        if data.size == 0:
+        return cls.of_counts(counts_of(data))
+
+    @classmethod
+    def of_counts(cls, counts: Counts) -> IntensityMap:
+        """Return the map of values that were counted; see `fit`."""
+        if not len(counts.values):
             raise IntensityError("the image is empty; expected values with contrast")
-        low, high = (float(value) for value in np.percentile(data, [LOW_PERCENT, HIGH_PERCENT]))
+        low, high = counts.percentiles([LOW_PERCENT, HIGH_PERCENT])
         if not low < high:
-            low, high = float(data.min()), float(data.max())
+            low, high = float(counts.values[0]), float(counts.values[-1])
         if not low < high:
             raise IntensityError(f"all values are {low}; expected an image with contrast")
         return cls(low, high)

@@ -8,22 +8,25 @@ image, but statistics leave them out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffdenoise.scan.counts import Counts
+from diffdenoise.scan.cut import to_stacks
+from diffdenoise.scan.sample import ALL_VOXELS, spread_slices
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import to_stacks
-from diffdenoise.types import Array
+from diffdenoise.scan.survey import Survey, survey_of
+from diffdenoise.scan.voxels import Voxels, stack_shapes
 
 #: Side in pixels of the square that must hold one value for that to be looked at as a region's.
 _SEED = 5
-#: Slices looked at for such values, and most values of a scan that are regions': padding inside of padding,
-#: and saturation, not the levels of a drawn picture.
-_MOST_SLICES, _MOST_VALUES = 24, 4
+#: Most values of a scan that are regions': padding inside of padding, and saturation, not the levels of a
+#: drawn picture.
+_MOST_VALUES = 4
 #: Share of the slices looked at that a value's squares take at least.
 _LEAST_SHARE = 1e-3
 #: A value is one that noise is cut off at if voxels outside of its regions have it in at least this share
@@ -42,26 +45,143 @@ _NEXT_VALUES = 4
 
 
 @dataclass(frozen=True)
-class Regions:
-    """Voxels that are to be left alone, and others that only statistics leave out.
+class Filled:
+    """A value that regions have.
 
     Attributes
     ----------
-    no_data : bool array, shape of the scan, or None
-        Padding, constant regions, NaN, and what the scan itself says is outside; None where there is none.
-    clipped : bool array, shape of the scan, or None
-        Single voxels at a limit that noise was cut off at; None where there is none.
+    value : number
+        In the scan's units.
+    side : int or None
+        Side in pixels of the squares that tell its regions from voxels that noise brought to it by chance;
+        None: there are no such voxels.
+    left : float
+        Share of the voxels of this value that aren't in its regions.
     """
 
-    no_data: NDArray[np.bool_] | None
-    clipped: NDArray[np.bool_] | None
+    value: Any
+    side: int | None
+    left: float = 0.0
+
+    def where(self, one: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which pixels of a slice are its regions'."""
+        same = np.asarray(one == self.value)
+        if self.side is None or not same.any():
+            return same
+        seeds = _opened(same, self.side) | _runs_along_border(same, 2 * self.side + 1)
+        return _grown(seeds, same, self.side // 2 + 1)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Voxels that are to be left alone, and others that only statistics leave out; told slice by slice.
+
+    Attributes
+    ----------
+    seen : Survey
+        What a pass over the scan told.
+    voxels, hidden : Voxels
+        The scan's values, and what it says itself is to be left out, or None.
+    axis : int or None
+        Across the slices.
+    filled : tuple of Filled
+        Values of padding, constant regions and saturated areas.
+    cut_off : tuple of number
+        Values at which noise was cut off: single voxels have them.
+    share : float
+        Of the voxels, how many are no data, 0 to 1; of large scans by the slices looked at.
+    """
+
+    seen: Survey
+    voxels: Voxels
+    hidden: Voxels | None
+    axis: int | None
+    filled: tuple[Filled, ...]
+    cut_off: tuple[Any, ...]
+    share: float
+    _known: dict[tuple[int, int], NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+
+    @property
+    def counts(self) -> Counts:
+        """How often each value occurs where there is data."""
+        return self.seen.counts.keeping((one.value, one.left) for one in self.filled)
+
+    @property
+    def measurable_counts(self) -> Counts:
+        """The same without values at limits; where that leaves no two, of all voxels that hold data."""
+        left_out = {*self.cut_off, *(one.value for one in self.filled)}
+        found = self.seen.counts.keeping((value, 0.0) for value in left_out)
+        return found if found.has_contrast else self.counts
+
+    @property
+    def has_no_data(self) -> bool:
+        """Whether there may be voxels without data."""
+        return bool(self.filled) or self.seen.missing > 0 or self.hidden is not None
+
+    def no_data_in(self, volume: int, first: int, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Return which voxels of a slab are no data; None where the scan has none at all.
+
+        Parameters
+        ----------
+        volume, first : int
+            Volume, and number of the slab's first slice.
+        values : array (slices, height, width)
+            The slab's real values.
+        """
+        if not self.has_no_data:
+            return None
+        found = np.isnan(values) if self.seen.missing else np.zeros(values.shape, bool)
+        if self.hidden is not None:
+            found |= self.hidden.slab(self.axis, volume, first, first + len(values))
+        if self.filled:
+            for number, one in enumerate(values, first):
+                found[number - first] |= self._filled_in(volume, number, one)
+        return found
+
+    def _filled_in(self, volume: int, number: int, one: NDArray[Any]) -> NDArray[np.bool_]:
+        """A slice's regions of one value; found once, and kept as bits."""
+        bits = self._known.get((volume, number))
+        if bits is None:
+            found = np.zeros(one.shape, bool)
+            for each in self.filled:
+                found |= each.where(one)
+            self._known[volume, number] = np.packbits(found)
+            return found
+        return np.unpackbits(bits, count=one.size).view(bool).reshape(one.shape)
+
+    def unmeasurable_in(self, volume: int, first: int, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Return which voxels of a slab say nothing about intensities or noise; None: none."""
+        found = self.no_data_in(volume, first, values)
+        for value in self.cut_off:
+            same = np.asarray(values == value)
+            found = same if found is None else found | same
+        return found
+
+    @property
+    def no_data(self) -> NDArray[np.bool_] | None:
+        """Padding, constant regions, NaN, and what the scan says is outside; None: there is none."""
+        found = self._whole(self.no_data_in) if self.has_no_data else None
+        return found if found is not None and found.any() else None
+
+    @property
+    def clipped(self) -> NDArray[np.bool_] | None:
+        """Single voxels at a limit that noise was cut off at; None where there is none."""
+        hidden, nothing = self.unmeasurable, self.no_data
+        found = hidden if hidden is None or nothing is None else hidden & ~nothing
+        return found if self.cut_off and found is not None and found.any() else None
 
     @property
     def unmeasurable(self) -> NDArray[np.bool_] | None:
-        """Voxels that say nothing about intensities or noise."""
-        if self.no_data is None or self.clipped is None:
-            return self.clipped if self.no_data is None else self.no_data
-        return self.no_data | self.clipped
+        """Voxels that say nothing about intensities or noise; None where there is none."""
+        found = self._whole(self.unmeasurable_in) if self.cut_off or self.has_no_data else None
+        return found if found is not None and found.any() else None
+
+    def _whole(self, part: Callable[[int, int, NDArray[Any]], NDArray[np.bool_] | None]) -> NDArray[np.bool_]:
+        found = np.zeros(self.voxels.shape, bool)
+        stacks = to_stacks(found, self.axis)
+        for volume, first, values in self.voxels.slabs(self.axis):
+            stacks[volume][first : first + len(values)] = part(volume, first, values)
+        return found
 
 
 def find_regions(scan: Scan, axis: int | None) -> Regions:
@@ -73,43 +193,54 @@ def find_regions(scan: Scan, axis: int | None) -> Regions:
         Real values; NaN stands for nothing.
     axis : int or None
         Array axis across the slices.
+
+    Notes
+    -----
+    Of scans over `sample.ALL_VOXELS` evenly spaced slices tell which values are regions', and whether noise
+    brings voxels to them.
     """
-    data = scan.data
-    stated = np.isnan(data) if data.dtype.kind == "f" else np.zeros(data.shape, bool)
-    if scan.outside is not None:
-        stated = stated | scan.outside
-    no_data = stated.copy()
-    cut_off: list[Any] = []
-    for value in _region_values(data, axis):
-        same = data == value
-        region = _region_of(same, axis)
-        if region.any():
-            no_data |= region
-        if np.count_nonzero(same & ~region):
-            cut_off.append(value)
-    if np.count_nonzero(~no_data) < _LEAST_LEFT:
+    seen = survey_of(scan, axis)
+    shapes = stack_shapes(scan.shape, axis)
+    spread = spread_slices(shapes)
+    whole = scan.voxels.size <= ALL_VOXELS
+    places = spread_slices(shapes, sum(shape[0] for shape in shapes)) if whole else spread
+    found = [
+        _look_at(value, (seen.one(*place) for place in places))
+        for value in _region_values([seen.one(*place) for place in spread])
+    ]
+    left_out = 1 - seen.counted / scan.voxels.size
+    stated = Regions(seen, scan.voxels, scan.hidden, axis, (), (), left_out)
+    filled = tuple(one for one, inside in found if inside)
+    pixels = sum(shapes[volume][1] * shapes[volume][2] for volume, _ in places)
+    share = left_out + sum(inside for _, inside in found) / pixels
+    regions = replace(stated, filled=filled, share=min(1.0, share))
+    if filled and _is_all(regions, seen, places):
         # A drawn picture, all of which is constant.
-        return Regions(stated if stated.any() else None, None)
-    clipped = np.zeros(data.shape, bool)
-    for value in {*cut_off, *_piled_limits(data, no_data)}:
-        clipped |= (data == value) & ~no_data
-    return Regions(no_data if no_data.any() else None, clipped if clipped.any() else None)
+        return stated
+    cut_off = {one.value for one, _ in found if one.left > 0}
+    cut_off |= set(_piled_limits(regions.counts))
+    return replace(regions, cut_off=tuple(sorted(cut_off)))
 
 
-def _slices(array: NDArray[Any], axis: int | None) -> Iterator[NDArray[Any]]:
-    """Every slice of an image, volume or series, as a view."""
-    for stack in to_stacks(array, axis):
-        yield from stack
+def _is_all(regions: Regions, seen: Survey, places: Sequence[tuple[int, int]]) -> bool:
+    """Whether the regions leave next to nothing of a scan."""
+    values = [one.value for one in regions.filled]
+    if seen.counts.keeping((value, 0.0) for value in values).total >= _LEAST_LEFT:
+        return False
+    left = 0
+    for volume, number in places:
+        nothing = regions.no_data_in(volume, number, seen.one(volume, number)[np.newaxis])
+        left += 0 if nothing is None else int(np.count_nonzero(~nothing))
+    return left < _LEAST_LEFT
 
 
-def _region_values(data: Array, axis: int | None) -> list[Any]:
-    """Values that fill whole squares of a slice."""
-    slices = [one for one in _slices(data, axis) if min(one.shape) >= _SEED]
-    places = np.linspace(0, len(slices) - 1, min(len(slices), _MOST_SLICES)).round().astype(int)
+def _region_values(slices: Sequence[NDArray[Any]]) -> list[Any]:
+    """Values that fill whole squares of slices."""
     counts: dict[Any, int] = {}
     pixels = 0
-    for place in np.unique(places):
-        one = slices[place]
+    for one in slices:
+        if min(one.shape) < _SEED:
+            continue
         pixels += one.size
         # Most scans have no two equal neighbours by far: then there is nothing to look for.
         equal = (one[1:, 1:] == one[:-1, 1:]) & (one[1:, 1:] == one[1:, :-1])
@@ -135,23 +266,29 @@ def _any_of(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     return np.asarray(maximum_filter(mask, size=side, mode="constant", cval=False))
 
 
-def _region_of(same: NDArray[np.bool_], axis: int | None) -> NDArray[np.bool_]:
-    """Voxels of one value that make up regions, without those that noise brought to it by chance."""
-    bodies = np.zeros(same.shape, bool)
-    for one, body in zip(_slices(same, axis), _slices(bodies, axis), strict=True):
-        body[...] = _opened(one, _SEED)
-    scattered, chance = _scatter(same, bodies, axis)
-    if scattered < _SCATTERED * np.count_nonzero(~same):
+def _look_at(value: Any, slices: Iterable[NDArray[Any]]) -> tuple[Filled, int]:
+    """Tell how regions of a value are told from voxels that noise brought to it by chance; and their size."""
+    kept = []
+    scatter, number, others = np.zeros(3, int), 0, 0
+    for one in slices:
+        same = np.asarray(one == value)
+        here = int(np.count_nonzero(same))
+        number += here
+        others += same.size - here
+        if here:
+            kept.append(one)
+            scatter += _scatter(same, _opened(same, _SEED))
+    count, pairs, both = scatter.tolist()
+    if count < _SCATTERED * others:
         # All but a few lie in regions or touch one: the value stands for nothing.
-        return same
-    side = _LEAST_SIDE
+        return Filled(value, None), number
+    side, chance = _LEAST_SIDE, both / pairs if pairs else 0.0
     if 0 < chance < 1:
         side = int(np.clip(np.ceil(np.sqrt(-2 * _CHANCE / np.log(chance))), _LEAST_SIDE, _MOST_SIDE)) | 1
     elif chance >= 1:
         side = _MOST_SIDE
-    for one, body in zip(_slices(same, axis), _slices(bodies, axis), strict=True):
-        body[...] = _grown(_opened(one, side) | _runs_along_border(one, 2 * side + 1), one, side // 2 + 1)
-    return bodies
+    inside = sum(int(np.count_nonzero(Filled(value, side).where(one))) for one in kept)
+    return Filled(value, side, (number - inside) / max(number, 1)), inside
 
 
 def _opened(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
@@ -175,26 +312,22 @@ def _grown(seeds: NDArray[np.bool_], mask: NDArray[np.bool_], steps: int = -1) -
     return np.asarray(binary_dilation(seeds, iterations=steps, mask=mask)) if seeds.any() else seeds
 
 
-def _scatter(same: NDArray[np.bool_], bodies: NDArray[np.bool_], axis: int | None) -> tuple[int, float]:
-    """How many voxels of a value no way leads to from its regions, and how often the next one is such too."""
-    count, pairs, both = 0, 0, 0
-    for one, body in zip(_slices(same, axis), _slices(bodies, axis), strict=True):
-        away = one & ~_grown(body, one)
-        count += int(np.count_nonzero(away))
-        pairs += int(np.count_nonzero(away[:, :-1])) + int(np.count_nonzero(away[:-1]))
-        both += int(np.count_nonzero(away[:, :-1] & away[:, 1:]))
-        both += int(np.count_nonzero(away[:-1] & away[1:]))
-    return count, both / pairs if pairs else 0.0
+def _scatter(one: NDArray[np.bool_], body: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """Pixels that no way leads to from regions, pairs of one with the next, pairs of two such."""
+    away = one & ~_grown(body, one)
+    pairs = np.count_nonzero(away[:, :-1]) + np.count_nonzero(away[:-1])
+    both = np.count_nonzero(away[:, :-1] & away[:, 1:]) + np.count_nonzero(away[:-1] & away[1:])
+    return np.array([np.count_nonzero(away), pairs, both])
 
 
-def _piled_limits(data: Array, no_data: NDArray[np.bool_]) -> list[Any]:
+def _piled_limits(counts: Counts) -> list[Any]:
     """The least and largest value, if far more voxels have it than the values next to it."""
-    values, counts = np.unique(data[~no_data], return_counts=True)
-    if len(values) < 2 * _NEXT_VALUES:
-        return []
-    total = counts.sum()
     found = []
-    for end, following in ((0, slice(1, 1 + _NEXT_VALUES)), (-1, slice(-1 - _NEXT_VALUES, -1))):
-        if counts[end] >= max(_PILED * counts[following].mean(), _LEAST_PILED * total):
-            found.append(values[end].item())
+    for largest in (False, True):
+        values, numbers = counts.ends(2 * _NEXT_VALUES, largest=largest)
+        if len(values) < 2 * _NEXT_VALUES:
+            return []
+        next_ones = float(np.mean(numbers[1 : 1 + _NEXT_VALUES]))
+        if numbers[0] >= max(_PILED * next_ones, _LEAST_PILED * counts.total):
+            found.append(values[0])
     return found

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffdenoise.errors import IntensityError, ShapeError
+from diffdenoise.scan.cut import to_stacks
 from diffdenoise.scan.read import from_array
-from diffdenoise.scan.slices import choose_axis, to_stacks
+from diffdenoise.scan.slices import choose_axis
 
 #: Side in pixels of SSIM's Gaussian window (std 1.5 pixels, cut at 3.5 std), as Wang et al. 2004.
 SSIM_WINDOW = 11

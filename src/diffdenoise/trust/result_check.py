@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.diagnosis import Diagnosis
-from diffdenoise.types import Stack
+from diffdenoise.types import Slices
 
 #: Share of the noise's std from which on too much or too little was taken off.
 MOST_TAKEN, LEAST_TAKEN = 1.25, 0.5
@@ -58,7 +58,7 @@ class ResultCheck:
         return found
 
 
-def check_result(noisy: Sequence[Stack], denoised: Sequence[Stack], noise: Diagnosis) -> ResultCheck | None:
+def check_result(noisy: Sequence[Slices], denoised: Sequence[Slices], noise: Diagnosis) -> ResultCheck | None:
     """Compare what was taken off with the noise that the scan shows.
 
     Parameters

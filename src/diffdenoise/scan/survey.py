@@ -1,0 +1,142 @@
+"""What one pass over a scan's voxels tells: how often each value occurs, and slices for statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffdenoise.scan.counts import Counting, Counts
+from diffdenoise.scan.sample import looked_at
+from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.voxels import Held, Scaled, Voxels, stack_shapes
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over all voxels tells.
+
+    Attributes
+    ----------
+    axis : int or None
+        Across the slices.
+    counts : Counts
+        Of the voxels that the scan doesn't say to leave out; without NaN and infinity.
+    least, largest : float or int
+        Of all voxels, NaN left out; 0 where there is nothing else.
+    missing, infinite : int
+        How many voxels are NaN, and how many infinite.
+    values : int
+        How many different values there are; 3 stands for all larger numbers.
+    counted : int
+        How many voxels `counts` stand for.
+    all_hidden : bool
+        Whether the scan says to leave out every voxel.
+    """
+
+    axis: int | None
+    counts: Counts
+    least: Any
+    largest: Any
+    missing: int
+    infinite: int
+    values: int
+    counted: int
+    all_hidden: bool
+    _voxels: Voxels = field(repr=False)
+    _slices: dict[tuple[int, int], NDArray[Any]] = field(repr=False)
+
+    def one(self, volume: int, number: int) -> NDArray[Any]:
+        """Return the real values (height, width) of one slice, read already if it is of those looked at."""
+        kept = self._slices.get((volume, number))
+        if kept is None:
+            return np.asarray(self._voxels.slab(self.axis, volume, number, number + 1)[0])
+        return self._voxels.real(kept) if isinstance(self._voxels, Scaled) else kept
+
+
+def survey_of(scan: Scan, axis: int | None) -> Survey:
+    """Look at all voxels of a scan, once: what was found is remembered.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of real numbers.
+    axis : int or None
+        Across the slices.
+    """
+    for known in scan.voxels.remembered.setdefault(survey_of, []):
+        found: Survey = known[1]
+        if known[0] is scan.hidden and found.axis == axis:
+            return found
+    found = _look(scan, axis)
+    scan.voxels.remembered[survey_of].append((scan.hidden, found))
+    return found
+
+
+def _look(scan: Scan, axis: int | None) -> Survey:
+    voxels, hidden = scan.voxels, scan.hidden
+    stored = voxels.stored if isinstance(voxels, Scaled) else voxels
+    shapes = stack_shapes(stored.shape, axis)
+    # What is in memory needs no copy.
+    wanted = set() if isinstance(stored, Held) else looked_at(shapes)
+    counting = Counting(stored.dtype, stored.size)
+    seen = _Seen()
+    kept: dict[tuple[int, int], NDArray[Any]] = {}
+    all_hidden = hidden is not None
+    for volume, first, values in stored.slabs(axis):
+        for number in range(first, first + len(values)):
+            if (volume, number) in wanted:
+                kept[volume, number] = values[number - first].copy()
+        good = seen.add(values)
+        if hidden is not None:
+            left = ~hidden.slab(axis, volume, first, first + len(values))
+            all_hidden = all_hidden and not left.any()
+            good = values[left] if seen.is_whole else values[left & np.isfinite(values)]
+        counting.add(good.reshape(-1))
+    counts = counting.counts()
+    ends = (seen.least, seen.largest)
+    if isinstance(voxels, Scaled):
+        counts = counts.mapped(voxels.slope, voxels.inter)
+        ends = tuple(sorted(each * voxels.slope + voxels.inter for each in ends))
+    return Survey(
+        axis, counts, *ends, seen.missing, seen.infinite, seen.values, counting.seen, all_hidden, voxels, kept
+    )
+
+
+class _Seen:
+    """What was met so far: least and largest value, NaN, infinity, and up to three different values."""
+
+    def __init__(self) -> None:
+        self.missing, self.infinite = 0, 0
+        self.least: Any = 0
+        self.largest: Any = 0
+        self.is_whole = True
+        self._different: NDArray[Any] = np.zeros(0)
+
+    @property
+    def values(self) -> int:
+        return min(len(self._different), 3)
+
+    def add(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Look at values; return those that are finite."""
+        self.is_whole = True
+        if values.dtype.kind == "f":
+            finite = np.isfinite(values)
+            self.is_whole = bool(finite.all())
+            if not self.is_whole:
+                nothing = int(np.count_nonzero(np.isnan(values)))
+                self.missing += nothing
+                self.infinite += int(finite.size - np.count_nonzero(finite)) - nothing
+                values = values[finite]
+        if not values.size:
+            return values
+        ends = [values.min(), values.max()]
+        if len(self._different):
+            ends += [self.least, self.largest]
+        self.least, self.largest = min(ends), max(ends)
+        if len(self._different) < 3:
+            between = values[(values != self.least) & (values != self.largest)].reshape(-1)[:1]
+            self._different = np.unique([*self._different.tolist(), self.least, self.largest, *between])
+        return values
