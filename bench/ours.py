@@ -84,7 +84,7 @@ def ours(
                     output = estimate_of(item, number)[0, 0].float().cpu().numpy()
                 stack = prepared[s].stacks[0].copy()
                 stack[k] = output
-                found.append(prepared[s].restore(scans[s], [stack])[k].astype(np.float32))
+                found.append(prepared[s].restored([stack]).whole()[k].astype(np.float32))
             results[name] = np.stack(found)
 
         def add_student(name: str, stage: str | None, orientations: int = 1) -> None:
