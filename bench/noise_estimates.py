@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.cases import REFERENCES, MissingDataError, Noise
 from diffdenoise.config import Settings
-from diffdenoise.noise.diagnosis import Diagnosis, diagnose
+from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
 from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.read import from_array
 from diffdenoise.types import Stack
@@ -73,7 +73,7 @@ def diagnosis_of(stacks: list[Stack]) -> tuple[Diagnosis, float]:
     """Diagnosis as `diffdenoise info` makes it, and the noisy range that its shares refer to."""
     prepared = [prepare(from_array(stack), 0) for stack in stacks]
     measurable = [stack for ready in prepared for stack in ready.measurable()]
-    found = diagnose(measurable, [ready.intensities.zero for ready in prepared])
+    found = diagnose_stacks(measurable, [ready.intensities.zero for ready in prepared])
     return found, float(np.median([ready.intensities.range for ready in prepared]))
 
 

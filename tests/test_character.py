@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from diffdenoise.character import Character, character_of, differences
-from diffdenoise.noise.of_scan import diagnose_prepared
 from diffdenoise.noise.simulate import gaussian, rician
-from diffdenoise.scan.prepared import prepare
+from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.read import from_array
 from diffdenoise.scan.scan import Scan
 
@@ -25,8 +24,7 @@ def body(shape=(128, 128, 6)):
 
 def character(data, **changes) -> Character:
     scan: Scan = replace(from_array(data.astype(np.float32)), **changes)
-    ready = prepare(scan, 2)
-    return character_of(scan, ready, diagnose_prepared(ready))
+    return character_of(scan, diagnose(scan, 2))
 
 
 def noisy(std=60.0, seed=0, width_px=0.0):

@@ -8,7 +8,7 @@ import pytest
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, IntensityError, SettingsError, ShapeError
 from diffdenoise.noise.simulate import gaussian
-from diffdenoise.plan import already_clean, blind_spot_for, make_plan
+from diffdenoise.plan import already_clean, blind_spot_for, make_plan, noise_of
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
 
@@ -147,7 +147,8 @@ def test_one_clean_scan_among_noisy_ones_does_not_make_them_clean():
     plan = plan_of(*noisy, clean)
     assert plan.noise.typical_std == pytest.approx(plan_of(noisy[0]).noise.typical_std, rel=0.1)
     settings = Settings.build(data={"axis": 0})
-    assert already_clean([from_array(clean)], settings)
-    assert not already_clean([from_array(each) for each in (clean, *noisy)], settings)
-    assert not already_clean([from_array(clean)], Settings.build(data={"axis": 0}, clean_below=0))
-    assert not already_clean([from_array(clean)], Settings.build(data={"axis": 0}, noise_std=5.0))
+    found = [noise_of(from_array(each), settings) for each in (clean, *noisy)]
+    assert already_clean(found[:1], settings)
+    assert not already_clean(found, settings)
+    assert not already_clean(found[:1], Settings.build(data={"axis": 0}, clean_below=0))
+    assert not already_clean(found[:1], Settings.build(data={"axis": 0}, noise_std=5.0))

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike
 from diffdenoise.bars import watching
 from diffdenoise.config import Settings
 from diffdenoise.errors import DivergedError, InputError
-from diffdenoise.facts import diagnosis_of
 from diffdenoise.finish import check_strength, finish
 from diffdenoise.images import Image, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
 from diffdenoise.method import train as method
 from diffdenoise.model import Denoised, Model
-from diffdenoise.noise import simulate as noise
+from diffdenoise.noise import simulate as simulation
+from diffdenoise.noise.statement import diagnose
 from diffdenoise.plan import already_clean
 from diffdenoise.result import Result
 from diffdenoise.scan.find import read_scans
@@ -144,18 +144,15 @@ def _learn(
 ) -> dict[int, Result]:
     """Train on scans alone, and denoise them; leave them as they are if they are clean."""
     scans = [image.scan for image in group]
-    axes = [choose_axis(scan, axis if scan.data.ndim > 2 else None) for scan in scans]
+    noises = [diagnose(scan, axis if scan.data.ndim > 2 else None) for scan in scans]
     plan: dict[str, Any] = {"strength": strength}
-    if already_clean(scans, settings):
+    if already_clean(noises, settings):
         for scan in scans:
             warn(
                 f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
                 "set clean_below to 0"
             )
-        denoised = [
-            Denoised(scan.with_data(scan.data.astype(np.float64)), diagnosis_of(scan, along), ())
-            for scan, along in zip(scans, axes, strict=True)
-        ]
+        denoised = [Denoised(scan.with_data(scan.data.astype(np.float64)), ()) for scan in scans]
         plan["already_clean"] = True
     else:
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
@@ -163,14 +160,15 @@ def _learn(
                 scans,
                 settings,
                 Path(folder) / "model",
+                noises=noises,
                 device=device,
                 threads=threads,
                 progress=progress,
                 spent_s=time.monotonic() - began,
             )
             denoised = [
-                trained.denoise_scan(scan, axis=along, progress=progress, own=True)
-                for scan, along in zip(scans, axes, strict=True)
+                trained.denoise_scan(scan, noise, progress=progress, own=True)
+                for scan, noise in zip(scans, noises, strict=True)
             ]
         plan["training"] = trained.record
     seconds = time.monotonic() - began
@@ -178,13 +176,12 @@ def _learn(
         id(image): finish(
             image.scan,
             done.scan,
-            noise=done.noise.noise,
-            axis=along,
+            noise=noise,
             seconds=seconds,
             doubts=done.doubts,
             **plan,
         )
-        for image, done, along in zip(group, denoised, axes, strict=True)
+        for image, done, noise in zip(group, denoised, noises, strict=True)
     }
 
 
@@ -248,7 +245,7 @@ def load(model_dir: str | Path, device: str = "auto", threads: int | None = None
 
 def simulate(
     clean: Any,
-    kind: noise.Kind = "gaussian",
+    kind: simulation.Kind = "gaussian",
     std: float | str = "10%",
     *,
     correlation_px: float = 0.0,
@@ -263,7 +260,7 @@ def simulate(
         Arrays and images hold floats, so that noise isn't clipped.
     """
     given = Kind(scan_of(clean), lambda scan: scan) if is_path(clean) else kind_of(clean)
-    return given.back(noise.simulate(given.scan, kind, std, correlation_px, seed, axis=axis))
+    return given.back(simulation.simulate(given.scan, kind, std, correlation_px, seed, axis=axis))
 
 
 def evaluate(

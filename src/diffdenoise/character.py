@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.noise.diagnosis import Diagnosis
+from diffdenoise.noise.statement import Noise
 from diffdenoise.scan.dicom.series import Series
-from diffdenoise.scan.prepared import Prepared, prepare
+from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.scan import Scan
 
 #: Percentiles of scaled intensities that stand for their distribution.
@@ -60,14 +60,15 @@ class Character:
         return asdict(self)
 
 
-def character_of(scan: Scan, ready: Prepared, noise: Diagnosis) -> Character:
+def character_of(scan: Scan, noise: Noise) -> Character:
     """Return what a scan is like.
 
     Parameters
     ----------
-    scan, ready, noise
-        A scan, itself prepared, and its noise.
+    scan, noise
+        A scan, and what is known of its noise.
     """
+    ready, found = noise.ready, noise.diagnosis
     if scan.outside is not None:
         # The same scan is like itself whatever part of it is asked for.
         ready = prepare(scan.with_outside(None), ready.axis)
@@ -75,9 +76,9 @@ def character_of(scan: Scan, ready: Prepared, noise: Diagnosis) -> Character:
     across = None if ready.axis is None or spacing is None else spacing[ready.axis]
     return Character(
         modality=scan.header.header.modality or None if isinstance(scan.header, Series) else None,
-        noise_std=round(noise.std, 6),
-        rician=noise.rician_std is not None,
-        correlation_px=max(noise.correlation.width_px),
+        noise_std=round(found.std, 6),
+        rician=found.rician_std is not None,
+        correlation_px=max(found.correlation.width_px),
         zero=round(min(max(ready.intensities.zero, -1e5), 1e5), 4),
         percentiles=tuple(round(float(one), 4) for one in ready.percentiles(PERCENTS)),
         slice_mm=None if across is None else round(float(across), 4),

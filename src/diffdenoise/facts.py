@@ -12,10 +12,8 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import InputError
 from diffdenoise.images import checked, find
 from diffdenoise.kinds import is_path, kind_of
-from diffdenoise.noise.diagnosis import Diagnosis
-from diffdenoise.noise.of_scan import diagnose_prepared
+from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.find import Found
-from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.scan import Scan
 
 
@@ -80,7 +78,7 @@ def info(scan: Any, *, axis: int | None = None) -> Any:
 def facts_of(scan: Scan, axis: int | None = None, found: Found | None = None) -> Facts:
     """Return what is known about a scan that can be denoised, and was found at a place."""
     series = {} if found is None else of_series(found)
-    return Facts({**describe(scan, diagnosis_of(scan, axis), axis), **series})
+    return Facts({**describe(scan, diagnose(scan, axis)), **series})
 
 
 def of_series(found: Found) -> dict[str, Any]:
@@ -94,30 +92,20 @@ def of_series(found: Found) -> dict[str, Any]:
     }
 
 
-def diagnosis_of(scan: Scan, axis: int | None = None) -> Diagnosis:
-    """Look at a scan's noise, in shares of its range."""
-    return diagnose_prepared(prepare(scan, axis))
-
-
-def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str, Any]:
+def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
     """Return what is known about a scan, for JSON.
 
     Parameters
     ----------
     scan : Scan
         Any scan that can be denoised.
-    noise : Diagnosis
+    noise : Noise
         Of that scan.
-    axis : int, optional
-        Array axis across the slices; None: chosen from the voxel sizes.
     """
-    ready = prepare(scan, axis)
-    scaling, axis, nothing = ready.intensities, ready.axis, ready.regions.no_data
+    found, axis, nothing = noise.diagnosis, noise.axis, noise.ready.regions.no_data
     values = scan.data if nothing is None else scan.data[~nothing]
     levels: list[float] = np.percentile(values, (0.5, 50, 99.5)).tolist()  # type: ignore[type-var]
     low, middle, high = levels
-    # 0 where every pixel is like its neighbours.
-    known = noise.std > 0
     return {
         "name": scan.name,
         "format": scan.format,
@@ -135,11 +123,11 @@ def describe(scan: Scan, noise: Diagnosis, axis: int | None = None) -> dict[str,
             "max": float(values.max()),
         },
         "no_data_percent": 0.0 if nothing is None else 100 * float(nothing.mean()),
-        "noise_std": noise.std * scaling.range if known else None,
-        "noise_percent_of_range": 100 * noise.std if known else None,
-        "noise_correlation_px": list(noise.correlation.width_px) if known else None,
-        "noise": noise.as_dict() if known else None,
-        "already_clean": noise.is_clean(Settings().clean_below),
+        "noise_std": noise.std,
+        "noise_percent_of_range": noise.percent,
+        "noise_correlation_px": None if noise.std is None else list(found.correlation.width_px),
+        "noise": None if noise.std is None else found.as_dict(),
+        "already_clean": found.is_clean(Settings().clean_below),
     }
 
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from diffdenoise._version import __version__
 from diffdenoise.errors import SettingsError
-from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.statement import Noise
 from diffdenoise.result import Result
-from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.scan import Scan
 
 
@@ -46,8 +45,7 @@ def finish(
     noisy: Scan,
     denoised: Scan,
     *,
-    noise: NoiseModel,
-    axis: int | None,
+    noise: Noise,
     seconds: float,
     strength: float = 1.0,
     already_clean: bool = False,
@@ -60,10 +58,8 @@ def finish(
     ----------
     noisy, denoised : Scan
         Before and after; where `noisy.outside` is True, the values before count.
-    noise : NoiseModel
-        In shares of the range.
-    axis : int or None
-        Array axis across the slices.
+    noise : Noise
+        What is known of the noisy scan's noise.
     seconds : float
         What it took.
     strength : float
@@ -76,23 +72,22 @@ def finish(
         What is wrong with the result, in words.
     """
     data = kept_share(noisy, denoised, strength)
-    ready = prepare(noisy, axis)
-    full, nothing = ready.intensities.range, ready.regions.no_data
+    full, nothing, model = noise.range, noise.ready.regions.no_data, noise.model
     taken = noisy.data.astype(np.float64) - data
     residual = float((taken if nothing is None else taken[~nothing]).std())
     record = {
         "name": noisy.name,
         "version": __version__,
-        "noise_std": noise.typical_std * full,
-        "noise_percent_of_range": 100 * noise.typical_std,
-        "noise_std_by_brightness": [std * full for std in noise.stds],
-        "noise": noise.as_dict(),
+        "noise_std": model.typical_std * full,
+        "noise_percent_of_range": 100 * model.typical_std,
+        "noise_std_by_brightness": [std * full for std in model.stds],
+        "noise": model.as_dict(),
         "residual_std": residual,
         "residual_percent_of_range": 100 * residual / full,
         "already_clean": already_clean,
         "strength": strength,
         "doubts": list(doubts),
-        "slice_axis": axis,
+        "slice_axis": noise.axis,
         "seconds": round(seconds, 3),
         "training": training,
     }

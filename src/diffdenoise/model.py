@@ -22,15 +22,13 @@ from diffdenoise.images import read_images, warn
 from diffdenoise.method.student import denoise_turned
 from diffdenoise.model_record import RECORD, STUDENT, ModelRecord, read_record, read_settings, read_weights
 from diffdenoise.networks.unet import UNet
-from diffdenoise.noise.diagnosis import Diagnosis
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.noise.of_scan import diagnose_prepared
 from diffdenoise.noise.rician import signal_of_denoised
+from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.result import Result
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.prepared import Prepared, prepare
+from diffdenoise.scan.prepared import Prepared
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from diffdenoise.training.slices import Slices
 from diffdenoise.trust.result_check import check_result
@@ -49,14 +47,11 @@ class Denoised(NamedTuple):
     ----------
     scan : Scan
         Real values in the scan's own units (float64).
-    noise : Diagnosis
-        Noise that the noisy scan shows.
     doubts : tuple of str
         What is wrong with the result, in words: see `trust.result_check`.
     """
 
     scan: Scan
-    noise: Diagnosis
     doubts: tuple[str, ...]
 
 
@@ -204,16 +199,13 @@ class Model:
     ) -> Result:
         """Denoise one scan, and record what is known of it."""
         began = time.monotonic()
-        denoised = self.denoise_scan(scan, axis=axis, progress=progress, force=force)
-        if axis is None and scan.data.ndim > 2:
-            axis = self.settings.data.axis
-        axis = choose_axis(scan, axis)
+        noise = self.noise_of(scan, axis)
+        denoised = self.denoise_scan(scan, noise, progress=progress, force=force)
         return finish(
             scan,
             denoised.scan,
-            noise=denoised.noise.noise,
+            noise=noise,
             doubts=denoised.doubts,
-            axis=axis,
             seconds=time.monotonic() - began,
             strength=strength,
             training=self.record,
@@ -227,11 +219,24 @@ class Model:
             f"noise {self.noise.typical_std:.2%} of the range)"
         )
 
+    def noise_of(self, scan: Scan, axis: int | None = None) -> Noise:
+        """Return the statement of a scan's noise, along the axis asked for, or else that trained with.
+
+        Raises
+        ------
+        InputError
+            If it can't be denoised.
+        """
+        check_scan(scan)
+        if axis is None and scan.data.ndim > 2:
+            axis = self.settings.data.axis
+        return diagnose(scan, axis)
+
     def denoise_scan(
         self,
         scan: Scan,
+        noise: Noise,
         *,
-        axis: int | None = None,
         progress: Progress | None = None,
         force: bool = False,
         own: bool = False,
@@ -242,8 +247,8 @@ class Model:
         ----------
         scan : Scan
             2-D, 3-D or 4-D.
-        axis : int, optional
-            Slice axis; see `denoise`.
+        noise : Noise
+            What is known of its noise, and the slices that it is cut into.
         progress : Progress, optional
             Told about each slice, and what is doubtful about the result.
         force : bool
@@ -256,10 +261,7 @@ class Model:
         Denoised
         """
         progress = progress or Quiet()
-        check_scan(scan)
-        if axis is None and scan.data.ndim > 2:
-            axis = self.settings.data.axis
-        ready = prepare(scan, axis)
+        ready = noise.ready
         noisy = ready.stacks
         neighbours = self.details.neighbours
         if min(len(stack) for stack in noisy) < max(1, 2 * neighbours):
@@ -267,20 +269,19 @@ class Model:
                 f"{scan.name}: has {min(len(stack) for stack in noisy)} slice(s), but the model takes "
                 f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
             )
-        noise = diagnose_prepared(ready)
-        foreign = [] if own else self.differences(character_of(scan, ready, noise))
+        foreign = [] if own else self.differences(character_of(scan, noise))
         if foreign and not force:
             raise ModelError(
                 f"{scan.name}: is not like what {self.folder} was trained on: {'; '.join(foreign)}; train a "
                 "model on scans like it, or force it"
             )
         denoised = self._denoise_stacks(ready, neighbours, progress)
-        checked = check_result(ready.measurable(), denoised, noise)
+        checked = check_result(ready.measurable(), denoised, noise.diagnosis)
         doubts = (*foreign, *([] if checked is None else checked.doubts))
         for doubt in doubts:
             progress.say(f"{scan.name}: look closer: {doubt}")
         # The scan's own level; that of the training only for the scans that it was found on.
-        rician_std = noise.rician_std or (self.details.rician_std if own else None)
+        rician_std = noise.diagnosis.rician_std or (self.details.rician_std if own else None)
         if self.details.rician_std is None:
             rician_std = None
         if rician_std is not None and float(scan.data.min()) >= 0:
@@ -289,7 +290,7 @@ class Model:
             denoised = [stack + zero for stack in signal]
         if not all(np.isfinite(stack).all() for stack in denoised):
             raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
-        return Denoised(scan.with_data(ready.restored(denoised)), noise, doubts)
+        return Denoised(scan.with_data(ready.restored(denoised)), doubts)
 
     def differences(self, scan: Character) -> list[str]:
         """Return in words what tells a scan from those that this model was trained on."""

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from diffdenoise.character import Character, character_of
 from diffdenoise.config import Settings, stage_names
 from diffdenoise.errors import InputError, SettingsError
-from diffdenoise.noise.diagnosis import Diagnosis, diagnose
+from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.noise.of_scan import diagnose_prepared
+from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Stack
 
@@ -126,7 +125,7 @@ class Plan:
         }
 
 
-def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
+def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise] | None = None) -> Plan:
     """Check the scans and make the choices that the settings leave open.
 
     Parameters
@@ -135,6 +134,8 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         The data set.
     settings : Settings
         Wishes; None in a field leaves the choice to the data.
+    noises : sequence of Noise, optional
+        What is known of each scan's noise; None: looked for here.
 
     Raises
     ------
@@ -146,16 +147,14 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
     _check_schedule(settings, self_trains=False)
     if not scans:
         raise InputError("no scan was given; expected at least one")
-    prepared: list[Prepared] = []
+    if noises is None:
+        noises = [noise_of(scan, settings) for scan in scans]
     stacks: list[Stack] = []
     known: list[NDArray[np.bool_]] = []
     complete = True
     axes: list[int | None] = []
     given: list[float] = []
-    for scan in scans:
-        check_scan(scan)
-        ready = prepare(scan, settings.data.axis if scan.data.ndim > 2 else None)
-        prepared.append(ready)
+    for ready in (noise.ready for noise in noises):
         stacks += ready.stacks
         complete = complete and ready.known is None
         known += ready.known or [np.ones(stack.shape, bool) for stack in ready.stacks]
@@ -163,8 +162,8 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         if settings.noise_std is not None:
             given.append(settings.noise_std / ready.intensities.range)
     fewest = min(len(stack) for stack in stacks)
-    chosen, found = _diagnose(prepared)
-    diagnosis = _middle(prepared, found)
+    chosen = _standing_for_all(len(noises))
+    diagnosis = _middle([noises[number] for number in chosen], noises)
     neighbours = settings.data.neighbours
     if neighbours is None:
         neighbours = 1 if fewest >= 3 and diagnosis.slices_independent else 0
@@ -172,7 +171,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         raise SettingsError(
             f"data.neighbours is {neighbours}, but a volume has {fewest} slice(s) only; set data.neighbours=0"
         )
-    noise = diagnosis.noise
+    noise = diagnosis.noise.raised_to(LEAST_STD)
     if given:
         noise = NoiseModel.constant(max(float(np.median(given)), LEAST_STD), noise.correlation)
     plan = Plan(
@@ -184,7 +183,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings) -> Plan:
         settings.stage1.blind_spot or blind_spot_for(noise.correlation.width_px),
         noise,
         diagnosis,
-        tuple(character_of(scans[k], prepared[k], one) for k, one in zip(chosen, found, strict=True)),
+        tuple(character_of(scans[number], noises[number]) for number in chosen),
     )
     _check_schedule(settings, plan.self_trains)
     return plan
@@ -202,35 +201,48 @@ def blind_spot_for(width_px: tuple[float, float]) -> int:
     return next(side for width, side in BLIND_SPOTS if max(width_px) <= width)
 
 
-def _diagnose(prepared: Sequence[Prepared]) -> tuple[list[int], list[Diagnosis]]:
-    """Diagnose each of a few scans that stand for a data set; return their numbers too."""
-    places = np.linspace(0, len(prepared) - 1, min(len(prepared), _MOST_DIAGNOSED)).round().astype(int)
-    chosen = np.unique(places).tolist()
-    return chosen, [diagnose_prepared(prepared[number], LEAST_STD) for number in chosen]
+def noise_of(scan: Scan, settings: Settings) -> Noise:
+    """Return the statement of a scan's noise, along the slice axis that the settings ask for.
+
+    Raises
+    ------
+    InputError
+        If it can't be denoised.
+    """
+    check_scan(scan)
+    return diagnose(scan, settings.data.axis if scan.data.ndim > 2 else None)
 
 
-def _middle(prepared: Sequence[Prepared], found: Sequence[Diagnosis]) -> Diagnosis:
+def _standing_for_all(count: int) -> list[int]:
+    """Numbers of a few scans that stand for a data set."""
+    places = np.linspace(0, count - 1, min(count, _MOST_DIAGNOSED)).round().astype(int)
+    return [int(place) for place in np.unique(places)]
+
+
+def _middle(some: Sequence[Noise], noises: Sequence[Noise]) -> Diagnosis:
     """Return the middle one of several scans' diagnoses.
 
     Together, one scan with less noise than the others would provide all of the calmest places.
     """
-    middle = sorted(found, key=lambda one: one.std)[len(found) // 2]
-    if middle.curve or len(prepared) == 1:
+    middle = sorted((one.diagnosis for one in some), key=lambda one: one.std)[len(some) // 2]
+    if middle.curve or len(noises) == 1:
         return middle
     # Images too small to tell by themselves.
-    stacks = [stack for ready in prepared for stack in ready.measurable()]
-    zeros = [ready.intensities.zero for ready in prepared for _ in ready.stacks]
-    return diagnose(stacks, zeros, LEAST_STD)
+    stacks = [stack for one in noises for stack in one.ready.measurable()]
+    zeros = [one.ready.intensities.zero for one in noises for _ in one.ready.stacks]
+    return diagnose_stacks(stacks, zeros)
 
 
-def already_clean(scans: Sequence[Scan], settings: Settings) -> bool:
-    """Whether every one of the scans has too little noise for denoising to do it any good.
+def already_clean(noises: Sequence[Noise], settings: Settings) -> bool:
+    """Whether every one of some scans has too little noise for denoising to do it any good.
 
     Parameters
     ----------
-    scans, settings
-        As for `make_plan`; `clean_below` is the limit. A given `noise_std` means that there is noise.
+    noises : sequence of Noise
+        Of the scans.
+    settings : Settings
+        `clean_below` is the limit. A given `noise_std` means that there is noise.
     """
     if settings.noise_std is not None or settings.clean_below == 0:
         return False
-    return all(make_plan([scan], settings).is_clean for scan in scans)
+    return all(one.diagnosis.is_clean(settings.clean_below) for one in noises)

@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from diffdenoise.noise.diagnosis import diagnose
+from diffdenoise.noise.diagnosis import diagnose_stacks
 from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_level import smooth_stack
 from tests.noise.test_rician import object_in_air
 
 
 def diagnosis_of(stack):
-    return diagnose([stack.astype(np.float32)], [0.0])
+    return diagnose_stacks([stack.astype(np.float32)], [0.0])
 
 
 @pytest.mark.parametrize("std", [0.03, 0.1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffdenoise.noise.correlation import WHITE, Correlation
-from diffdenoise.noise.diagnosis import diagnose
+from diffdenoise.noise.diagnosis import diagnose_stacks
 from diffdenoise.noise.evenness import is_noise, least_level
 from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_level import smooth_stack
@@ -29,14 +29,14 @@ def test_noise_scatters_as_noise(width_px):
     noisy = gaussian(clean, 0.05, correlation_px=width_px, axis=0, rng=np.random.default_rng(0))
     correlation = Correlation.gaussian(width_px)
     assert is_noise([noisy.astype(np.float32)], correlation, adjacent=True)
-    assert not diagnose([noisy.astype(np.float32)], [0.0]).is_upper_bound
+    assert not diagnose_stacks([noisy.astype(np.float32)], [0.0]).is_upper_bound
 
 
 def test_fine_anatomy_is_not_taken_for_noise():
     clean = fine_anatomy()
     noisy = gaussian(clean, 0.01, rng=np.random.default_rng(1)).astype(np.float32)
     assert not is_noise([noisy], WHITE, adjacent=True)
-    found = diagnose([noisy], [0.0])
+    found = diagnose_stacks([noisy], [0.0])
     assert found.is_upper_bound
     assert found.correlation.is_white
     assert 0.008 < found.std < 0.02
@@ -47,7 +47,7 @@ def test_fine_anatomy_is_not_taken_for_noise():
 
 
 def test_a_scan_of_fine_anatomy_without_noise_is_clean():
-    found = diagnose([fine_anatomy()], [0.0])
+    found = diagnose_stacks([fine_anatomy()], [0.0])
     assert found.is_clean(0.01)
 
 

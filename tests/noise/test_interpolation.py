@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffdenoise.noise.correlation import Correlation
-from diffdenoise.noise.diagnosis import diagnose
+from diffdenoise.noise.diagnosis import diagnose_stacks
 from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_level import smooth_stack
@@ -24,7 +24,7 @@ def zero_filled(shape, factors, rng):
 
 
 def factors_of(noisy):
-    found = diagnose([noisy.astype(np.float32)], [0.0]).correlation
+    found = diagnose_stacks([noisy.astype(np.float32)], [0.0]).correlation
     return interpolation_factor(found.down), interpolation_factor(found.right)
 
 

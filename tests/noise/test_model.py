@@ -82,9 +82,10 @@ def test_a_background_that_is_cut_off_is_told_from_the_rest():
 
 
 def test_levels_are_raised_to_the_least_and_no_curve_gives_no_model():
-    model = model_of_curve(curve((0.1, 1e-5, 400)), WHITE, 1e-3)
+    model = model_of_curve(curve((0.1, 1e-5, 400)), WHITE)
     assert model is not None
-    assert model.typical_std == 1e-3
+    assert model.raised_to(1e-3) == NoiseModel.constant(1e-3)
+    assert NoiseModel((0.0, 1.0), (1e-5, 0.2)).raised_to(1e-3).stds == (1e-3, 0.2)
     assert model_of_curve([], WHITE) is None
 
 

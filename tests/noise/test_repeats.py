@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffdenoise.noise.diagnosis import diagnose
+from diffdenoise.noise.diagnosis import diagnose_stacks
 from diffdenoise.noise.repeats import levels_of_repeats
 from tests.noise.test_evenness import fine_anatomy
 from tests.noise.test_level import smooth_stack
@@ -19,7 +19,7 @@ def series(clean, std, count=6, seed=0):
 def test_fine_anatomy_cancels():
     points = levels_of_repeats(series(fine_anatomy(), 0.03))
     assert [point.std for point in points] == pytest.approx([0.03] * len(points), rel=0.1)
-    found = diagnose(series(fine_anatomy(), 0.03), [0.0] * 6)
+    found = diagnose_stacks(series(fine_anatomy(), 0.03), [0.0] * 6)
     assert found.std == pytest.approx(0.03, rel=0.05)
     assert not found.is_upper_bound
 
@@ -27,9 +27,9 @@ def test_fine_anatomy_cancels():
 def test_what_changes_from_volume_to_volume_is_not_taken_for_noise():
     clean = smooth_stack(4, 120, 120)
     changing = [volume * (1 + 0.5 * (k % 2)) for k, volume in enumerate(series(clean, 0.03))]
-    one = diagnose([changing[0]], [0.0])
-    assert diagnose(changing[:1] * 1 + changing[2:3], [0.0] * 2).std == pytest.approx(one.std, rel=0.1)
-    assert diagnose(changing[:2], [0.0] * 2).std < 2 * one.std
+    one = diagnose_stacks([changing[0]], [0.0])
+    assert diagnose_stacks(changing[:1] * 1 + changing[2:3], [0.0] * 2).std == pytest.approx(one.std, rel=0.1)
+    assert diagnose_stacks(changing[:2], [0.0] * 2).std < 2 * one.std
 
 
 def test_nothing_is_said_without_repeats():

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from diffdenoise.errors import OutputError, ShapeError
-from diffdenoise.facts import diagnosis_of
+from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust import figure, noise_figure
@@ -211,7 +211,7 @@ def test_the_noises_picture_shows_the_fullest_slice(tmp_path: Path, monkeypatch:
     image = scan(data, np.diag([1.0, 1.0, 3.0, 1.0]))
     drawn: list[Figure] = []
     monkeypatch.setattr(noise_figure, "write_figure", lambda figure, path, background: drawn.append(figure))
-    noise_figure.save_noise_picture(tmp_path / "picture.png", image, diagnosis_of(image))
+    noise_figure.save_noise_picture(tmp_path / "picture.png", image, diagnose(image))
     first = drawn[0].axes[0]
     assert first.get_title().startswith("slice 2 (of 0 to 8)")
     assert {text.get_text() for text in first.texts} == {"R", "L", "A", "P", "10 mm"}

@@ -23,15 +23,12 @@ from diffdenoise.errors import (
 from diffdenoise.finish import kept_share
 from diffdenoise.images import masked
 from diffdenoise.lock import refuse_if_used
-from diffdenoise.noise.diagnosis import Diagnosis
-from diffdenoise.noise.of_scan import diagnose_prepared
+from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.plan import already_clean
 from diffdenoise.scan import bids
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.dicom.derive import Derivation
-from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.slices import choose_axis
 from diffdenoise.types import Progress
 
 if TYPE_CHECKING:
@@ -49,11 +46,7 @@ class Result:
         Where it goes.
     noisy, denoised : Scan
         Real values.
-    axis : int or None
-        Across the slices.
-    ready : Prepared
-        The noisy scan's range, and what of it holds data.
-    noise : Diagnosis
+    noise : Noise
         The noisy scan's noise, as `info` shows it.
     left : bool
         Whether it was already clean, and was left as it is.
@@ -62,9 +55,7 @@ class Result:
     job: Job
     noisy: Scan
     denoised: Scan
-    axis: int | None
-    ready: Prepared
-    noise: Diagnosis
+    noise: Noise
     left: bool
 
 
@@ -150,12 +141,12 @@ class Batch:
         for job in self.jobs:
             try:
                 scan = self._read(job)
-                along = _axis(scan, wanted, alone=self.alone and axis is not None)
-                denoised = trained.denoise_scan(scan, axis=along, progress=progress, force=force)
+                noise = _noise_of(scan, wanted, alone=self.alone and axis is not None)
+                denoised = trained.denoise_scan(scan, noise, progress=progress, force=force)
             except (InputError, ModelError) as error:
                 yield self._failure(job.name, error)
             else:
-                yield self._result(job, scan, denoised.scan, along)
+                yield self._result(job, scan, denoised.scan, noise)
 
     def learn(
         self,
@@ -181,23 +172,23 @@ class Batch:
         began : float
             When the time budget began to run, by `time.monotonic`.
         """
-        jobs, scans, axes = [], [], []
+        jobs, scans, noises = [], [], []
         for job in self.jobs:
             try:
                 scan = self._read(job)
-                axis = _axis(scan, settings.data.axis, alone=self.alone)
+                noise = _noise_of(scan, settings.data.axis, alone=self.alone)
             except InputError as error:
                 yield self._failure(job.name, error)
                 continue
             jobs.append(job)
             scans.append(scan)
-            axes.append(axis)
+            noises.append(noise)
         if not jobs:
             return
-        if not keep and not resume and already_clean(scans, settings):
-            for job, scan, axis in zip(jobs, scans, axes, strict=True):
+        if not keep and not resume and already_clean(noises, settings):
+            for job, scan, noise in zip(jobs, scans, noises, strict=True):
                 as_it_was = scan.with_data(scan.data.astype(np.float64))
-                yield self._result(job, scan, as_it_was, axis, left=True)
+                yield self._result(job, scan, as_it_was, noise, left=True)
             return
         # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
         from diffdenoise.method import train as method
@@ -209,6 +200,7 @@ class Batch:
                 scans,
                 settings,
                 self.work,
+                noises=noises,
                 resume=resume,
                 device=device,
                 threads=threads,
@@ -220,11 +212,11 @@ class Batch:
             return
         # All of them before any is written: a run that is stopped here goes on here.
         denoised = [
-            trained.denoise_scan(scan, axis=axis, progress=progress, own=True)
-            for scan, axis in zip(scans, axes, strict=True)
+            trained.denoise_scan(scan, noise, progress=progress, own=True)
+            for scan, noise in zip(scans, noises, strict=True)
         ]
-        for job, scan, done, axis in zip(jobs, scans, denoised, axes, strict=True):
-            yield self._result(job, scan, done.scan, axis)
+        for job, scan, done, noise in zip(jobs, scans, denoised, noises, strict=True):
+            yield self._result(job, scan, done.scan, noise)
 
     def write(
         self, made: Result | Failure, how: Derivation, *, float32: bool, overwrite: bool
@@ -251,12 +243,9 @@ class Batch:
         scan = job.found.read()
         return scan if self.mask is None else masked(scan, self.mask)
 
-    def _result(
-        self, job: Job, noisy: Scan, denoised: Scan, axis: int | None, *, left: bool = False
-    ) -> Result:
-        ready = prepare(noisy, axis)
+    def _result(self, job: Job, noisy: Scan, denoised: Scan, noise: Noise, *, left: bool = False) -> Result:
         scan = denoised.with_data(kept_share(noisy, denoised, self.strength))
-        return Result(job, noisy, scan, axis, ready, diagnose_prepared(ready), left)
+        return Result(job, noisy, scan, noise, left)
 
     def _failure(self, name: str, error: DiffDenoiseError) -> Failure:
         """What went wrong with one of several; with the only scan, the error itself is raised."""
@@ -282,7 +271,7 @@ def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool) -> N
             )
 
 
-def _axis(scan: Scan, axis: int | None, alone: bool) -> int | None:
-    """Check a scan and return its slice axis; among volumes a single image needs none."""
+def _noise_of(scan: Scan, axis: int | None, alone: bool) -> Noise:
+    """Check a scan and return what is known of its noise; an image among volumes needs no slice axis."""
     check_scan(scan)
-    return choose_axis(scan, axis if alone or scan.data.ndim > 2 else None)
+    return diagnose(scan, axis if alone or scan.data.ndim > 2 else None)

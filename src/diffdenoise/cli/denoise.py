@@ -289,24 +289,23 @@ def _load(model: Path | None, device: str, threads: int | None) -> Model | None:
 
 def _measure(one: Result, noise_std: float | None) -> dict[str, Any]:
     """Return the noise found and removed, in the scan's units and as shares of its range."""
-    noisy, denoised, scaling = one.noisy, one.denoised, one.ready.intensities
+    noisy, denoised, full = one.noisy, one.denoised, one.noise.range
     levels: list[float] | None = None
     if noise_std is None:
-        levels = [std * scaling.range for std in one.noise.noise.stds]
-        # 0 stands for "too few flat regions to tell".
-        noise_std = one.noise.std * scaling.range or None
+        levels = [std * full for std in one.noise.model.stds]
+        noise_std = one.noise.std
     residual = noisy.data.astype(np.float64) - denoised.data.astype(np.float64)
-    nothing = one.ready.regions.no_data
+    nothing = one.noise.ready.regions.no_data
     residual_std = float((residual if nothing is None else residual[~nothing]).std())
     return {
         "input": one.job.origin,
         "output": str(one.job.target),
         "notices": list(one.job.notices),
         "noise_std": noise_std,
-        "noise_percent_of_range": None if noise_std is None else 100 * noise_std / scaling.range,
+        "noise_percent_of_range": None if noise_std is None else 100 * noise_std / full,
         "noise_std_by_brightness": levels,
         "residual_std": residual_std,
-        "residual_percent_of_range": 100 * residual_std / scaling.range,
+        "residual_percent_of_range": 100 * residual_std / full,
     }
 
 

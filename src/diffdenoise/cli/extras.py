@@ -77,7 +77,7 @@ class Extras:
                 _place(self.picture, one.job, alone, True),
                 one.noisy,
                 one.denoised,
-                axis=one.axis,
+                axis=one.noise.axis,
                 noise_std=noise_std,
                 overwrite=self.overwrite,
             )
@@ -97,7 +97,7 @@ class Extras:
 
 def noise_map(one: Result) -> NDArray[np.float64]:
     """Return the stated std of the noise at each voxel, in the scan's units; 0 where there is no data."""
-    noise, ready = one.noise.noise, one.ready
+    noise, ready = one.noise.model, one.noise.ready
     clean = ready.intensities.scale(one.denoised.data)
     levels = np.interp(np.nan_to_num(clean), noise.brightness, noise.stds) * ready.intensities.range
     if ready.regions.no_data is not None:

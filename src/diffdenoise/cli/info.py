@@ -14,8 +14,9 @@ from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
 from diffdenoise.errors import InputError, OutputError, SettingsError
-from diffdenoise.facts import describe, diagnosis_of, of_series
+from diffdenoise.facts import describe, of_series
 from diffdenoise.noise.level import SLICES_DEPEND
+from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.find import find_scans
 from diffdenoise.scan.folder import is_store
@@ -58,10 +59,10 @@ def info(
             scan = one.read()
             scan = dataclasses.replace(scan, name=name)
             check_scan(scan)
-            known = diagnosis_of(scan, axis)
-            found.append({**describe(scan, known, axis), **of_series(one)})
+            noise = diagnose(scan, axis)
+            found.append({**describe(scan, noise), **of_series(one)})
             if picture is not None:
-                save_noise_picture(picture, scan, known, axis=axis, overwrite=overwrite)
+                save_noise_picture(picture, scan, noise, overwrite=overwrite)
         except InputError as error:
             if not folder:
                 raise

@@ -22,6 +22,7 @@ from diffdenoise.method.stages import Stages
 from diffdenoise.model import Model
 from diffdenoise.model_folder import write_model
 from diffdenoise.model_record import RECORD
+from diffdenoise.noise.statement import Noise
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.training.hardware import choose_hardware
@@ -34,6 +35,7 @@ def train(
     settings: Settings,
     model_dir: Path,
     *,
+    noises: Sequence[Noise] | None = None,
     resume: bool = False,
     device: str = "auto",
     threads: int | None = None,
@@ -51,6 +53,8 @@ def train(
         What to train, and for how long.
     model_dir : Path
         Becomes the model folder; holds the state of an unfinished run below `work`.
+    noises : sequence of Noise, optional
+        What is known of each scan's noise; None: looked for here.
     resume : bool
         Go on with the unfinished run in `model_dir`.
     device, threads
@@ -75,7 +79,7 @@ def train(
     """
     began = time.monotonic()
     hardware = choose_hardware(device, threads)
-    plan = make_plan(scans, settings)
+    plan = make_plan(scans, settings, noises)
     if (model_dir / RECORD).exists():
         if not resume:
             raise OutputError(f"{model_dir}: holds a finished model; choose another folder or delete it")

@@ -128,7 +128,7 @@ def _in_tissue(curve: Sequence[LevelPoint]) -> float:
     return float(np.median([one.std for one in curve[cut_off:]]))
 
 
-def diagnose(stacks: Sequence[Slices], zeros: Sequence[float], least_std: float = 0.0) -> Diagnosis:
+def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnosis:
     """Look at a scan's noise.
 
     Parameters
@@ -137,8 +137,6 @@ def diagnose(stacks: Sequence[Slices], zeros: Sequence[float], least_std: float 
         Scaled intensities (about 0 to 1); NaN where there is nothing to measure.
     zeros : sequence of float
         Scaled intensity of each stack's true zero, which Rician noise is recognised by.
-    least_std : float
-        Levels below this are raised to it.
     """
     rough = estimate_noise(stacks)
     between = slice_correlation(stacks, rough.correlation.steps)
@@ -150,20 +148,20 @@ def diagnose(stacks: Sequence[Slices], zeros: Sequence[float], least_std: float 
     repeats = levels_of_repeats(stacks)
     if repeats and _in_tissue(repeats) < _MUCH_LESS * (_in_tissue(curve) if curve else rough.std):
         # What calm places hold is the same in the next volume: anatomy.
-        model = model_of_curve(repeats, WHITE, least_std)
+        model = model_of_curve(repeats, WHITE)
         if model is not None:
             return Diagnosis(model, between, tuple(repeats), rician_std)
     if not is_noise(stacks, rough.correlation, adjacent=adjacent):
         least = least_level(stacks, adjacent=adjacent)
         if least is not None and least.std < rough.std:
-            model = NoiseModel.constant(max(least.std, least_std))
+            model = NoiseModel.constant(least.std)
             return Diagnosis(model, between, (least,), rician_std, is_upper_bound=True)
     background = estimate_background(stacks, adjacent=adjacent)
     if background == rough.correlation:
         background = None
     return Diagnosis(
-        noise=model_of_curve(curve, rough.correlation, least_std, background)
-        or NoiseModel.constant(max(rough.std, least_std), rough.correlation),
+        noise=model_of_curve(curve, rough.correlation, background)
+        or NoiseModel.constant(rough.std, rough.correlation),
         slice_correlation=between,
         curve=tuple(curve),
         rician_std=rician_std,

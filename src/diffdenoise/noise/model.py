@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,10 @@ class NoiseModel:
         """Lowest level, scaled intensities."""
         return min(self.stds)
 
+    def raised_to(self, least_std: float) -> NoiseModel:
+        """Return the model with levels below this, in scaled intensities, raised to it."""
+        return replace(self, stds=tuple(max(std, least_std) for std in self.stds))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the model as plain lists and numbers."""
         tree = {
@@ -84,7 +88,6 @@ def _as_lists(correlation: Correlation) -> dict[str, list[float]]:
 def model_of_curve(
     curve: Sequence[LevelPoint],
     correlation: Correlation,
-    least_std: float = 0.0,
     background: Correlation | None = None,
 ) -> NoiseModel | None:
     """Return the noise model that a curve of levels says, of one level if most of it agrees on that.
@@ -95,8 +98,6 @@ def model_of_curve(
         From dark to bright.
     correlation : Correlation
         Of the noise.
-    least_std : float
-        Levels below this are raised to it.
     background : Correlation, optional
         Of the noise of a background without signal; for levels that vary.
 
@@ -107,7 +108,7 @@ def model_of_curve(
     """
     if not curve:
         return None
-    stds = np.maximum([point.std for point in curve], least_std)
+    stds = np.array([point.std for point in curve])
     weights = np.array([point.patches for point in curve], dtype=float)
     middle = weighted_median(list(stds), list(weights))
     agreeing = (stds < _NEARLY * middle) & (stds > middle / _NEARLY)

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import Correlation
-from diffdenoise.noise.diagnosis import Diagnosis
 from diffdenoise.noise.level import diagonal_differences
-from diffdenoise.scan.prepared import prepare
+from diffdenoise.noise.statement import Noise
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust.choice import object_of
 from diffdenoise.trust.figure import check_picture, write_figure
@@ -24,9 +23,7 @@ _LAGS = 6
 _DETAIL_STDS = 3.0
 
 
-def save_noise_picture(
-    path: Path, scan: Scan, diagnosis: Diagnosis, *, axis: int | None = None, overwrite: bool = False
-) -> None:
+def save_noise_picture(path: Path, scan: Scan, noise: Noise, *, overwrite: bool = False) -> None:
     """Write a picture of what the diagnosis found.
 
     Parameters
@@ -35,10 +32,8 @@ def save_noise_picture(
         PNG file to write; either the whole file is written or nothing.
     scan : Scan
         The scan that was looked at.
-    diagnosis : Diagnosis
-        What was found, in shares of the scan's range.
-    axis : int, optional
-        Array axis across the slices; None: the slice axis of the scan.
+    noise : Noise
+        What is known of its noise.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -50,7 +45,7 @@ def save_noise_picture(
     from matplotlib.figure import Figure
 
     check_picture(path, overwrite)
-    ready = prepare(scan, axis)
+    diagnosis, ready = noise.diagnosis, noise.ready
     intensities, across, no_data = ready.intensities, ready.axis, ready.regions.no_data
     view = view_of(scan, across, None if across is None else _fullest(scan, across, no_data))
     image = view.of(scan.data)
