@@ -24,6 +24,7 @@ from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.read import from_array
+from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.slices import Slices
 from diffdenoise.training.workspace import Workspace
@@ -70,9 +71,8 @@ def ours(
         kept = stages.better_start()
         scans = [from_array(stack) for stack in data.noisy]
         prepared = [prepare(scan, 0) for scan in scans]
-        slices = Slices(
-            [stack for ready in prepared for stack in ready.stacks], plan.neighbours, known_of(prepared)
-        )
+        stacks = [stack for ready in prepared for stack in ready.stacks]
+        slices = Slices(in_memory(stacks, known_of(prepared)), plan.neighbours)
         starts = np.cumsum([0, *(len(stack) for stack in data.noisy)])
 
         def add(name: str, estimate_of: Callable[[Tensor, int], Tensor]) -> None:

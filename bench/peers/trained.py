@@ -32,6 +32,7 @@ from diffdenoise.networks.start import load_start
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.plan import Plan
+from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.clock import StagePlan
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
@@ -105,7 +106,7 @@ class Job:
 
     def estimates(self, estimate_of: Callable[[Tensor], Tensor]) -> Stack:
         """Run an estimator on the scored slices; it gets (1, channels, h, w) and returns (1, 1, h, w)."""
-        slices = Slices(self.data.noisy, self.plan.neighbours)
+        slices = Slices(in_memory(self.data.noisy), self.plan.neighbours)
         starts = np.cumsum([0, *(len(stack) for stack in self.data.noisy)])
         found = []
         for s, k in self.data.scored:
@@ -122,7 +123,7 @@ def ceiling(job: Job) -> Result:
     """The student's network on clean pairs, the noise drawn anew in each step."""
     if job.data.train_clean is None:
         raise ValueError("ceiling: this case has no clean images")
-    slices = Slices(job.data.train_clean, job.plan.neighbours)
+    slices = Slices(in_memory(job.data.train_clean), job.plan.neighbours)
     student = job.student()
 
     def loss_of(step: int) -> Tensor:
@@ -166,7 +167,7 @@ def r2r(job: Job) -> Result:
     centre = _Centre(job.student())
     physics = dinv.physics.Denoising(level)
     model = loss.adapt_model(centre)
-    slices = Slices(job.data.train, job.plan.neighbours)
+    slices = Slices(in_memory(job.data.train), job.plan.neighbours)
 
     def loss_of(step: int) -> Tensor:
         noisy, draws = job.patches(slices, "r2r", step)
@@ -189,7 +190,7 @@ def r2r_spectrum(job: Job) -> Result:
         NoiseModel.constant(job.data.told_std, Correlation.gaussian(kernel)), job.hardware.device
     )
     student, alpha = job.student(), 0.5
-    slices = Slices(job.data.train, job.plan.neighbours)
+    slices = Slices(in_memory(job.data.train), job.plan.neighbours)
 
     def loss_of(step: int) -> Tensor:
         noisy, draws = job.patches(slices, "r2r-spectrum", step)
@@ -212,7 +213,7 @@ def _sure(job: Job, *, unknown: bool) -> Result:
     loss = dinv.loss.SureGaussianLoss(start, unsure=unknown, rng=random)
     physics = dinv.physics.Denoising(dinv.physics.GaussianNoise(start))
     centre = _Centre(job.student())
-    slices = Slices(job.data.train, job.plan.neighbours)
+    slices = Slices(in_memory(job.data.train), job.plan.neighbours)
 
     def loss_of(step: int) -> Tensor:
         noisy, _ = job.patches(slices, "sure", step)
@@ -239,7 +240,7 @@ def neighbor2neighbor(job: Job) -> Result:
     dinv = deepinv()
     loss = dinv.loss.Neighbor2Neighbor()
     centre = _Centre(job.student())
-    slices = Slices(job.data.train, job.plan.neighbours)
+    slices = Slices(in_memory(job.data.train), job.plan.neighbours)
     drawn: list[Tensor] = []
     make = loss.generate_mask_pair
 
@@ -275,7 +276,7 @@ _MASKED, _REACH = 0.002, 5
 def noise2void(job: Job) -> Result:
     """Noise2Void (Krull et al. 2019): 0.2 % of pixels replaced by a random other within 11x11."""
     student = job.student()
-    slices = Slices(job.data.train, job.plan.neighbours)
+    slices = Slices(in_memory(job.data.train), job.plan.neighbours)
 
     def loss_of(step: int) -> Tensor:
         noisy, draws = job.patches(slices, "noise2void", step)
@@ -315,7 +316,7 @@ def ap_bsn(job: Job) -> Result:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.settings.seed)
         network = job.hardware.place(BlindSpotNet(job.settings.stage1.width))
-    slices = Slices(job.data.train, 0)
+    slices = Slices(in_memory(job.data.train), 0)
     side = 16 * _TRAIN_STRIDE
     count = max(1, job.settings.data.batch * job.settings.data.patch**2 // side**2)
 

@@ -29,6 +29,7 @@ from diffdenoise.result import Result
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.prepared import Prepared
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from diffdenoise.training.slices import Slices
 from diffdenoise.trust.result_check import check_result
@@ -299,7 +300,7 @@ class Model:
 
     @torch.no_grad()
     def _denoise_stacks(self, ready: Prepared, neighbours: int, progress: Progress) -> list[Stack]:
-        slices = Slices(ready.stacks, neighbours, ready.known)
+        slices = Slices(in_memory(ready.stacks, ready.known), neighbours)
         progress.start("denoising")
         flat = []
         for number in range(len(slices)):

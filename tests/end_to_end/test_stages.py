@@ -77,7 +77,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float |
     found["diffusion"] = loss("diffusion"), error(teacher.srds)
     stages.targets(1)
     targets = {k: workspace.target("targets", k) for k in range(len(clean))}
-    found["targets"] = None, error(lambda _, k: targets[k].image[None, None])  # type: ignore[union-attr]
+    found["targets"] = None, error(lambda _, k: targets[k].image[:, :][None, None])  # type: ignore[union-attr]
     later = {"student": stages.student, "refine": stages.refine, "self-training": stages.self_training}
     for name, stage in later.items():
         stage(1)

@@ -13,6 +13,7 @@ from diffdenoise.method.intensities import unsigned
 from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.method.step_data import StepData
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices, Target
 from tests.conftest import tiny_settings
@@ -25,7 +26,7 @@ def data_of(**changes: object) -> StepData:
     """Six slices of nothing but noise, so that a replaced pixel never has its own value."""
     noise = np.random.default_rng(0).standard_normal((6, 40, 44))
     settings = tiny_settings(data={"patch": 32, "batch": 12}, **changes)
-    return StepData(Slices([(0.5 + 0.1 * noise).astype(np.float32)], 1), settings, CPU)
+    return StepData(Slices(in_memory([(0.5 + 0.1 * noise).astype(np.float32)]), 1), settings, CPU)
 
 
 class _Leaves(torch.nn.Module):
@@ -64,7 +65,7 @@ def all_around(replaced_pixels: Tensor, width: int) -> Tensor:
 def test_stage_1_learns_on_all_pixels_of_whole_patches_and_on_hidden_ones_of_filled_patches(blind) -> None:
     data, network = data_of(), _Leaves(2)
     blind_spot.step_loss(data, network, blind, 0.1, 0.1)(STEP).backward()
-    noisy = data.patches(generator(data.settings.seed, "blind-spot", STEP)).noisy
+    noisy = data.patches(generator(data.settings.seed, "blind-spot", STEP), STEP).noisy
     gone, counts = replaced(unsigned(network.seen[:, :1]), noisy), network.counts()
     # The neighbours are never hidden.
     torch.testing.assert_close(unsigned(network.seen[:, 1:]), noisy[:, 1:])
@@ -87,7 +88,7 @@ def test_stage_2_learns_on_pixels_that_the_condition_was_not_shown(blind) -> Non
         return torch.full_like(seen[:, :1], 0.5)
 
     diffusion.step_loss(data, network, condition_of, blind, 0.1, "diffusion")(STEP).backward()
-    noisy = data.patches(generator(data.settings.seed, "diffusion", STEP)).noisy
+    noisy = data.patches(generator(data.settings.seed, "diffusion", STEP), STEP).noisy
     gone, counts = replaced(shown[0][:, :1], noisy), network.counts()
     torch.testing.assert_close(shown[0][:, 1:], noisy[:, 1:])
     assert not (counts & ~all_around(gone, blind)).any()
@@ -106,7 +107,7 @@ def test_in_the_papers_form_stage_2_learns_on_all_pixels_and_hides_none() -> Non
         return torch.full_like(seen[:, :1], 0.5)
 
     diffusion.step_loss(data, network, condition_of, 1, 0.1, "diffusion")(STEP).backward()
-    noisy = data.patches(generator(data.settings.seed, "diffusion", STEP)).noisy
+    noisy = data.patches(generator(data.settings.seed, "diffusion", STEP), STEP).noisy
     assert torch.equal(shown[0], noisy)
     assert network.counts().all()
 
@@ -132,7 +133,7 @@ def with_gaps() -> StepData:
     stack = np.stack([data.slices.whole(k)[0, 0].numpy() for k in range(len(data.slices))])
     known = np.ones(stack.shape, bool)
     known[:, ::2, 11:29] = False
-    return StepData(Slices([stack], 1, [known]), data.settings, CPU)
+    return StepData(Slices(in_memory([stack], [known]), 1), data.settings, CPU)
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -143,7 +144,7 @@ def test_stages_1_and_2_do_not_learn_where_there_is_no_data(stage: int) -> None:
     else:
         diffusion.step_loss(data, network, lambda seen: 0 * seen[:, :1], 1, 0.1, "diffusion")(STEP).backward()
     purpose = "blind-spot" if stage == 1 else "diffusion"
-    known = data.patches(generator(data.settings.seed, purpose, STEP)).known
+    known = data.patches(generator(data.settings.seed, purpose, STEP), STEP).known
     assert known is not None
     assert 0.5 < float(known.mean()) < 0.9
     assert not network.counts()[known == 0].any()
@@ -159,11 +160,11 @@ def test_the_student_does_not_learn_where_there_is_no_data(last: str) -> None:
         found = student.step_loss(data, network, targets, 0.1, last)(STEP)
         # The mean is over what is data.
         assert found.item() == pytest.approx(9, rel=1e-4)
-        known = data.patches(generator(data.settings.seed, last, STEP), targets).known
+        known = data.patches(generator(data.settings.seed, last, STEP), STEP, targets).known
     else:
         noise = NoiseDraws(NoiseModel.constant(0.1), CPU)
         found = refinement.step_loss(data, network, noise, 0.5, last)(STEP)
-        known = data.patches(generator(data.settings.seed, last, STEP), count=6).known
+        known = data.patches(generator(data.settings.seed, last, STEP), STEP, count=6).known
         assert known is not None
         known = torch.cat([known, known])
         # With alpha 0.5, source and target differ by 2.5 times the noise where there is any.

@@ -13,6 +13,7 @@ from diffdenoise.method.step_data import StepData
 from diffdenoise.method.student import denoise, squared_distance
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
 from tests.conftest import tiny_settings
@@ -39,7 +40,7 @@ def data() -> StepData:
     clean = 0.5 + 0.1 * rng.standard_normal((1, 256, 256))
     noisy = (clean + LEVEL * rng.standard_normal(clean.shape)).astype(np.float32)
     settings = tiny_settings(data={"patch": 64, "batch": 16})
-    return StepData(Slices([noisy], 0), settings, CPU)
+    return StepData(Slices(in_memory([noisy]), 0), settings, CPU)
 
 
 def gradients(data: StepData, steps: range, weight: float) -> torch.Tensor:
@@ -85,7 +86,7 @@ def test_noise_is_drawn_along_the_axes_of_the_scan_however_patches_are_turned() 
     white = rng.standard_normal((1, 300, 301))
     # Correlated by a half along the rows alone.
     noisy = (LEVEL * (white[..., 1:] + white[..., :-1]) / np.sqrt(2)).astype(np.float32)
-    slices = Slices([noisy], 0)
+    slices = Slices(in_memory([noisy]), 0)
     generator = torch.Generator().manual_seed(0)
     batch = slices.patches(generator, 400, 32)
     draws = NoiseDraws(NoiseModel.constant(LEVEL, Correlation((), (0.5,))), CPU)
@@ -133,12 +134,12 @@ def test_a_step_is_the_risk_of_a_noise_and_its_negative_weighted_by_what_the_stu
     clean = np.linspace(0.1, 0.9, 64)[None, :, None] * np.ones((3, 1, 64))
     noisy = (clean + 0.1 * rng.standard_normal(clean.shape)).astype(np.float32)
     settings = tiny_settings(data={"patch": 48, "batch": 6})
-    slices = StepData(Slices([noisy], 1), settings, CPU)
+    slices = StepData(Slices(in_memory([noisy]), 1), settings, CPU)
     student, noise = _Seeing(), _Watched(NoiseModel((0.1, 0.9), (0.02, 0.2)))
     found = float(step_loss(slices, student, noise, alpha, "refine")(4))
 
     plus, minus = student.seen.chunk(2)
-    patches = slices.patches(generator(settings.seed, "refine", 4), count=3).noisy
+    patches = slices.patches(generator(settings.seed, "refine", 4), 4, count=3).noisy
     # Both halves are about the noisy patch itself, which is in the middle of them; so are the neighbours.
     torch.testing.assert_close((plus + minus) / 2, patches)
     torch.testing.assert_close(plus[:, 1:], patches[:, 1:])
@@ -159,7 +160,7 @@ def test_a_step_draws_noise_along_the_axes_of_the_scan(self_trains: bool) -> Non
     rng = np.random.default_rng(0)
     noisy = (0.5 + 0.1 * rng.standard_normal((2, 80, 80))).astype(np.float32)
     settings = tiny_settings(data={"patch": 64, "batch": 64})
-    slices = StepData(Slices([noisy], 0), settings, CPU)
+    slices = StepData(Slices(in_memory([noisy]), 0), settings, CPU)
     student = _Seeing()
     draws = NoiseDraws(NoiseModel.constant(0.1, Correlation((), (0.5,))), CPU)
     if self_trains:
@@ -167,7 +168,7 @@ def test_a_step_draws_noise_along_the_axes_of_the_scan(self_trains: bool) -> Non
     else:
         step_loss(slices, student, draws, 1.0, "step")(0)
     plus, minus = student.seen.chunk(2)
-    turns = slices.patches(generator(settings.seed, "step", 0), count=32).turns
+    turns = slices.patches(generator(settings.seed, "step", 0), 0, count=32).turns
     assert {turn % 2 for turn in turns} == {0, 1}
     for noise, turn in zip((plus - minus) / 2, turns, strict=True):
         # A patch that was turned by a quarter has the scan's rows as its columns.

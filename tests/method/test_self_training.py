@@ -11,6 +11,7 @@ from diffdenoise.method.self_training import step_loss
 from diffdenoise.method.step_data import StepData
 from diffdenoise.method.student import denoise
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
 from tests.conftest import tiny_settings
@@ -37,7 +38,7 @@ def data() -> StepData:
     rng = np.random.default_rng(0)
     brightness = np.linspace(0.1, 1, 128)[None, :, None] * np.ones((1, 1, 128))
     noisy = (brightness + 0.1 * brightness * rng.standard_normal(brightness.shape)).astype(np.float32)
-    return StepData(Slices([noisy], 0), tiny_settings(data={"patch": 48, "batch": 8}), CPU)
+    return StepData(Slices(in_memory([noisy]), 0), tiny_settings(data={"patch": 48, "batch": 8}), CPU)
 
 
 def model_of_noise() -> NoiseModel:
@@ -83,7 +84,7 @@ def test_a_step_sees_the_teachers_result_with_a_noise_and_its_negative(data: Ste
     draws = NoiseDraws(model_of_noise(), CPU)
     found = float(step_loss(data, student, teacher, draws, "self-training")(2))
     plus, minus = seen[0].chunk(2)
-    half = data.patches(generator(data.settings.seed, "self-training", 2), count=4).noisy
+    half = data.patches(generator(data.settings.seed, "self-training", 2), 2, count=4).noisy
     with torch.no_grad():
         clean = denoise(teacher, half)
     torch.testing.assert_close((plus + minus) / 2, clean)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffdenoise.errors import SettingsError
+from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.slices import Slices, Target, Window, neighbour_index
 
 
@@ -30,7 +31,7 @@ def test_a_neighbour_is_another_slice_of_the_stack(neighbours, extra, data):
         index = neighbour_index(position, offset, count)
         assert 0 <= index < count
         assert abs(index - position) == abs(offset)
-        Slices([np.zeros((count, 8, 8), np.float32)], neighbours).whole(position)
+        Slices(in_memory([np.zeros((count, 8, 8), np.float32)]), neighbours).whole(position)
 
 
 def test_neighbours_inside_and_at_the_ends():
@@ -42,11 +43,11 @@ def test_neighbours_inside_and_at_the_ends():
 @pytest.mark.parametrize(("count", "neighbours"), [(1, 1), (3, 2), (5, 3)])
 def test_too_few_slices_are_refused(count, neighbours):
     with pytest.raises(SettingsError, match=rf"data\.neighbours is {neighbours}.*{count} slice"):
-        Slices([np.zeros((9, 8, 8), np.float32), np.zeros((count, 8, 8), np.float32)], neighbours)
+        Slices(in_memory([np.zeros((9, 8, 8), np.float32), np.zeros((count, 8, 8), np.float32)]), neighbours)
 
 
 def test_whole_slices_come_with_their_neighbours_from_their_own_stack():
-    slices = Slices([coded(4, 20, 24), coded(3, 18, 30, first=50)], 1)
+    slices = Slices(in_memory([coded(4, 20, 24), coded(3, 18, 30, first=50)]), 1)
     assert len(slices) == 7
     assert slices.channels == 3
     assert slices.fitting(64) == (20, [0, 1, 2, 3])
@@ -60,7 +61,7 @@ def test_whole_slices_come_with_their_neighbours_from_their_own_stack():
 
 
 def test_patches_are_windows_of_one_place_in_all_channels():
-    slices = Slices([coded(4, 20, 24), coded(3, 40, 30, first=50)], 1)
+    slices = Slices(in_memory([coded(4, 20, 24), coded(3, 40, 30, first=50)]), 1)
     noisy, target, *_ = slices.patches(generator(), 200, 16)
     assert noisy.shape == (200, 3, 16, 16)
     assert target is None
@@ -93,21 +94,21 @@ def test_patches_are_windows_of_one_place_in_all_channels():
 
 
 def test_patches_shrink_to_the_largest_that_any_image_holds():
-    slices = Slices([coded(2, 40, 40), coded(2, 12, 60)], 0)
+    slices = Slices(in_memory([coded(2, 40, 40), coded(2, 12, 60)]), 0)
     assert slices.fitting(64) == (40, [0, 1])
     assert slices.patches(generator(), 3, 64)[0].shape == (3, 1, 40, 40)
     assert slices.patches(generator(), 3, 12)[0].shape == (3, 1, 12, 12)
 
 
 def test_the_same_generator_draws_the_same_patches():
-    slices = Slices([coded(5, 30, 30)], 0)
+    slices = Slices(in_memory([coded(5, 30, 30)]), 0)
     first, again, other = (slices.patches(generator(seed), 8, 16)[0] for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 def test_targets_are_cut_and_turned_like_the_noisy_patch():
-    slices = Slices([coded(4, 20, 24)], 1)
+    slices = Slices(in_memory([coded(4, 20, 24)]), 1)
     targets = {number: Target(0, 0, slices.whole(number)[0, 0] + 0.5) for number in (1, 3)}
     noisy, target, *_ = slices.patches(generator(), 64, 16, targets)
     assert target.shape == (64, 1, 16, 16)
@@ -116,7 +117,7 @@ def test_targets_are_cut_and_turned_like_the_noisy_patch():
 
 
 def test_targets_of_a_window_are_met_by_the_same_window_of_the_slice():
-    slices = Slices([coded(2, 40, 44)], 0)
+    slices = Slices(in_memory([coded(2, 40, 44)]), 0)
     window = Window(7, 9, 20, 24)
     targets = {1: Target(7, 9, slices.whole(1, window)[0, 0] + 0.5)}
     noisy, target, *_ = slices.patches(generator(), 64, 16, targets)

@@ -61,7 +61,7 @@ def step_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        half, _, turns, known = data.patches(draws, count=max(1, settings.data.batch // 2))
+        half, _, turns, known = data.patches(draws, step, count=max(1, settings.data.batch // 2))
         noisy = torch.cat([half, half])
         centre = noisy[:, :1]
         added = noise.draw(half[:, :1], draws, turns)

@@ -32,7 +32,7 @@ def step_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        half, _, turns, known = data.patches(draws, count=max(1, settings.data.batch // 2))
+        half, _, turns, known = data.patches(draws, step, count=max(1, settings.data.batch // 2))
         with torch.no_grad():
             clean = student.denoise(teacher, half)
         added = noise.draw(clean, draws, turns)

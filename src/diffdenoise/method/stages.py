@@ -26,11 +26,12 @@ from diffdenoise.method.step_data import ConditionOf, StepData
 from diffdenoise.method.teacher import Teacher
 from diffdenoise.method.windows import COMPARED_SIDE, evenly_spaced, samples, target_order, target_window
 from diffdenoise.plan import Plan
+from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.clock import Clock, StagePlan
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.overall import WithOverall
-from diffdenoise.training.slices import Slices, Target
+from diffdenoise.training.slices import Slices
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Progress
 
@@ -79,7 +80,7 @@ class Stages:
         self._checkpoint_s = checkpoint_s
         self._now = now
         self._keeps_time = keep_time
-        self.slices = Slices(plan.stacks, plan.neighbours, plan.known)
+        self.slices = Slices(in_memory(plan.stacks, plan.known), plan.neighbours)
         self._data = StepData(self.slices, self.settings, hardware.device)
         minutes = self.settings.minutes
         self._budget_s = 0.0 if minutes is None else 60 * minutes
@@ -155,7 +156,7 @@ class Stages:
         window = target_window(self.slices, number, _TARGET_SIDE, self.settings.seed)
         noisy = self.slices.whole(number, window).to(self.hardware.device)
         target = teacher.target(noisy, number, choices.target_kind(self.settings, round_number))
-        self.workspace.keep_target(name, number, Target(window.top, window.left, target[0, 0].cpu()))
+        self.workspace.keep_target(name, number, (window.top, window.left), target[0, 0].cpu())
 
     def student(self, round_number: int) -> None:
         """Stage 3: distillation, unless there are no targets because the student knows more."""

@@ -9,10 +9,14 @@ import torch
 from torch import Tensor
 
 from diffdenoise.config import Settings
+from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Batch, Slices, Target
 
 #: condition_of(noisy) -> condition, (batch, 1, height, width).
 ConditionOf = Callable[[Tensor], Tensor]
+
+#: Steps that draw from the same part of a data set too large for memory: reading another takes seconds.
+_PART_STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,15 @@ class StepData:
 
     def patches(
         self,
-        step_generator: torch.Generator,
+        draws: torch.Generator,
+        step: int,
         targets: dict[int, Target] | None = None,
         count: int | None = None,
     ) -> Batch:
-        """One batch of patches on the device, or `count` patches."""
+        """Draw a step's batch of patches, or `count` patches, and put them on the device."""
         data = self.settings.data
-        batch = self.slices.patches(step_generator, count or data.batch, data.patch, targets)
+        part = generator(self.settings.seed, "part", step // _PART_STEPS)
+        batch = self.slices.patches(draws, count or data.batch, data.patch, targets, part)
         noisy = batch.noisy.to(self.device, memory_format=torch.channels_last)
         target, known = (None if one is None else one.to(self.device) for one in (batch.target, batch.known))
         return Batch(noisy, target, batch.turns, known)

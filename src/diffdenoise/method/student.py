@@ -66,7 +66,7 @@ def step_loss(
     settings = data.settings
 
     def loss_of(step: int) -> Tensor:
-        noisy, target, _, known = data.patches(generator(settings.seed, purpose, step), targets)
+        noisy, target, _, known = data.patches(generator(settings.seed, purpose, step), step, targets)
         if target is None:
             raise ValueError("step_loss: no targets were given")
         return mean_of_known((denoise(student, noisy) - target).square(), known) / noise_std**2

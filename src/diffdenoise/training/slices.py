@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from diffdenoise.errors import SettingsError
-from diffdenoise.types import Stack
+from diffdenoise.scan.volume import Volume
+from diffdenoise.training.held import MOST_BYTES, HeldSlices
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,17 @@ class Window:
     width: int
 
 
+class Image(Protocol):
+    """Pixels (height, width), of which parts are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width."""
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> Tensor:
+        """Rows and columns."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What the student is to learn for a slice, or for a window of it.
@@ -33,13 +43,19 @@ class Target:
     ----------
     top, left : int
         Place of its first pixel in the slice.
-    image : Tensor (height, width)
+    image : Tensor (height, width), or what is read when a part of it is asked for
         Scaled intensities.
     """
 
     top: int
     left: int
-    image: Tensor
+    image: Image
+
+    @property
+    def inside(self) -> Window:
+        """The whole target."""
+        height, width = self.image.shape
+        return Window(0, 0, height, width)
 
 
 class Batch(NamedTuple):
@@ -73,44 +89,37 @@ def neighbour_index(position: int, offset: int, count: int) -> int:
 
 
 class Slices:
-    """Stacks of slices in scaled intensities, addressed by one running number.
+    """Volumes of slices in scaled intensities, addressed by one running number.
 
     Parameters
     ----------
-    stacks : sequence of float32 arrays (slices, height, width)
-        One stack a volume; sizes may differ.
+    volumes : sequence of Volume
+        Sizes may differ. None is drawn from slices without any data.
     neighbours : int
         Slices on either side that go with each slice.
-    known : sequence of bool arrays, same shapes, optional
-        Where there is data. None is drawn from slices without any.
+    most_bytes : int
+        Bytes of slices in memory at most.
 
     Raises
     ------
     SettingsError
-        If a stack has too few slices for that many neighbours.
+        If a volume has too few slices for that many neighbours.
     """
 
-    def __init__(
-        self, stacks: Sequence[Stack], neighbours: int, known: Sequence[NDArray[np.bool_]] | None = None
-    ) -> None:
-        for stack in stacks:
-            if len(stack) < 2 * neighbours:
+    def __init__(self, volumes: Sequence[Volume], neighbours: int, most_bytes: int = MOST_BYTES) -> None:
+        for volume in volumes:
+            if volume.shape[0] < 2 * neighbours:
                 raise SettingsError(
-                    f"data.neighbours is {neighbours}, but a volume has {len(stack)} slice(s) only; "
+                    f"data.neighbours is {neighbours}, but a volume has {volume.shape[0]} slice(s) only; "
                     f"set data.neighbours=0"
                 )
         self.neighbours = neighbours
-        self._stacks = [torch.from_numpy(np.ascontiguousarray(stack, dtype=np.float32)) for stack in stacks]
-        self._places = [(s, k) for s, stack in enumerate(stacks) for k in range(len(stack))]
-        self._known = (
-            None
-            if known is None
-            else [torch.from_numpy(np.ascontiguousarray(where, dtype=np.float32)) for where in known]
-        )
+        self._held = HeldSlices(volumes, most_bytes)
         self._boxes = [self._box(number) for number in range(len(self))]
+        self._fitting: dict[int, tuple[int, list[int]]] = {}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._held)
 
     @property
     def channels(self) -> int:
@@ -127,21 +136,20 @@ class Slices:
         numbers : list of int
             Slices to cut them from. Smaller ones are left out, not to make all patches smaller.
         """
-        sides = [min(self.size(number)) if self._boxes[number] else 0 for number in range(len(self))]
-        side = min(side, max(sides))
-        return side, [number for number, own in enumerate(sides) if own >= side]
+        if side not in self._fitting:
+            sides = [min(self.size(number)) if self._boxes[number] else 0 for number in range(len(self))]
+            least = min(side, max(sides))
+            self._fitting[side] = least, [number for number, own in enumerate(sides) if own >= least]
+        return self._fitting[side]
 
     def size(self, number: int) -> tuple[int, int]:
         """Height and width of one slice in pixels."""
-        height, width = self._stacks[self._places[number][0]].shape[1:]
-        return height, width
+        return self._held.size(number)
 
     def known(self, number: int, window: Window | None = None) -> Tensor | None:
         """Where one slice, or a window of it, has data (1, 1, height, width); None: everywhere."""
-        if self._known is None:
-            return None
-        stack_number, position = self._places[number]
-        return _cut(self._known[stack_number][position], window)[None, None]
+        where = self._held.known(number)
+        return None if where is None else _cut(where, window)[None, None].float()
 
     def is_empty(self, number: int) -> bool:
         """Whether a slice has no data at all."""
@@ -150,10 +158,10 @@ class Slices:
     def _box(self, number: int) -> Window | None:
         """The part of a slice that has data; None if there is none."""
         height, width = self.size(number)
-        where = self.known(number)
+        where = self._held.known(number)
         if where is None:
             return Window(0, 0, height, width)
-        rows, columns = (torch.nonzero(where[0, 0].amax(axis)).flatten().tolist() for axis in (1, 0))
+        rows, columns = (torch.nonzero(where.any(axis)).flatten().tolist() for axis in (1, 0))
         if not rows:
             return None
         return Window(rows[0], columns[0], rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)
@@ -170,15 +178,10 @@ class Slices:
 
     def whole(self, number: int, window: Window | None = None) -> Tensor:
         """One slice, or a window of it, with its neighbours, (1, channels, height, width), itself first."""
-        return torch.stack([_cut(view, window) for view in self._channel_views(number)])[None]
-
-    def _channel_views(self, number: int) -> list[Tensor]:
-        stack_number, position = self._places[number]
-        stack = self._stacks[stack_number]
+        first, position, count = self._held.place(number)
         offsets = [step * side for step in range(1, self.neighbours + 1) for side in (-1, 1)]
-        return [stack[position]] + [
-            stack[neighbour_index(position, offset, len(stack))] for offset in offsets
-        ]
+        places = [position, *(neighbour_index(position, offset, count) for offset in offsets)]
+        return torch.stack([_cut(self._held.image(first + place), window) for place in places])[None]
 
     def patches(
         self,
@@ -186,6 +189,7 @@ class Slices:
         count: int,
         side: int,
         targets: dict[int, Target] | None = None,
+        part: torch.Generator | None = None,
     ) -> Batch:
         """Draw random patches, each turned and mirrored at random.
 
@@ -197,6 +201,8 @@ class Slices:
             Patches, and their side in pixels; see `fitting`.
         targets : dict of slice number to Target, optional
             Draw only from those of these slices that fit, and cut the same patch from their targets.
+        part : torch.Generator, optional
+            Draws which part of the slices is held in memory, where not all are, and drawn from.
 
         Returns
         -------
@@ -205,6 +211,8 @@ class Slices:
         side, numbers = self.fitting(side)
         if targets is not None:
             numbers = [number for number in numbers if number in targets]
+        if part is not None:
+            numbers = self._held.part(numbers, self.neighbours, part)
         chosen = torch.randint(len(numbers), (count,), generator=generator).tolist()
         draws = torch.rand(count, 2, generator=generator).tolist()
         turns = torch.randint(8, (count,), generator=generator).tolist()
@@ -212,7 +220,7 @@ class Slices:
         for which, (down, right), turn in zip(chosen, draws, turns, strict=True):
             number = numbers[which]
             target = None if targets is None else targets[number]
-            inside = self._range(number, side) if target is None else Window(0, 0, *target.image.shape)
+            inside = self._range(number, side) if target is None else target.inside
             top = inside.top + int(down * (inside.height - side + 1))
             left = inside.left + int(right * (inside.width - side + 1))
             if target is not None:

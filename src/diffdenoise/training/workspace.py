@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from diffdenoise._version import __version__
 from diffdenoise.config import Settings, Steps
@@ -23,6 +25,19 @@ from diffdenoise.training.slices import Target
 _LAYOUT = 2
 #: Bytes of a state at most: that of nine rounds with losses at many places takes a tenth.
 _MOST_STATE_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image (height, width) in a file, of which parts are read when they are asked for."""
+
+    path: Path
+    shape: tuple[int, int]
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> Tensor:
+        with safe_open(self.path, framework="pt") as file:
+            pixels: Tensor = file.get_slice("target")[part]
+        return pixels
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -173,19 +188,20 @@ class Workspace:
         self.save()
 
     def target(self, stage: str, number: int) -> Target | None:
-        """A cached target, or None."""
+        """A cached target, or None; its pixels stay in their file."""
         path = self._targets(stage) / f"{number}.safetensors"
         if not path.is_file():
             return None
-        tensors = load_file(path)
-        top, left = tensors["place"].tolist()
-        return Target(top, left, tensors["target"])
+        with safe_open(path, framework="pt") as file:
+            top, left = file.get_tensor("place").tolist()
+            height, width = file.get_slice("target").get_shape()
+        return Target(top, left, StoredImage(path, (height, width)))
 
-    def keep_target(self, stage: str, number: int, target: Target) -> None:
-        """Cache the target of one slice."""
+    def keep_target(self, stage: str, number: int, place: tuple[int, int], image: Tensor) -> None:
+        """Cache the target (height, width) of one slice, or of a window at a place (top, left) of it."""
         folder = self._targets(stage)
         folder.mkdir(exist_ok=True)
-        tensors = {"target": target.image, "place": torch.tensor([target.top, target.left])}
+        tensors = {"target": image, "place": torch.tensor(place)}
         save_tensors(tensors, folder / f"{number}.safetensors")
 
     def _targets(self, stage: str) -> Path:
