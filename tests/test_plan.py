@@ -108,15 +108,15 @@ def test_as_dict_is_json_and_says_what_was_chosen():
 
 def test_slices_of_volumes_and_of_time_series_are_stacked():
     plan = plan_of(volume())
-    assert [stack.shape for stack in plan.stacks] == [(5, 90, 80)]
-    assert plan.stacks[0].dtype == np.float32
+    assert [volume.shape for volume in plan.volumes] == [(5, 90, 80)]
+    assert plan.volumes[0].slab(1, 4).dtype == np.float32
     series = np.stack([volume(), volume(seed=1)], axis=-1)
     plan = plan_of(series)
-    assert [stack.shape for stack in plan.stacks] == [(5, 90, 80)] * 2
+    assert [volume.shape for volume in plan.volumes] == [(5, 90, 80)] * 2
     assert plan.axes == (0,)
     # One intensity map for the whole file.
     low, high = np.percentile(series, [0.5, 99.5])
-    assert plan.stacks[1] == pytest.approx((series[..., 1] - low) / (high - low), abs=1e-5)
+    assert plan.volumes[1].slab(0, 5) == pytest.approx((series[..., 1] - low) / (high - low), abs=1e-5)
 
 
 def test_what_cannot_be_denoised_is_refused():

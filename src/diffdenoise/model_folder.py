@@ -86,7 +86,7 @@ def write_model(
             version=__version__,
             slices=plan.slices,
             sizes=", ".join(summary["slice_sizes"]),
-            volumes=len(plan.stacks),
+            volumes=len(plan.volumes),
             neighbours=plan.neighbours,
             fingerprint=plan.fingerprint()[:16],
             noise=plan.noise.typical_std,

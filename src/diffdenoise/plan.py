@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffdenoise.character import Character, character_of
 from diffdenoise.config import Settings, stage_names
@@ -18,7 +18,7 @@ from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.scan import Scan
-from diffdenoise.types import Stack
+from diffdenoise.scan.volume import Volume
 
 #: Kernel widths in pixels up to which a blind spot of 1, 3, 5 and 7 pixels is best: a wider one hides
 #: more of the correlated noise, and more of the anatomy.
@@ -31,16 +31,14 @@ LEAST_STD = 1e-3
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """Scans as stacks of slices, with every choice that settings leave open made.
+    """Scans as volumes of slices, with every choice that settings leave open made.
 
     Attributes
     ----------
     settings : Settings
         As given.
-    stacks : tuple of float32 arrays (slices, height, width)
-        Scaled intensities, one a volume.
-    known : tuple of bool arrays, same shapes, or None
-        Where there is data to learn from; None: everywhere.
+    volumes : tuple of Volume
+        Slices in scaled intensities, read when they are asked for.
     axes : tuple of int or None
         Slice axis of each scan.
     neighbours : int
@@ -56,8 +54,7 @@ class Plan:
     """
 
     settings: Settings
-    stacks: tuple[Stack, ...]
-    known: tuple[NDArray[np.bool_], ...] | None
+    volumes: tuple[Volume, ...]
     axes: tuple[int | None, ...]
     neighbours: int
     blind_spot: int
@@ -66,7 +63,7 @@ class Plan:
     trained_on: tuple[Character, ...]
 
     def __repr__(self) -> str:
-        """One line, without stacks and settings."""
+        """One line, without volumes and settings."""
         return f"Plan({self.slices} slices of {len(self.axes)} scan(s), {self.noise})"
 
     @property
@@ -95,25 +92,31 @@ class Plan:
     @property
     def slices(self) -> int:
         """Slices in all."""
-        return sum(len(stack) for stack in self.stacks)
+        return sum(volume.shape[0] for volume in self.volumes)
 
     def fingerprint(self) -> str:
         """SHA-256 of the intensities and shapes; holds nothing of names or headers."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for stack in self.stacks:
-            digest.update(str(stack.shape).encode())
-            digest.update(np.ascontiguousarray(stack).tobytes())
-        for where in self.known or ():
-            digest.update(np.packbits(where).tobytes())
+        for volume in self.volumes:
+            digest.update(str(volume.shape).encode())
+            for number in range(volume.shape[0]):
+                digest.update(np.ascontiguousarray(volume.slab(number, number + 1)).data)
+                known = volume.known(number, number + 1)
+                if known is not None:
+                    digest.update(np.packbits(known).data)
         return digest.hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for people and programs, without the data."""
         return {
             "scans": len(self.axes),
-            "volumes": len(self.stacks),
+            "volumes": len(self.volumes),
             "slices": self.slices,
-            "slice_sizes": sorted({f"{stack.shape[1]}x{stack.shape[2]}" for stack in self.stacks}),
+            "slice_sizes": sorted({f"{volume.shape[1]}x{volume.shape[2]}" for volume in self.volumes}),
             "slice_axes": sorted({axis for axis in self.axes if axis is not None}),
             "neighbours": self.neighbours,
             "blind_spot": self.blind_spot,
@@ -149,19 +152,15 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
         raise InputError("no scan was given; expected at least one")
     if noises is None:
         noises = [noise_of(scan, settings) for scan in scans]
-    stacks: list[Stack] = []
-    known: list[NDArray[np.bool_]] = []
-    complete = True
+    volumes: list[Volume] = []
     axes: list[int | None] = []
     given: list[float] = []
     for ready in (noise.ready for noise in noises):
-        stacks += ready.stacks
-        complete = complete and ready.known is None
-        known += ready.known or [np.ones(stack.shape, bool) for stack in ready.stacks]
+        volumes += ready.volumes
         axes.append(ready.axis)
         if settings.noise_std is not None:
             given.append(settings.noise_std / ready.intensities.range)
-    fewest = min(len(stack) for stack in stacks)
+    fewest = min(volume.shape[0] for volume in volumes)
     chosen = _standing_for_all(len(noises))
     diagnosis = _middle([noises[number] for number in chosen], noises)
     neighbours = settings.data.neighbours
@@ -176,8 +175,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
         noise = NoiseModel.constant(max(float(np.median(given)), LEAST_STD), noise.correlation)
     plan = Plan(
         settings,
-        tuple(stacks),
-        None if complete else tuple(known),
+        tuple(volumes),
         tuple(axes),
         neighbours,
         settings.stage1.blind_spot or blind_spot_for(noise.correlation.width_px),
@@ -229,7 +227,7 @@ def _middle(some: Sequence[Noise], noises: Sequence[Noise]) -> Diagnosis:
         return middle
     # Images too small to tell by themselves.
     stacks = [stack for one in noises for stack in one.ready.measurable()]
-    zeros = [one.ready.intensities.zero for one in noises for _ in one.ready.stacks]
+    zeros = [one.ready.intensities.zero for one in noises for _ in one.ready.volumes]
     return diagnose_stacks(stacks, zeros)
 
 

@@ -26,7 +26,6 @@ from diffdenoise.method.step_data import ConditionOf, StepData
 from diffdenoise.method.teacher import Teacher
 from diffdenoise.method.windows import COMPARED_SIDE, evenly_spaced, samples, target_order, target_window
 from diffdenoise.plan import Plan
-from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.clock import Clock, StagePlan
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
@@ -80,7 +79,7 @@ class Stages:
         self._checkpoint_s = checkpoint_s
         self._now = now
         self._keeps_time = keep_time
-        self.slices = Slices(in_memory(plan.stacks, plan.known), plan.neighbours)
+        self.slices = Slices(plan.volumes, plan.neighbours)
         self._data = StepData(self.slices, self.settings, hardware.device)
         minutes = self.settings.minutes
         self._budget_s = 0.0 if minutes is None else 60 * minutes
