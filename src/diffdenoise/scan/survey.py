@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffdenoise.errors import ShapeError
 from diffdenoise.scan.counts import Counting, Counts
 from diffdenoise.scan.sample import looked_at
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.slices import choose_axis
 from diffdenoise.scan.voxels import Held, Scaled, Voxels, stack_shapes
 
 
@@ -73,6 +75,16 @@ def survey_of(scan: Scan, axis: int | None) -> Survey:
     found = _look(scan, axis)
     scan.voxels.remembered[survey_of].append((scan.hidden, found))
     return found
+
+
+def look_through(scan: Scan) -> None:
+    """Read all voxels of a scan once, so that a damaged file is refused now; what is learned is remembered."""
+    try:
+        axis = choose_axis(scan)
+    except ShapeError:
+        # Too small to be denoised, which is for others to say.
+        axis = None if scan.ndim == 2 else 2
+    survey_of(scan, axis)
 
 
 def _look(scan: Scan, axis: int | None) -> Survey:

@@ -164,15 +164,14 @@ class Scaled(Lazy):
 
     Attributes
     ----------
-    stored : Voxels
+    stored : Lazy
         The integers.
     slope, inter : float
     """
 
-    def __init__(self, stored: Voxels, slope: float, inter: float) -> None:
+    def __init__(self, stored: Lazy, slope: float, inter: float) -> None:
         self.stored, self.slope, self.inter = stored, slope, inter
-        self.shape, self.dtype = stored.shape, np.dtype(np.float64)
-        self.axis = stored.axis if isinstance(stored, Lazy) else None
+        self.shape, self.dtype, self.axis = stored.shape, np.dtype(np.float64), stored.axis
 
     def read(self, volume: int, first: int, last: int) -> NDArray[Any]:
         """Return real values."""
@@ -190,10 +189,22 @@ class Scaled(Lazy):
 
     def real(self, stored: NDArray[Any]) -> NDArray[np.float64]:
         """Real values of some stored ones."""
-        values = stored.astype(np.float64)
-        values *= self.slope
-        values += self.inter
-        return values
+        return _real(stored, self.slope, self.inter)
+
+
+def scaled(stored: Voxels, slope: float, inter: float) -> Voxels:
+    """Return stored values times a slope plus an intercept; of those in memory, in memory."""
+    if isinstance(stored, Lazy):
+        return Scaled(stored, slope, inter)
+    return Held(_real(stored.whole(), slope, inter))
+
+
+def _real(stored: NDArray[Any], slope: float, inter: float) -> NDArray[np.float64]:
+    values = stored.astype(np.float64)
+    # In place: two such arrays would be up to 16 times as large as the file.
+    values *= slope
+    values += inter
+    return values
 
 
 def as_voxels(values: Array | Voxels) -> Voxels:
@@ -225,3 +236,30 @@ def map_voxels(
         return function(*(None if one is None else one.slab(axis, volume, first, last) for one in given))
 
     return Computed(first_given.shape, np.dtype(dtype), axis, compute)
+
+
+def slabs_as(
+    voxels: Voxels, axis: int | None, dtype: np.dtype[Any], convert: Callable[[NDArray[Any]], NDArray[Any]]
+) -> Iterator[NDArray[Any]]:
+    """Yield slabs across an axis, each converted; what lies across another is converted at once.
+
+    Parameters
+    ----------
+    voxels : Voxels
+        Any.
+    axis : int or None
+        Axis across the slabs.
+    dtype : numpy.dtype
+        Of what the conversion gives.
+    convert : callable
+        Takes some values and returns as many.
+    """
+    if isinstance(voxels, Lazy) and voxels.axis != axis:
+        array = np.zeros(voxels.shape, dtype)
+        stacks = to_stacks(array, voxels.axis)
+        for volume, first, values in voxels.slabs(voxels.axis):
+            stacks[volume][first : first + len(values)] = convert(values)
+        yield from to_stacks(array, axis)
+        return
+    for _, _, values in voxels.slabs(axis):
+        yield convert(values)

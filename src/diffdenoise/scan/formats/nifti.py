@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,8 +24,11 @@ from diffdenoise.scan.formats.nifti_geometry import affine_of, spacing_of, usabl
 from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.quiet import quiet
+from diffdenoise.scan.raw import RawVoxels
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.survey import look_through
 from diffdenoise.scan.unpack import Unpacked, read_plain
+from diffdenoise.scan.voxels import LAZY_FROM_BYTES, Held, Voxels, scaled, slabs_as
 from diffdenoise.types import Affine, Array
 
 _GZIP = b"\x1f\x8b"
@@ -118,19 +122,26 @@ def read(path: Path) -> Scan:
         if start < len(head):
             raise FormatError(f"{name}: is damaged: its vox_offset is {start}; get a complete copy")
         before = head + take(start - len(head)).tobytes()
-        content = take(end - start)
-        there = len(before) + len(content)
+        dtype, shape = header.get_data_dtype(), _shape_of(header.get_data_shape(), name)
+        is_large = end - start >= LAZY_FROM_BYTES
+        if is_large:
+            stored: Voxels = RawVoxels(path, start, shape, dtype, packed=compressed)
+            there = end if compressed else file_bytes
+        else:
+            content = take(end - start)
+            there = len(before) + len(content)
         if there < end:
             raise FormatError(
                 f"{name}: is cut short: {there:,} of {end:,} bytes are there; get a complete copy"
             )
-        if packed is not None:
-            packed.check_end()
+        if not is_large:
+            if packed is not None:
+                packed.check_end()
+            stored = Held(native(content.view(dtype).reshape(shape, order="F")))
         header = kind.header_class.from_fileobj(io.BytesIO(before))
         # nibabel makes voxel sizes that were never set 1; they are to be written back as they were.
         unset = kind.header_class(head, check=False)["pixdim"][1:] == 0
         header["pixdim"][1:][unset] = 0
-    stored = content.view(header.get_data_dtype()).reshape(header.get_data_shape(), order="F")
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     # Fields that hold no number count as 0 in NIfTI's own library (FIXED_FLOAT); a slope of 0 scales nothing.
     stated = (slope, inter)
@@ -138,7 +149,11 @@ def read(path: Path) -> Scan:
         slope, inter = 1.0, 0.0
     source = _Source(header, slope, inter if math.isfinite(inter) else 0.0, stated)
     used = usable(header, name)
-    return _scan(stored, source, affine_of(used), used, name)
+    scan = _scan(stored, source, affine_of(used), used, name)
+    if is_large and compressed:
+        # Only its end tells whether it is whole; what is learned on the way is remembered.
+        look_through(scan)
+    return scan
 
 
 def from_nibabel(image: Any, name: str = "image") -> Scan:
@@ -176,30 +191,29 @@ def from_nibabel(image: Any, name: str = "image") -> Scan:
         source = _Source(header, float(proxy.slope), float(proxy.inter))
     stored = np.asarray(proxy.get_unscaled() if nib.is_proxy(proxy) else proxy)
     used = usable(header, name)
-    return _scan(stored.reshape(image.shape), source, affine_of(used), used, name)
+    stored = native(stored.reshape(_shape_of(image.shape, name), order="A"))
+    return _scan(Held(stored), source, affine_of(used), used, name)
 
 
-def _scan(stored: Array, source: _Source, affine: Affine | None, used: Any, name: str) -> Scan:
-    """Return the scan of stored values and of a header that says where they lie."""
-    shape, header = stored.shape, source.header
+def _shape_of(stated: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """The shape without axes of length 1 after the fourth."""
+    shape = tuple(int(size) for size in stated)
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) > 4:
         raise ShapeError(f"{name}: has {len(shape)} axes {shape}; expected 2 to 4; split it first")
+    return shape
+
+
+def _scan(stored: Voxels, source: _Source, affine: Affine | None, used: Any, name: str) -> Scan:
+    """Return the scan of stored values and of a header that says where they lie."""
+    shape, header = stored.shape, source.header
     # nibabel holds the scaling of an image in memory apart from its header.
     header["scl_slope"] = header["scl_inter"] = np.nan
-    data: Array = stored.reshape(shape, order="A")
-    if (source.slope, source.inter) == (1.0, 0.0):
-        data = native(data)
-    else:
-        real = data.astype(np.float64)
-        # In place: two such arrays would be up to 16 times as large as the file.
-        real *= source.slope
-        real += source.inter
-        data = real
+    plain = (source.slope, source.inter) == (1.0, 0.0)
     slice_dim = header.get_dim_info()[2]
     return Scan(
-        data=data,
+        stored if plain else scaled(stored, source.slope, source.inter),
         format="nifti",
         stored_dtype=header.get_data_dtype(),
         spacing_mm=spacing_of(used, min(len(shape), 3), affine),
@@ -256,23 +270,45 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     unchanged = source is not None and not float32 and dtype == source.header.get_data_dtype()
     if source is not None and unchanged:
         slope, inter = source.slope, source.inter
-    values = scan.data
-    if (slope, inter) != (1.0, 0.0):
-        values = (values.astype(np.float64) - inter) / slope
+
+    def stored_of(values: Array) -> Array:
+        if (slope, inter) != (1.0, 0.0):
+            values = (values.astype(np.float64) - inter) / slope
+        return to_stored(values, dtype)
+
     with quiet("nibabel.global"):
         own = None if source is None else affine_of(usable(source.header, scan.name))
         kept = own is scan.affine or (
             own is not None and scan.affine is not None and np.array_equal(own, scan.affine)
         )
         # Without an affine of its own, nibabel leaves the header's fields as they are.
-        image = _image(scan, to_stored(values, dtype), dtype, source, None if kept else scan.affine)
+        # Its values are written below: they needn't be in memory.
+        nothing = np.broadcast_to(np.zeros((), dtype), scan.shape)
+        image = _image(scan, nothing, dtype, source, None if kept else scan.affine)
         # An explicit slope makes nibabel store the values as they are.
         image.header.set_slope_inter(slope, inter)
         if source is not None and source.stated is not None and unchanged:
             image.header["scl_slope"], image.header["scl_inter"] = source.stated
         if source is not None and kept:
             image.header["pixdim"] = source.header["pixdim"]
-        image.to_filename(path)
+        _save(image, path, slabs_as(scan.voxels, None if scan.ndim == 2 else 2, dtype, stored_of))
+
+
+def _save(image: Any, path: Path, slabs: Iterable[Array]) -> None:
+    """Write a nibabel image's header, then slabs (slices, first axis, second axis) of stored values."""
+    from nibabel import openers, volumeutils
+
+    image.update_header()
+    header = image.header
+    dtype = header.get_data_dtype()
+    # nibabel's annotations cover only part of it.
+    opener, seek_tell = cast(Any, openers.ImageOpener), cast(Any, volumeutils.seek_tell)
+    with opener(path, "wb") as stream:
+        header.write_to(stream)
+        seek_tell(stream, header.get_data_offset(), write0=True)
+        for slab in slabs:
+            # The first axis is the fastest.
+            stream.write(np.ascontiguousarray(slab.transpose(0, 2, 1), dtype).tobytes())
 
 
 def _image(
