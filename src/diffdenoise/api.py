@@ -152,7 +152,7 @@ def _learn(
                 f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
                 "set clean_below to 0"
             )
-        denoised = [Denoised(scan.with_data(scan.data.astype(np.float64)), ()) for scan in scans]
+        denoised = [Denoised(scan, ()) for scan in scans]
         plan["already_clean"] = True
     else:
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:

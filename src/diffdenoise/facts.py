@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError
 from diffdenoise.images import checked, find
@@ -102,27 +100,26 @@ def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
     noise : Noise
         Of that scan.
     """
-    found, axis, nothing = noise.diagnosis, noise.axis, noise.ready.regions.no_data
-    values = scan.data if nothing is None else scan.data[~nothing]
-    levels: list[float] = np.percentile(values, (0.5, 50, 99.5)).tolist()  # type: ignore[type-var]
-    low, middle, high = levels
+    found, axis, regions = noise.diagnosis, noise.axis, noise.ready.regions
+    counts = regions.counts
+    low, middle, high = counts.percentiles((0.5, 50, 99.5))
     return {
         "name": scan.name,
         "format": scan.format,
-        "shape": list(scan.data.shape),
+        "shape": list(scan.shape),
         "spacing_mm": None if scan.spacing_mm is None else [round(side, 6) for side in scan.spacing_mm],
         "orientation": _orientation(scan),
         "slice_axis": axis,
-        "slices": 1 if axis is None else scan.data.shape[axis],
+        "slices": 1 if axis is None else scan.shape[axis],
         "dtype": str(scan.stored_dtype),
         "intensities": {
-            "min": float(values.min()),
+            "min": float(counts.values[0]),
             "percentile_0.5": low,
             "median": middle,
             "percentile_99.5": high,
-            "max": float(values.max()),
+            "max": float(counts.values[-1]),
         },
-        "no_data_percent": 0.0 if nothing is None else 100 * float(nothing.mean()),
+        "no_data_percent": 100 * regions.share,
         "noise_std": noise.std,
         "noise_percent_of_range": noise.percent,
         "noise_correlation_px": None if noise.std is None else list(found.correlation.width_px),

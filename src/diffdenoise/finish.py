@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffdenoise._version import __version__
 from diffdenoise.errors import SettingsError
 from diffdenoise.noise.statement import Noise
 from diffdenoise.result import Result
+from diffdenoise.scan.regions import Regions
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.voxels import Held, Voxels, map_voxels
+from diffdenoise.types import Array
 
 
 def check_strength(strength: float) -> None:
@@ -24,7 +26,7 @@ def check_strength(strength: float) -> None:
         )
 
 
-def kept_share(noisy: Scan, denoised: Scan, strength: float) -> NDArray[np.float64]:
+def kept_share(noisy: Scan, denoised: Scan, strength: float) -> Voxels:
     """Return values with a share of the residual taken off, and those outside as they were.
 
     Parameters
@@ -33,12 +35,45 @@ def kept_share(noisy: Scan, denoised: Scan, strength: float) -> NDArray[np.float
         Before and after; where `noisy.outside` is True, the values before count.
     strength : float
         Share of the residual that is taken off, 0 to 1; 0 gives the values before, bit for bit.
+
+    Returns
+    -------
+    Voxels
+        float64, or the scan's own type where it was left as it was; of a scan in memory, in memory: its owner
+        may change it.
     """
-    values = noisy.data.astype(np.float64)
-    data = np.asarray(denoised.data, dtype=np.float64)
-    if strength < 1:
-        data = values + strength * (data - values)
-    return data if noisy.outside is None else np.where(noisy.outside, values, data)
+    if denoised.voxels is noisy.voxels:
+        # Left as it was: exactly, whatever its type holds.
+        return map_voxels(np.copy, noisy.dtype, noisy.voxels)
+
+    def keep(before: Array, after: Array, outside: Array | None) -> Array:
+        values = before.astype(np.float64)
+        data = np.asarray(after, dtype=np.float64)
+        if strength < 1:
+            data = values + strength * (data - values)
+        return data if outside is None else np.where(outside, values, data)
+
+    found = map_voxels(keep, np.float64, noisy.voxels, denoised.voxels, noisy.hidden)
+    return Held(found.whole()) if isinstance(noisy.voxels, Held) else found
+
+
+def residual_std(noisy: Scan, denoised: Scan, regions: Regions) -> float:
+    """Return the std of what was taken off of a scan, where it holds data, in its units."""
+    number, mean, squares = 0, 0.0, 0.0
+    axis = regions.axis
+    for volume, first, before in noisy.voxels.slabs(axis):
+        after = denoised.voxels.slab(axis, volume, first, first + len(before))
+        taken = before.astype(np.float64) - after.astype(np.float64)
+        nothing = regions.no_data_in(volume, first, before)
+        taken = taken if nothing is None else taken[~nothing]
+        if not taken.size:
+            continue
+        # Chan et al. 1983: means and squares of parts, joined without loss of digits.
+        off, number = float(taken.mean()) - mean, number + taken.size
+        squares += float(((taken - taken.mean()) ** 2).sum())
+        squares += off**2 * taken.size * (number - taken.size) / number
+        mean += off * taken.size / number
+    return math.sqrt(squares / number) if number else math.nan
 
 
 def finish(
@@ -71,10 +106,9 @@ def finish(
     doubts : sequence of str
         What is wrong with the result, in words.
     """
-    data = kept_share(noisy, denoised, strength)
-    full, nothing, model = noise.range, noise.ready.regions.no_data, noise.model
-    taken = noisy.data.astype(np.float64) - data
-    residual = float((taken if nothing is None else taken[~nothing]).std())
+    result = denoised.with_data(kept_share(noisy, denoised, strength))
+    full, model = noise.range, noise.model
+    residual = residual_std(noisy, result, noise.ready.regions)
     record = {
         "name": noisy.name,
         "version": __version__,
@@ -91,4 +125,4 @@ def finish(
         "seconds": round(seconds, 3),
         "training": training,
     }
-    return Result(denoised.with_data(data), noisy, record)
+    return Result(result, noisy, record)

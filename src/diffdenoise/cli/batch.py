@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from diffdenoise.cli.jobs import Job
 from diffdenoise.errors import (
     DiffDenoiseError,
@@ -187,8 +185,7 @@ class Batch:
             return
         if not keep and not resume and already_clean(noises, settings):
             for job, scan, noise in zip(jobs, scans, noises, strict=True):
-                as_it_was = scan.with_data(scan.data.astype(np.float64))
-                yield self._result(job, scan, as_it_was, noise, left=True)
+                yield self._result(job, scan, scan, noise, left=True)
             return
         # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
         from diffdenoise.method import train as method

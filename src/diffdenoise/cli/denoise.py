@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from diffdenoise.cli import options
@@ -24,7 +23,7 @@ from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
 from diffdenoise.cli.show import duration, number, print_json, print_rows
 from diffdenoise.cli.training import build_settings, resume_command
 from diffdenoise.errors import OutputError, SettingsError
-from diffdenoise.finish import check_strength
+from diffdenoise.finish import check_strength, residual_std
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.folder import check_name, check_outside_stores
 from diffdenoise.scan.read import read_scan
@@ -289,14 +288,12 @@ def _load(model: Path | None, device: str, threads: int | None) -> Model | None:
 
 def _measure(one: Result, noise_std: float | None) -> dict[str, Any]:
     """Return the noise found and removed, in the scan's units and as shares of its range."""
-    noisy, denoised, full = one.noisy, one.denoised, one.noise.range
+    full = one.noise.range
     levels: list[float] | None = None
     if noise_std is None:
         levels = [std * full for std in one.noise.model.stds]
         noise_std = one.noise.std
-    residual = noisy.data.astype(np.float64) - denoised.data.astype(np.float64)
-    nothing = one.noise.ready.regions.no_data
-    residual_std = float((residual if nothing is None else residual[~nothing]).std())
+    residual = residual_std(one.noisy, one.denoised, one.noise.ready.regions)
     return {
         "input": one.job.origin,
         "output": str(one.job.target),
@@ -304,8 +301,8 @@ def _measure(one: Result, noise_std: float | None) -> dict[str, Any]:
         "noise_std": noise_std,
         "noise_percent_of_range": None if noise_std is None else 100 * noise_std / full,
         "noise_std_by_brightness": levels,
-        "residual_std": residual_std,
-        "residual_percent_of_range": 100 * residual_std / full,
+        "residual_std": residual,
+        "residual_percent_of_range": 100 * residual / full,
     }
 
 

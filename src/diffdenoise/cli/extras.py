@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffdenoise.cli.batch import Result
 from diffdenoise.cli.jobs import Job
@@ -15,8 +14,10 @@ from diffdenoise.errors import OutputError
 from diffdenoise.scan.convert import to_nifti
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.registry import format_named, suffix_of
+from diffdenoise.scan.voxels import Computed, Voxels, map_voxels
 from diffdenoise.scan.write import check_output, write_scan
 from diffdenoise.trust.figure import check_picture, save_comparison
+from diffdenoise.types import Array
 
 
 @dataclass(frozen=True)
@@ -82,27 +83,37 @@ class Extras:
                 overwrite=self.overwrite,
             )
         if self.residual is not None:
-            residual = one.noisy.data.astype(np.float64) - np.asarray(one.denoised.data, np.float64)
+            residual = map_voxels(_difference, np.float64, one.noisy.voxels, one.denoised.voxels)
             self._write(one, residual, _place(self.residual, one.job, alone, False))
         if self.noise is not None:
             self._write(one, noise_map(one), _place(self.noise, one.job, alone, False))
 
-    def _write(self, one: Result, values: NDArray[np.float64], path: Path) -> None:
+    def _write(self, one: Result, values: Voxels, path: Path) -> None:
         scan = one.noisy.with_data(values)
         if isinstance(scan.header, Series):
             like = to_nifti(one.noisy)
-            scan = like.with_data(values.T if values.ndim == 2 else values)
+            scan = like.with_data(values.whole().T if values.ndim == 2 else values)
         write_scan(scan, path, float32=True, overwrite=self.overwrite)
 
 
-def noise_map(one: Result) -> NDArray[np.float64]:
+def _difference(before: Array, after: Array) -> Array:
+    return before.astype(np.float64) - after.astype(np.float64)
+
+
+def noise_map(one: Result) -> Voxels:
     """Return the stated std of the noise at each voxel, in the scan's units; 0 where there is no data."""
     noise, ready = one.noise.model, one.noise.ready
-    clean = ready.intensities.scale(one.denoised.data)
-    levels = np.interp(np.nan_to_num(clean), noise.brightness, noise.stds) * ready.intensities.range
-    if ready.regions.no_data is not None:
-        levels[ready.regions.no_data] = 0
-    return np.asarray(levels)
+
+    def levels_in(volume: int, first: int, last: int) -> Array:
+        before, after = (
+            each.voxels.slab(ready.axis, volume, first, last) for each in (one.noisy, one.denoised)
+        )
+        clean = np.nan_to_num(ready.intensities.scale(after))
+        levels = np.interp(clean, noise.brightness, noise.stds) * ready.intensities.range
+        nothing = ready.regions.no_data_in(volume, first, before)
+        return levels if nothing is None else np.where(nothing, 0.0, levels)
+
+    return Computed(one.noisy.shape, np.dtype(np.float64), ready.axis, levels_in)
 
 
 def _place(given: Path, job: Job, alone: bool, is_picture: bool) -> Path:

@@ -127,6 +127,7 @@ class Counting:
         keeps = not self._exact or dtype.itemsize > 2
         self._kept = np.empty(-(-size // self._step) if keeps else 0, dtype)
         self._filled, self.seen = 0, 0
+        self._ends: tuple[Any, ...] = ()
 
     def add(self, values: NDArray[Any]) -> None:
         """Count values; none of them is NaN."""
@@ -134,6 +135,9 @@ class Counting:
             piece = values[first : first + _PIECE]
             if self._exact:
                 self._count(piece)
+            if self._step > 1 and len(self._kept):
+                met = [*self._ends, piece.min(), piece.max()]
+                self._ends = (min(met), max(met))
             if len(self._kept):
                 chosen = piece[-self.seen % self._step :: self._step]
                 self._kept[self._filled : self._filled + len(chosen)] = chosen
@@ -155,10 +159,15 @@ class Counting:
         found = np.bincount(piece.astype(np.int64) - low, minlength=high - low + 1)
         self._bins[low - self._least : low - self._least + len(found)] += found
 
+    def _with_ends(self) -> NDArray[Any]:
+        ends = np.array([self._ends[0], self._ends[1]] if self._ends else [], self._kept.dtype)
+        return np.concatenate([self._kept[: self._filled], ends])
+
     def counts(self) -> Counts:
         """Return what was counted."""
         if not self._exact:
-            kept = self._kept[: self._filled]
+            # The ends are true ones, whatever was passed over.
+            kept = self._kept[: self._filled] if self._step == 1 else self._with_ends()
             kept.sort()
             return Counts(kept)
         there = np.flatnonzero(self._bins)

@@ -211,10 +211,11 @@ def find_regions(scan: Scan, axis: int | None) -> Regions:
     left_out = 1 - seen.counted / scan.voxels.size
     stated = Regions(seen, scan.voxels, scan.hidden, axis, (), (), left_out)
     filled = tuple(one for one, inside in found if inside)
-    pixels = sum(shapes[volume][1] * shapes[volume][2] for volume, _ in places)
-    share = left_out + sum(inside for _, inside in found) / pixels
-    regions = replace(stated, filled=filled, share=min(1.0, share))
-    if filled and _is_all(regions, seen, places):
+    regions = replace(stated, filled=filled)
+    if filled:
+        regions = replace(regions, share=1 - _left(regions, seen, places))
+    outside = seen.counts.keeping((one.value, 0.0) for one in filled).total
+    if filled and outside < _LEAST_LEFT and (1 - regions.share) * scan.voxels.size < _LEAST_LEFT:
         # A drawn picture, all of which is constant.
         return stated
     cut_off = {one.value for one, _ in found if one.left > 0}
@@ -222,16 +223,15 @@ def find_regions(scan: Scan, axis: int | None) -> Regions:
     return replace(regions, cut_off=tuple(sorted(cut_off)))
 
 
-def _is_all(regions: Regions, seen: Survey, places: Sequence[tuple[int, int]]) -> bool:
-    """Whether the regions leave next to nothing of a scan."""
-    values = [one.value for one in regions.filled]
-    if seen.counts.keeping((value, 0.0) for value in values).total >= _LEAST_LEFT:
-        return False
-    left = 0
+def _left(regions: Regions, seen: Survey, places: Sequence[tuple[int, int]]) -> float:
+    """Share of the voxels of some slices that hold data."""
+    left, pixels = 0, 0
     for volume, number in places:
-        nothing = regions.no_data_in(volume, number, seen.one(volume, number)[np.newaxis])
+        one = seen.one(volume, number)[np.newaxis]
+        nothing = regions.no_data_in(volume, number, one)
         left += 0 if nothing is None else int(np.count_nonzero(~nothing))
-    return left < _LEAST_LEFT
+        pixels += one.size
+    return left / pixels
 
 
 def _region_values(slices: Sequence[NDArray[Any]]) -> list[Any]:

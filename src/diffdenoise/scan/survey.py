@@ -78,7 +78,7 @@ def survey_of(scan: Scan, axis: int | None) -> Survey:
 
 
 def look_through(scan: Scan) -> None:
-    """Read all voxels of a scan once, so that a damaged file is refused now; what is learned is remembered."""
+    """Read all voxels of a scan once, so that a damaged file is refused now; the survey is remembered."""
     try:
         axis = choose_axis(scan)
     except ShapeError:

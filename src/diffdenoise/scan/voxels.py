@@ -212,30 +212,36 @@ def as_voxels(values: Array | Voxels) -> Voxels:
     return values if isinstance(values, Voxels) else Held(np.asarray(values))
 
 
-def map_voxels(
-    function: Callable[..., NDArray[Any]], axis: int | None, dtype: Any, *given: Voxels | None
-) -> Voxels:
-    """Return voxels that a function makes of slabs of others of one shape, when they are asked for.
+def map_voxels(function: Callable[..., NDArray[Any]], dtype: Any, *given: Voxels | None) -> Voxels:
+    """Return voxels that a function makes of others of one shape: at once of arrays, else when asked for.
 
     Parameters
     ----------
     function : callable
-        Takes a slab of each of `given` (None for None) and returns one of their shape.
-    axis : int or None
-        Axis across the slabs.
+        Takes the same part of each of `given` (None for None) and returns as many values.
     dtype : dtype
         Of what the function returns.
     *given : Voxels or None
-        The first is some.
+        Of one shape.
+
+    Raises
+    ------
+    ShapeError
+        If shapes differ.
     """
-    first_given = given[0]
-    if first_given is None or any(one is not None and one.shape != first_given.shape for one in given):
-        raise ShapeError("voxels of different shapes: expected one shape")
+    there = [one for one in given if one is not None]
+    shapes = {one.shape for one in there}
+    if len(shapes) != 1:
+        raise ShapeError(f"found shapes {sorted(shapes)}; expected one")
+    lazy = next((one for one in there if isinstance(one, Lazy)), None)
+    if lazy is None:
+        return Held(function(*(None if one is None else one.whole() for one in given)))
+    axis = lazy.axis
 
     def compute(volume: int, first: int, last: int) -> NDArray[Any]:
         return function(*(None if one is None else one.slab(axis, volume, first, last) for one in given))
 
-    return Computed(first_given.shape, np.dtype(dtype), axis, compute)
+    return Computed(lazy.shape, np.dtype(dtype), axis, compute)
 
 
 def slabs_as(

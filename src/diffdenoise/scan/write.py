@@ -19,6 +19,7 @@ from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.dicom_file import NOT_FROM_OTHERS
 from diffdenoise.scan.registry import format_named, format_of, suffix_of
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.voxels import Lazy
 
 
 def check_output(
@@ -223,7 +224,8 @@ def write_scan(
         check_series_output(series, targets, overwrite, float32=float32)
     else:
         check_output(path, scan.format, overwrite, float32=float32)
-    if scan.data.dtype.kind == "f" and np.isinf(scan.data).any():
+    axis = scan.voxels.axis if isinstance(scan.voxels, Lazy) else None if scan.ndim == 2 else 0
+    if scan.dtype.kind == "f" and any(np.isinf(slab).any() for *_, slab in scan.voxels.slabs(axis)):
         raise OutputError(f"{path}: not written: the result holds infinity; denoise again")
     if series is not None:
         write_series(scan, targets, derivation or Derivation())
