@@ -26,7 +26,7 @@ from diffdenoise.config import Settings
 from diffdenoise.method.stages import Stages
 from diffdenoise.method.student import denoise_turned
 from diffdenoise.method.train import train_all_stages
-from diffdenoise.model import student_network
+from diffdenoise.networks.student import student_network
 from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.read import from_array
 from diffdenoise.training.hardware import choose_hardware

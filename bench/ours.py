@@ -18,8 +18,8 @@ from diffdenoise.config import Settings, round_name, stage_names
 from diffdenoise.method.stages import Stages
 from diffdenoise.method.student import denoise_turned
 from diffdenoise.method.train import train_all_stages
-from diffdenoise.model import student_network
 from diffdenoise.networks.start import load_start
+from diffdenoise.networks.student import student_network
 from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.scan.prepared import Prepared, prepare

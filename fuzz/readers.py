@@ -19,7 +19,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["diffdenoise.scan", "diffdenoise.model_record", "pydicom", "nibabel"]
+    include=["diffdenoise.scan", "diffdenoise.model.folder", "diffdenoise.model.record", "pydicom", "nibabel"]
 ):
     from diffdenoise.errors import DiffDenoiseError
     from diffdenoise.scan import child
@@ -78,10 +78,6 @@ def main() -> None:
             if peak_of_child_mb() > _MOST_MEMORY_MB:
                 raise RuntimeError("the decoding process took too much memory")
 
-        if given.target == "model":
-            # Torch takes a while to load, which is no hang.
-            with suppress(DiffDenoiseError):
-                read(b"\0\0\0\0")
         options = [
             f"-max_len={_MOST_BYTES}",
             f"-rss_limit_mb={_MOST_MEMORY_MB}",

@@ -16,6 +16,7 @@ LAYERS = {
     "plain_files": 0,
     "owner": 0,
     "lock": 0,
+    "threads": 0,
     "scan": 1,
     "noise": 1,
     "networks": 2,
@@ -24,13 +25,10 @@ LAYERS = {
     "plan": 5,
     "method": 5,
     "model": 5,
-    "model_record": 5,
-    "model_folder": 5,
     "bars": 5,
     "result": 5,
     "kinds": 5,
     "images": 5,
-    "character": 5,
     "finish": 5,
     "facts": 5,
     "api": 5,
@@ -38,7 +36,9 @@ LAYERS = {
     "cli": 6,
     "__main__": 6,
 }
-#: Slow to load: not loaded by importing layers 0 and 1, the package itself or the command line.
+#: Modules of other layers that load nothing slow either, below these: a trained model runs without torch.
+LIGHT = ("model", "api", "facts", "images", "kinds", "finish", "result")
+#: Slow to load: not loaded by importing layers 0 and 1, the package itself, `LIGHT` or the command line.
 SLOW = {"torch", "matplotlib", "skimage", "scipy"}
 #: Parts of light packages that load a slow one.
 SLOW_PARTS = {"safetensors.torch"}
@@ -180,6 +180,7 @@ def _slow(modules: dict[str, Path], imports: dict[str, list[Import]], package: P
 
     for module in modules:
         layer = _layer(module)
-        light = layer in {0, 1, 6} or module == package.name
+        top = module.partition(".")[2].partition(".")[0]
+        light = layer in {0, 1, 6} or module == package.name or top in LIGHT
         if light and (why := reason(module, set())):
             yield f"importing {module} is slow: {why}; import it inside the function that needs it"

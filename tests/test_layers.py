@@ -30,7 +30,8 @@ def test_the_package_keeps_to_its_layers() -> None:
 
 def test_starting_the_command_line_loads_nothing_slow() -> None:
     code = (
-        "import sys, diffdenoise, diffdenoise.cli.app; print(*{name.split('.')[0] for name in sys.modules})"
+        "import sys, diffdenoise.api, diffdenoise.cli.app;"
+        "print(*{name.split('.')[0] for name in sys.modules})"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not SLOW & set(loaded.split())
@@ -82,7 +83,9 @@ def test_a_cycle_is_found_once_with_its_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("library", sorted(SLOW))
-@pytest.mark.parametrize("file", ["__init__.py", "config.py", "scan/read.py", "cli/show.py"])
+@pytest.mark.parametrize(
+    "file", ["__init__.py", "config.py", "scan/read.py", "cli/show.py", "api.py", "model.py"]
+)
 def test_a_slow_library_in_a_light_file_is_found(tmp_path: Path, library: str, file: str) -> None:
     found = made_up(
         tmp_path, {file: f"try:\n    from {library}.part import x\nexcept ImportError:\n    pass\n"}

@@ -26,9 +26,9 @@ from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.method.refinement import recorrupt
 from diffdenoise.method.step_data import with_centre
 from diffdenoise.method.student import denoise, squared_distance
-from diffdenoise.model import student_network
 from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.start import load_start
+from diffdenoise.networks.student import student_network
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.plan import Plan

@@ -17,7 +17,6 @@ from diffdenoise.errors import DivergedError, InputError
 from diffdenoise.finish import check_strength, finish
 from diffdenoise.images import Image, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
-from diffdenoise.method import train as method
 from diffdenoise.model import Denoised, Model
 from diffdenoise.noise import simulate as simulation
 from diffdenoise.noise.statement import diagnose
@@ -155,6 +154,9 @@ def _learn(
         denoised = [Denoised(scan, ()) for scan in scans]
         plan["already_clean"] = True
     else:
+        # Imported here: torch takes a second to load, and a trained model is run without.
+        from diffdenoise.method import train as method
+
         with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
             trained = method.train(
                 scans,
@@ -220,6 +222,8 @@ def train(
         If scans, settings, device or folder don't fit.
     """
     began = time.monotonic()
+    from diffdenoise.method import train as method
+
     check_outside_stores(Path(model_dir))
     given = scans if isinstance(scans, Sequence) and not is_path(scans) else [scans]
     paths = [item for item in given if is_path(item)]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.character import Character, character_of
 from diffdenoise.config import Settings, stage_names
 from diffdenoise.errors import InputError, SettingsError
+from diffdenoise.model.character import Character, character_of
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.statement import Noise, diagnose

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 
 import diffdenoise as dd
 from diffdenoise.config import Settings
-from diffdenoise.model import Model, student_network
+from diffdenoise.model import Model
 from diffdenoise.networks.start import load_start
+from diffdenoise.networks.student import student_network
 from diffdenoise.types import Quiet
 from tests.end_to_end.phantom import clean_phantom, noisy_phantom
 

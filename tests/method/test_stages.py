@@ -11,8 +11,8 @@ import torch
 from diffdenoise.config import Settings
 from diffdenoise.method.stages import Stages
 from diffdenoise.method.student import denoise
-from diffdenoise.model import student_network
 from diffdenoise.networks.start import load_start
+from diffdenoise.networks.student import student_network
 from diffdenoise.plan import make_plan
 from diffdenoise.scan.read import from_array
 from diffdenoise.training.hardware import Hardware

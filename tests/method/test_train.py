@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import IntensityError, ModelError, OutputError, SettingsError, ShapeError
 from diffdenoise.method import choices
 from diffdenoise.method.train import train
-from diffdenoise.model import student_network
 from diffdenoise.networks.start import load_start
+from diffdenoise.networks.student import student_network
 from diffdenoise.noise.simulate import rician
 from diffdenoise.plan import make_plan
 from diffdenoise.scan.intensity import IntensityMap
@@ -313,11 +314,11 @@ def test_the_bias_of_rician_noise_is_undone_by_the_scans_own_level(
     model = train([from_array(louder)], tiny_settings(), tmp_path / "model")
     levels = []
 
-    def noted(denoised: list[Any], std: float) -> list[Any]:
+    def noted(denoised: list[Any], std: float, zero: float) -> Callable[[Any], Any]:
         levels.append(std)
-        return denoised
+        return lambda slices: slices
 
-    monkeypatch.setattr("diffdenoise.model.signal_of_denoised", noted)
+    monkeypatch.setattr("diffdenoise.model.trained.bias_correction", noted)
     model.denoise(quieter)
     assert levels == [pytest.approx(62 / IntensityMap.fit(quieter).range, rel=0.06)]
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffdenoise.errors import SettingsError
+from diffdenoise.scan.neighbours import neighbour_index
 from diffdenoise.scan.volume import in_memory
-from diffdenoise.training.slices import Slices, Target, Window, neighbour_index
+from diffdenoise.training.slices import Slices, Target, Window
 
 
 def coded(slices, height, width, first=0):

@@ -269,7 +269,7 @@ def fingerprint_of(model: Path | None) -> str:
     """Digest of a trained model's weights; nothing for none."""
     if model is None:
         return ""
-    from diffdenoise.model_record import MOST_WEIGHTS_BYTES, STUDENT, read_model_file
+    from diffdenoise.model.folder import MOST_WEIGHTS_BYTES, STUDENT, read_model_file
 
     if not os.path.lexists(model / STUDENT):
         return ""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from diffdenoise.model import student_network
 from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.start import load_start
+from diffdenoise.networks.student import student_network
 from diffdenoise.networks.unet import UNet
 from diffdenoise.plan import Plan
 from diffdenoise.training.hardware import Hardware

@@ -20,8 +20,8 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import DeviceError, DiskFullError, ModelError, OutputError
 from diffdenoise.method.stages import Stages
 from diffdenoise.model import Model
-from diffdenoise.model_folder import write_model
-from diffdenoise.model_record import RECORD
+from diffdenoise.model.folder import RECORD
+from diffdenoise.model.write import write_model
 from diffdenoise.noise.statement import Noise
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.scan.scan import Scan

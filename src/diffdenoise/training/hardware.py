@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from diffdenoise.errors import DeviceError
+from diffdenoise.threads import check_threads
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -69,23 +69,13 @@ def choose_hardware(device: str = "auto", threads: int | None = None) -> Hardwar
     if device not in ("auto", "cpu", "cuda"):
         raise DeviceError(f"device {device}: expected auto, cpu or cuda")
     if threads is not None:
-        _check_threads(threads)
+        check_threads(threads)
         torch.set_num_threads(threads)
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device cuda: no CUDA GPU is available to torch; use --device cpu")
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return Hardware(torch.device("cuda"), torch.cuda.is_bf16_supported(including_emulation=False))
     return Hardware(torch.device("cpu"), _cpu_has_bf16())
-
-
-def _check_threads(threads: int) -> None:
-    """Raise an error for more threads than cores: these only wait for each other, or can't be made at all."""
-    if threads < 1:
-        raise DeviceError(f"threads {threads}: expected 1 or more")
-    cores = os.cpu_count()
-    if cores is not None and threads > cores:
-        plural = "s" if cores > 1 else ""
-        raise DeviceError(f"threads {threads}: this machine has {cores} core{plural}; expected 1 to {cores}")
 
 
 def _cpu_has_bf16() -> bool:

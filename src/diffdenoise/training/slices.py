@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffdenoise.errors import SettingsError
+from diffdenoise.scan.neighbours import with_neighbours
 from diffdenoise.scan.volume import Volume
 from diffdenoise.training.held import MOST_BYTES, HeldSlices
 
@@ -77,15 +78,6 @@ class Batch(NamedTuple):
     target: Tensor | None
     turns: list[int]
     known: Tensor | None
-
-
-def neighbour_index(position: int, offset: int, count: int) -> int:
-    """Return the slice at `position + offset`, mirrored to the other side beyond the stack's ends.
-
-    Never the slice itself: its own noise must not come back as if it were a neighbour's.
-    """
-    index = position + offset
-    return index if 0 <= index < count else position - offset
 
 
 class Slices:
@@ -179,8 +171,7 @@ class Slices:
     def whole(self, number: int, window: Window | None = None) -> Tensor:
         """One slice, or a window of it, with its neighbours, (1, channels, height, width), itself first."""
         first, position, count = self._held.place(number)
-        offsets = [step * side for step in range(1, self.neighbours + 1) for side in (-1, 1)]
-        places = [position, *(neighbour_index(position, offset, count) for offset in offsets)]
+        places = with_neighbours(position, self.neighbours, count)
         return torch.stack([_cut(self._held.image(first + place), window) for place in places])[None]
 
     def patches(

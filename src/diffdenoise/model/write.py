@@ -7,17 +7,22 @@ import platform
 import shutil
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safetensors.torch import save_file
-from torch import nn
+from safetensors.numpy import save_file
 
 from diffdenoise._version import __version__
 from diffdenoise.config import STAGES, round_name, stage_names
-from diffdenoise.model_record import CARD, RECORD, SETTINGS, STUDENT, ModelRecord, thinned
+from diffdenoise.model.folder import CARD, RECORD, SETTINGS, STUDENT
+from diffdenoise.model.record import ModelRecord, thinned
 from diffdenoise.plan import Plan
-from diffdenoise.training.checkpoint_io import save_json
-from diffdenoise.training.hardware import Hardware
-from diffdenoise.training.workspace import Workspace
+from diffdenoise.scan.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from diffdenoise.training.hardware import Hardware
+    from diffdenoise.training.workspace import Workspace
 
 _CARD_TEXT = """# DiffDenoise model
 
@@ -73,7 +78,7 @@ def write_model(
     ):
         shutil.copyfile(workspace.weights(stage), folder / name)
     if start is not None:
-        weights = {name: value.cpu().contiguous() for name, value in start.state_dict().items()}
+        weights = {name: value.cpu().contiguous().numpy() for name, value in start.state_dict().items()}
         save_file(weights, folder / STUDENT)
     student = settings.stage3.model_copy(update={"orientations": orientations})
     repeat = settings.model_copy(update={"schedule": workspace.steps_done(), "stage3": student})
@@ -131,7 +136,8 @@ def write_model(
             }
         )
     )
-    save_json(record.as_dict(), folder / RECORD)
+    with atomic_path(folder / RECORD) as temporary:
+        temporary.write_text(json.dumps(record.as_dict(), indent=1), encoding="utf-8")
 
 
 def _origin(plan: Plan, start: nn.Module | None) -> str:

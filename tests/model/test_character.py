@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diffdenoise.character import Character, character_of, differences
+from diffdenoise.model.character import Character, character_of, differences
 from diffdenoise.noise.simulate import gaussian, rician
 from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.read import from_array

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
-from torch import nn
 
 from diffdenoise.bars import watching
-from diffdenoise.character import Character, character_of, differences
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, ModelError
 from diffdenoise.finish import check_strength, finish
 from diffdenoise.images import read_images, warn
-from diffdenoise.method.student import denoise_turned
-from diffdenoise.model_record import RECORD, STUDENT, ModelRecord, read_record, read_settings, read_weights
-from diffdenoise.networks.unet import UNet
+from diffdenoise.model.backends import choose_device, make_backend
+from diffdenoise.model.character import Character, character_of, differences
+from diffdenoise.model.denoiser import Denoiser
+from diffdenoise.model.folder import RECORD, check_model_folder, read_record, read_settings, read_weights
+from diffdenoise.model.graph import Weights, shapes
+from diffdenoise.model.record import ModelRecord
 from diffdenoise.noise.model import NoiseModel
-from diffdenoise.noise.rician import signal_of_denoised
+from diffdenoise.noise.rician import bias_correction
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.result import Result
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.prepared import Prepared
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.volume import in_memory
-from diffdenoise.training.hardware import Hardware, choose_hardware
-from diffdenoise.training.slices import Slices
 from diffdenoise.trust.result_check import check_result
-from diffdenoise.types import Progress, Quiet, Stack
-
-
-def student_network(settings: Settings, neighbours: int) -> UNet:
-    """Return an untrained student for slices with that many neighbours on either side."""
-    return UNet(1 + 2 * neighbours, 1, settings.stage3.width)
+from diffdenoise.types import Progress, Quiet
 
 
 class Denoised(NamedTuple):
@@ -74,14 +63,23 @@ class Model:
         folder: Path,
         settings: Settings,
         details: ModelRecord,
-        student: nn.Module,
-        hardware: Hardware,
+        weights: Weights,
+        device: str = "cpu",
+        threads: int | None = None,
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.details = details
-        self._student = hardware.place(student).eval()
-        self._hardware = hardware
+        self._weights = weights
+        self._device = device
+        self._threads = threads
+
+    @cached_property
+    def _denoiser(self) -> Denoiser:
+        """The student on its device; made when it is first needed."""
+        backend = make_backend(self._weights, self._device, self._threads)
+        details = self.details
+        return Denoiser(backend, details.neighbours, self.settings.stage3.width, details.orientations)
 
     @property
     def noise(self) -> NoiseModel:
@@ -114,35 +112,16 @@ class Model:
             If the device is absent.
         """
         folder = Path(folder)
-        if not folder.is_dir():
-            raise ModelError(f"{folder}: no such model folder; train one with: diffdenoise train")
-        if not os.path.lexists(folder / RECORD):
-            if (folder / "work").is_dir():
-                raise ModelError(f"{folder}: its training has not finished; go on with --resume")
-            raise ModelError(f"{folder}: is not a model folder; it has no {RECORD}")
-        hardware = choose_hardware(device, threads)
+        check_model_folder(folder)
+        where = choose_device(device, threads)
         details, settings = read_record(folder), read_settings(folder)
         if settings.data.neighbours not in (None, details.neighbours):
             raise ModelError(
                 f"{folder}: {RECORD} and settings.yaml disagree on the neighbours; get the model again"
             )
-        # Shapes without memory: what the folder says is compared before anything of its size is made.
-        with torch.device("meta"):
-            planned = student_network(settings, details.neighbours).state_dict()
-        content = read_weights(folder, {name: tuple(tensor.shape) for name, tensor in planned.items()})
-        student = student_network(settings, details.neighbours)
-        try:
-            tensors = load(content)
-            student.load_state_dict(tensors)
-        except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ModelError(
-                f"{folder / STUDENT}: is damaged or incomplete; get the model again or train anew"
-            ) from error
-        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-            raise ModelError(
-                f"{folder / STUDENT}: holds NaN or infinite weights; get the model again or train anew"
-            )
-        return cls(folder, settings, details, student, hardware)
+        # What the folder says is compared before anything of its size is made.
+        weights = read_weights(folder, shapes(1 + 2 * details.neighbours, settings.stage3.width))
+        return cls(folder, settings, details, weights, where, threads)
 
     def denoise(
         self,
@@ -263,11 +242,10 @@ class Model:
         """
         progress = progress or Quiet()
         ready = noise.ready
-        noisy = ready.stacks
-        neighbours = self.details.neighbours
-        if min(len(stack) for stack in noisy) < max(1, 2 * neighbours):
+        neighbours, fewest = self.details.neighbours, min(count for count, _, _ in ready.shapes)
+        if fewest < max(1, 2 * neighbours):
             raise ModelError(
-                f"{scan.name}: has {min(len(stack) for stack in noisy)} slice(s), but the model takes "
+                f"{scan.name}: has {fewest} slice(s), but the model takes "
                 f"{neighbours} neighbour(s) on either side; train a model with data.neighbours=0"
             )
         foreign = [] if own else self.differences(character_of(scan, noise))
@@ -276,46 +254,29 @@ class Model:
                 f"{scan.name}: is not like what {self.folder} was trained on: {'; '.join(foreign)}; train a "
                 "model on scans like it, or force it"
             )
-        denoised = self._denoise_stacks(ready, neighbours, progress)
+        denoised = self._denoiser.denoise(ready, progress)
+        if not all(np.isfinite(stack).all() for stack in denoised):
+            raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
         checked = check_result(ready.measurable(), denoised, noise.diagnosis)
         doubts = (*foreign, *([] if checked is None else checked.doubts))
         for doubt in doubts:
             progress.say(f"{scan.name}: look closer: {doubt}")
-        # The scan's own level; that of the training only for the scans that it was found on.
-        rician_std = noise.diagnosis.rician_std or (self.details.rician_std if own else None)
-        if self.details.rician_std is None:
-            rician_std = None
-        if rician_std is not None and float(scan.data.min()) >= 0:
-            zero = ready.intensities.zero
-            signal = signal_of_denoised([stack - zero for stack in denoised], rician_std)
-            denoised = [stack + zero for stack in signal]
-        if not all(np.isfinite(stack).all() for stack in denoised):
-            raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
+        rician_std = self._rician_std(noise, own)
+        if rician_std is not None:
+            undo = bias_correction(denoised, rician_std, ready.intensities.zero)
+            for stack in denoised:
+                for number in range(len(stack)):
+                    stack[number : number + 1] = undo(stack[number : number + 1])
         return Denoised(scan.with_data(ready.restored(denoised)), doubts)
+
+    def _rician_std(self, noise: Noise, own: bool) -> float | None:
+        """Std of the noise whose bias is to be undone, in scaled intensities; None: there is none to undo."""
+        if self.details.rician_std is None or not noise.ready.regions.seen.least >= 0:
+            return None
+        # The scan's own level; that of the training only for the scans that it was found on.
+        return noise.diagnosis.rician_std or (self.details.rician_std if own else None)
 
     def differences(self, scan: Character) -> list[str]:
         """Return in words what tells a scan from those that this model was trained on."""
         known = [one.character() for one in self.details.trained_on]
         return differences(known, scan, self.details.neighbours)
-
-    @torch.no_grad()
-    def _denoise_stacks(self, ready: Prepared, neighbours: int, progress: Progress) -> list[Stack]:
-        slices = Slices(in_memory(ready.stacks, ready.known), neighbours)
-        progress.start("denoising")
-        flat = []
-        for number in range(len(slices)):
-            whole = slices.whole(number)
-            if slices.is_empty(number):
-                flat.append(whole[0, 0].numpy())
-            else:
-                item = whole.to(self._hardware.device, memory_format=torch.channels_last)
-                with self._hardware.autocast():
-                    output = denoise_turned(self._student, item, self.details.orientations)
-                flat.append(output[0, 0].cpu().numpy())
-            progress.advance(number + 1, len(slices), None, None)
-        progress.finish()
-        results = []
-        for stack in ready.stacks:
-            results.append(np.stack(flat[: len(stack)]))
-            flat = flat[len(stack) :]
-        return results

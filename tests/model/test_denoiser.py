@@ -1,0 +1,75 @@
+"""A whole scan through a student: what torch gives for whole slices, in tiles and portions of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from diffdenoise.method.student import denoise_turned
+from diffdenoise.model import denoiser
+from diffdenoise.model.backends import OnnxBackend
+from diffdenoise.model.denoiser import Denoiser
+from diffdenoise.model.tiles import Channels
+from diffdenoise.scan.prepared import Prepared, prepare
+from diffdenoise.scan.read import from_array
+from diffdenoise.scan.volume import in_memory
+from diffdenoise.training.slices import Slices
+from diffdenoise.types import Quiet, Stack
+from tests.conftest import make_volume
+from tests.model.students import student, weights_of
+
+
+def by_torch(ready: Prepared, neighbours: int, orientations: int) -> list[Stack]:
+    """As the network is trained and run by torch."""
+    slices = Slices(in_memory(ready.stacks), neighbours)
+    network = student(1 + 2 * neighbours)
+    with torch.no_grad():
+        flat = [denoise_turned(network, slices.whole(number), orientations) for number in range(len(slices))]
+    stacks, each = [], iter(flat)
+    for stack in ready.stacks:
+        stacks.append(np.stack([next(each)[0, 0].numpy() for _ in stack]))
+    return stacks
+
+
+@pytest.mark.parametrize(("neighbours", "orientations"), [(0, 1), (1, 8), (2, 4)])
+def test_a_series_is_denoised_as_by_torch_in_whole_slices(neighbours: int, orientations: int) -> None:
+    ready = prepare(from_array(make_volume((150, 139, 6, 2))), 2)
+    expected = by_torch(ready, neighbours, orientations)
+    backend = OnnxBackend(weights_of(student(1 + 2 * neighbours)), 1)
+    found = Denoiser(backend, neighbours, 8, orientations).denoise(ready, Quiet())
+    assert len(found) == 2
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_tiles_and_portions_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = prepare(from_array(make_volume((151, 140, 5))))
+    backend = OnnxBackend(weights_of(student(3)), 1)
+    sizes = []
+
+    class Noted:
+        def run(self, channels: Channels) -> Channels:
+            sizes.append(channels.shape)
+            return backend.run(channels)
+
+    def denoised() -> Stack:
+        sizes.clear()
+        [stack] = Denoiser(Noted(), 1, 8, 4).denoise(ready, Quiet())
+        return stack
+
+    whole = denoised()
+    assert max(shape[0] for shape in sizes) == 5
+    monkeypatch.setattr(denoiser, "_MOST_FEATURES", 8 * 128**2)
+    tiles = denoised()
+    assert {shape[0] for shape in sizes} == {1}
+    assert max(max(shape[2:]) for shape in sizes) <= 128
+    assert np.array_equal(tiles, whole)
+
+
+@pytest.mark.parametrize("width", [4, 32, 256])
+def test_what_is_computed_at_once_is_bounded_for_any_width(width: int) -> None:
+    side = Denoiser(OnnxBackend(weights_of(student()), 1), 1, width, 1).side
+    assert side % 4 == 0
+    assert side**2 * width <= max(32 * 640**2, 128**2 * width)
+    assert width != 32 or side == 640
