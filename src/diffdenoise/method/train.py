@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +87,14 @@ def train(
         return _finished(model_dir, plan, device, threads)
     workspace = Workspace.open(model_dir / "work", settings, plan.fingerprint(), resume=resume)
     try:
-        workspace.spend(spent_s + time.monotonic() - began)
-        stages = Stages(plan, workspace, hardware, progress or Quiet(), checkpoint_s)
-        train_all_stages(stages)
-        write_model(model_dir, plan, workspace, hardware, stages.orientations, stages.better_start())
-    except (OSError, SafetensorError) as error:
-        raise _unwritable(model_dir, error) from error
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            "the GPU's memory is full; set a smaller data.batch, or use --device cpu"
-        ) from error
+        with _in_the_users_words(model_dir):
+            workspace.spend(spent_s + time.monotonic() - began)
+            stages = Stages(plan, workspace, hardware, progress or Quiet(), checkpoint_s)
+            train_all_stages(stages)
+            write_model(model_dir, plan, workspace, hardware, stages.orientations, stages.better_start())
+    except (OutputError, DeviceError):
+        # What was done is kept for --resume.
+        raise
     except Exception:
         workspace.remove_if_nothing_was_done()
         raise
@@ -114,6 +113,19 @@ def train_all_stages(stages: Stages) -> None:
         stages.student(round_number)
         stages.refine(round_number)
         stages.self_training(round_number)
+
+
+@contextmanager
+def _in_the_users_words(model_dir: Path) -> Iterator[None]:
+    """Turn what the system and libraries say of full disks and memories into errors for the user."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise _unwritable(model_dir, error) from error
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            "the GPU's memory is full; set a smaller data.batch, or use --device cpu"
+        ) from error
 
 
 def _unwritable(model_dir: Path, error: Exception) -> OutputError:

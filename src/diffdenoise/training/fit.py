@@ -80,10 +80,8 @@ def fit(
     while goes_on:
         loss = state.step(loss_of, hardware)
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"training diverged at step {state.done} (loss {loss}); "
-                "try a lower learning_rate or another --seed"
-            )
+            told = f"training diverged at step {state.done} (loss {loss})"
+            raise DivergedError(f"{told}; try a lower learning_rate or another --seed")
         progress.advance(state.done, plan.total(), state.note(loss), plan.seconds_left())
         goes_on = plan.after_step(state.done)
         if time.monotonic() - saved_at >= checkpoint_s:

@@ -70,44 +70,11 @@ class Workspace:
         ModelError
             If there is none to resume, or it had other data or settings.
         """
-        path = folder / WORK_STATE
-        wanted = settings.model_dump(mode="json")
         if resume:
-            if not path.is_file():
-                raise ModelError(f"{folder.parent}: holds no unfinished training; leave out --resume")
-            try:
-                state = parse_json(read_plain(path, _MOST_STATE_BYTES))
-                same = state["fingerprint"] == fingerprint, state["version"] == __version__
-                readable = state.get("layout") == _LAYOUT
-                changed = [key for key in wanted if state["settings"].get(key) != wanted[key]]
-            except (OSError, NotPlainError, ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ModelError(f"{path}: is damaged; delete {folder.parent} and train anew") from error
-            if not same[1]:
-                raise ModelError(
-                    f"{folder.parent}: was begun with version {state['version']}, this is {__version__};"
-                    " delete it and train anew"
-                )
-            if not readable:
-                raise ModelError(
-                    f"{folder.parent}: was begun with a version whose checkpoints this one can't read;"
-                    " delete it and train anew"
-                )
-            if not same[0]:
-                raise ModelError(f"{folder.parent}: was begun on other scans; give the same ones to --resume")
-            if changed:
-                raise ModelError(
-                    f"{folder.parent}: was begun with another {', '.join(changed)}; resume with the same"
-                )
+            state = _state_to_resume(folder, settings, fingerprint)
             take(folder / WORK_LOCK, folder.parent, this_process())
             return cls(folder, state)
-        refuse_if_used(folder, folder.parent)
-        if path.exists():
-            raise OutputError(
-                f"{folder.parent}: holds an unfinished training; go on with --resume, or delete the folder"
-            )
-        begun = {folder, folder / WORK_LOCK}
-        if any(entry not in begun for place in (folder.parent, folder) for entry in _entries(place)):
-            raise OutputError(f"{folder.parent}: is not empty; name a new folder for the model")
+        _check_is_free(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -119,7 +86,7 @@ class Workspace:
                 "version": __version__,
                 "layout": _LAYOUT,
                 "fingerprint": fingerprint,
-                "settings": wanted,
+                "settings": settings.model_dump(mode="json"),
                 "spent_s": 0.0,
                 "stages": {},
                 "figures": {},
@@ -220,3 +187,47 @@ class Workspace:
         if all(path.name in (WORK_STATE, WORK_LOCK) for path in self.folder.iterdir()):
             self.remove()
             self.folder.parent.rmdir()
+
+
+def _check_is_free(folder: Path) -> None:
+    """Raise an error if anything is where a run is to begin."""
+    refuse_if_used(folder, folder.parent)
+    if (folder / WORK_STATE).exists():
+        raise OutputError(
+            f"{folder.parent}: holds an unfinished training; go on with --resume, or delete the folder"
+        )
+    begun = {folder, folder / WORK_LOCK}
+    if any(entry not in begun for place in (folder.parent, folder) for entry in _entries(place)):
+        raise OutputError(f"{folder.parent}: is not empty; name a new folder for the model")
+
+
+def _state_to_resume(folder: Path, settings: Settings, fingerprint: str) -> dict[str, Any]:
+    """Read the state of a run that was stopped; raise an error if it isn't this one's."""
+    path = folder / WORK_STATE
+    if not path.is_file():
+        raise ModelError(f"{folder.parent}: holds no unfinished training; leave out --resume")
+    wanted = settings.model_dump(mode="json")
+    try:
+        state: dict[str, Any] = parse_json(read_plain(path, _MOST_STATE_BYTES))
+        version, same = state["version"], state["fingerprint"] == fingerprint
+        readable = state.get("layout") == _LAYOUT
+        changed = [key for key in wanted if state["settings"].get(key) != wanted[key]]
+    except (OSError, NotPlainError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: is damaged; delete {folder.parent} and train anew") from error
+    if version != __version__:
+        raise ModelError(
+            f"{folder.parent}: was begun with version {version}, this is {__version__};"
+            " delete it and train anew"
+        )
+    if not readable:
+        raise ModelError(
+            f"{folder.parent}: was begun with a version whose checkpoints this one can't read;"
+            " delete it and train anew"
+        )
+    if not same:
+        raise ModelError(f"{folder.parent}: was begun on other scans; give the same ones to --resume")
+    if changed:
+        raise ModelError(
+            f"{folder.parent}: was begun with another {', '.join(changed)}; resume with the same"
+        )
+    return state
