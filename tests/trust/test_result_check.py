@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -86,3 +88,24 @@ def test_where_the_noise_is_not_known_nothing_is_said():
     unknown = Diagnosis(NoiseModel.constant(LEVEL), 0.0, (), None, is_upper_bound=True)
     assert check_result([noisy], [clean()], unknown) is None
     assert check_result([noisy], [clean()], diagnosis(level=0.0)) is None
+
+
+def test_large_slices_are_looked_at_in_parts() -> None:
+    draws = np.random.default_rng(0)
+    true = np.tile(clean()[:1], (1, 22, 19))
+    noisy = (true + LEVEL * draws.normal(size=true.shape)).astype(np.float32)
+    tracemalloc.start()
+    found = check_result([noisy], [true], diagnosis())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found is not None
+    assert found.taken == pytest.approx(1, abs=0.01)
+    assert found.at_edges == pytest.approx(1, abs=0.02)
+    # Looked at as a whole, eight arrays of float64: 64 bytes a pixel.
+    assert most < 35 * true.size
+    # All parts count: nothing taken off in the lower half shows.
+    half = true.copy()
+    half[:, len(half[0]) // 2 :] = noisy[:, len(half[0]) // 2 :]
+    less = check_result([noisy], [half], diagnosis())
+    assert less is not None
+    assert less.taken == pytest.approx(0.5**0.5, abs=0.02)

@@ -23,10 +23,13 @@ def run_turned(run: Run, noisy: Channels, orientations: int) -> Channels:
     -------
     float32 array (n, 1, height, width)
     """
-    total = run(noisy)
-    for number in range(1, orientations):
-        total = total + turned_back(run(turned(noisy, number)), number)
-    return total / np.float32(orientations)
+    if orientations == 1:
+        return run(noisy)
+    total = np.zeros((len(noisy), 1, *noisy.shape[2:]), np.float32)
+    for number in range(orientations):
+        total += turned_back(run(turned(noisy, number)), number)
+    total /= orientations
+    return total
 
 
 def turned(image: Channels, number: int) -> Channels:

@@ -44,9 +44,12 @@ def denoise_volume(
         channels = slab[np.array(places) - start]
         known = volume.known(first, last)
         filled = np.ones(last - first, bool) if known is None else known.any(axis=(1, 2))
-        denoised = channels[:, 0].copy()
-        if filled.any():
-            denoised[filled] = run(channels[filled])[:, 0]
+        if filled.all():
+            denoised = run(channels)[:, 0]
+        else:
+            denoised = channels[:, 0].copy()
+            if filled.any():
+                denoised[filled] = run(channels[filled])[:, 0]
         sink(first, denoised)
         for done in range(first + 1, last + 1):
             told(done)

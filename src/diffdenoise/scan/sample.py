@@ -51,7 +51,7 @@ def spread_slices(shapes: Sequence[Shape], most: int = SPREAD) -> list[tuple[int
 
 def parts_of(shapes: Sequence[Shape]) -> list[Part]:
     """Return evenly spaced slices, or parts of large ones, of equal size where their slices are."""
-    parts = [_parts(shape) for shape in shapes]
+    parts = [parts_of_slice(shape) for shape in shapes]
     slices = _all(shapes)
     pixels = max((r[1] - r[0]) * (c[1] - c[0]) for of_stack in parts for r, c in of_stack)
     most = min(_MOST_SLICES, max(1, _MOST_PIXELS // pixels))
@@ -102,8 +102,8 @@ def _all(shapes: Sequence[Shape]) -> list[tuple[int, int]]:
     return [(volume, k) for volume, shape in enumerate(shapes) for k in range(shape[0])]
 
 
-def _parts(shape: Shape) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Rows and columns of parts of a slice, of equal size and none longer than `_PART` pixels."""
+def parts_of_slice(shape: Shape) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return rows and columns of parts of a slice, of equal size and none longer than 1024 pixels."""
     cuts = [np.linspace(0, size, -(-size // _PART) + 1).astype(int).tolist() for size in shape[1:]]
     return [
         ((top, bottom), (left, right))

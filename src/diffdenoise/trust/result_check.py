@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.diagnosis import Diagnosis
+from diffdenoise.scan.sample import SPREAD, evenly, parts_of_slice, spread_slices
 from diffdenoise.types import Slices
+
+#: First and last (not included) row, and column.
+Window = tuple[tuple[int, int], tuple[int, int]]
 
 #: Share of the noise's std from which on too much or too little was taken off.
 MOST_TAKEN, LEAST_TAKEN = 1.25, 0.5
@@ -17,8 +21,8 @@ MOST_TAKEN, LEAST_TAKEN = 1.25, 0.5
 MOST_ALIKE = 0.12
 #: Times that the residual's power at edges may exceed that in calm places, in units of the noise there.
 MOST_AT_EDGES = 1.8
-#: Lags that are compared, and slices looked at.
-_LAGS, _MOST_SLICES = 3, 24
+#: Lags that are compared.
+_LAGS = 3
 #: Residuals beyond this many noise stds count as this.
 _LIMIT = 5.0
 #: Shares of the pixels with the strongest and weakest edges, and fewest pixels that figures are told by.
@@ -77,42 +81,77 @@ def check_result(noisy: Sequence[Slices], denoised: Sequence[Slices], noise: Dia
     """
     if noise.std <= 0 or noise.is_upper_bound:
         return None
-    from scipy.ndimage import gaussian_gradient_magnitude
+    found = _Found(noise)
+    for (volume, number), parts in _looked_at([_three(stack.shape) for stack in noisy]).items():
+        before, after = noisy[volume][number], denoised[volume][number]
+        for (top, bottom), (left, right) in parts:
+            found.add(before[top:bottom, left:right], after[top:bottom, left:right])
+    return found.figures()
 
-    places = [(s, k) for s, stack in enumerate(noisy) for k in range(len(stack))]
-    chosen = np.unique(np.linspace(0, len(places) - 1, min(len(places), _MOST_SLICES)).round().astype(int))
-    products = np.zeros((2, _LAGS))
-    counts = np.zeros((2, _LAGS))
-    squares: list[NDArray[np.float64]] = []
-    edges: list[NDArray[np.float64]] = []
-    for place in chosen:
-        s, k = places[place]
-        before, after = noisy[s][k].astype(np.float64), denoised[s][k].astype(np.float64)
-        level = np.interp(after, noise.noise.brightness, noise.noise.stds)
+
+def _looked_at(shapes: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int], list[Window]]:
+    """Return evenly spaced slices, or parts of large ones, by volume and number."""
+    all_parts = [
+        (place, part) for place in spread_slices(shapes) for part in parts_of_slice(shapes[place[0]])
+    ]
+    found: dict[tuple[int, int], list[Window]] = {}
+    for which in evenly(len(all_parts), SPREAD):
+        place, part = all_parts[which]
+        found.setdefault(place, []).append(part)
+    return found
+
+
+class _Found:
+    """What was taken off so far, in stds of the noise."""
+
+    def __init__(self, noise: Diagnosis) -> None:
+        self._noise = noise
+        self._products = np.zeros((2, _LAGS))
+        self._counts = np.zeros((2, _LAGS))
+        self._squares: list[NDArray[np.float32]] = []
+        self._edges: list[NDArray[np.float32]] = []
+
+    def add(self, noisy: NDArray[np.float32], denoised: NDArray[np.float32]) -> None:
+        """Look at a part of a slice (height, width)."""
+        from scipy.ndimage import gaussian_gradient_magnitude
+
+        before, after = noisy.astype(np.float64), denoised.astype(np.float64)
+        level = np.interp(after, self._noise.noise.brightness, self._noise.noise.stds)
         relative = np.clip((before - after) / level, -_LIMIT, _LIMIT)
         known = np.isfinite(relative)
         if not known.any():
-            continue
+            return
         relative[known] -= relative[known].mean()
-        squares.append(relative[known] ** 2)
-        edges.append(gaussian_gradient_magnitude(after, 1.0)[known])
+        self._squares.append((relative[known] ** 2).astype(np.float32))
+        self._edges.append(gaussian_gradient_magnitude(after, 1.0)[known].astype(np.float32))
         for axis in range(2):
             for lag in range(1, _LAGS + 1):
                 one, other = _shifted(relative, axis, lag)
                 both = np.isfinite(one) & np.isfinite(other)
-                products[axis, lag - 1] += float((one[both] * other[both]).sum())
-                counts[axis, lag - 1] += int(both.sum())
-    if not squares or sum(map(len, squares)) < _FEWEST or not counts.all():
-        return None
-    power, strength = np.concatenate(squares), np.concatenate(edges)
-    measured = products / counts / max(float(power.mean()), 1e-12)
-    own = np.array([_lags(axis) for axis in (noise.correlation.down, noise.correlation.right)])
-    calm, strong = np.quantile(strength, [_CALM, 1 - _EDGES])
-    return ResultCheck(
-        taken=float(np.sqrt(power.mean())),
-        alike=float((measured - own).mean(axis=1).max()),
-        at_edges=float(power[strength >= strong].mean() / max(float(power[strength <= calm].mean()), 1e-12)),
-    )
+                self._products[axis, lag - 1] += float((one[both] * other[both]).sum())
+                self._counts[axis, lag - 1] += int(both.sum())
+
+    def figures(self) -> ResultCheck | None:
+        """Return what that comes to; None: there is too little to tell by."""
+        if sum(map(len, self._squares)) < _FEWEST or not self._counts.all():
+            return None
+        power, strength = np.concatenate(self._squares), np.concatenate(self._edges)
+        mean = float(power.mean(dtype=np.float64))
+        measured = self._products / self._counts / max(mean, 1e-12)
+        correlation = self._noise.correlation
+        own = np.array([_lags(axis) for axis in (correlation.down, correlation.right)])
+        calm, strong = np.quantile(strength, [_CALM, 1 - _EDGES])
+        in_calm = float(power[strength <= calm].mean(dtype=np.float64))
+        return ResultCheck(
+            taken=float(np.sqrt(mean)),
+            alike=float((measured - own).mean(axis=1).max()),
+            at_edges=float(power[strength >= strong].mean(dtype=np.float64) / max(in_calm, 1e-12)),
+        )
+
+
+def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    count, height, width = shape
+    return count, height, width
 
 
 def _shifted(
