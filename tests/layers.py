@@ -25,20 +25,16 @@ LAYERS = {
     "plan": 5,
     "method": 5,
     "model": 5,
-    "bars": 5,
-    "result": 5,
-    "kinds": 5,
-    "images": 5,
-    "finish": 5,
-    "facts": 5,
-    "api": 5,
-    "__init__": 5,
-    "cli": 6,
-    "__main__": 6,
+    "work": 6,
+    "bars": 7,
+    "kinds": 7,
+    "images": 7,
+    "api": 7,
+    "__init__": 7,
+    "cli": 8,
+    "__main__": 8,
 }
-#: Modules of other layers that load nothing slow either, below these: a trained model runs without torch.
-LIGHT = ("model", "api", "facts", "images", "kinds", "finish", "result")
-#: Slow to load: not loaded by importing layers 0 and 1, the package itself, `LIGHT` or the command line.
+#: Slow to load: not loaded by importing layers 0 and 1, a trained model, jobs, Python calls or commands.
 SLOW = {"torch", "matplotlib", "skimage", "scipy"}
 #: Parts of light packages that load a slow one.
 SLOW_PARTS = {"safetensors.torch"}
@@ -181,6 +177,6 @@ def _slow(modules: dict[str, Path], imports: dict[str, list[Import]], package: P
     for module in modules:
         layer = _layer(module)
         top = module.partition(".")[2].partition(".")[0]
-        light = layer in {0, 1, 6} or module == package.name or top in LIGHT
+        light = layer in {0, 1, 6, 7, 8} or top in ("", "model")
         if light and (why := reason(module, set())):
             yield f"importing {module} is slow: {why}; import it inside the function that needs it"

@@ -62,12 +62,12 @@ def test_a_clean_tree_has_no_breach(tmp_path: Path) -> None:
 def test_an_import_from_a_higher_layer_is_found(tmp_path: Path, statement: str) -> None:
     found = made_up(tmp_path, {"scan/read.py": statement, "cli/app.py": ""})
     line = 1 + statement.count("\n")
-    assert found == [f"diffdenoise/scan/read.py:{line}: layer 1 imports diffdenoise.cli.app of layer 6"]
+    assert found == [f"diffdenoise/scan/read.py:{line}: layer 1 imports diffdenoise.cli.app of layer 8"]
 
 
 def test_an_import_of_the_package_itself_from_below_is_found(tmp_path: Path) -> None:
     assert made_up(tmp_path, {"scan/read.py": "import diffdenoise"}) == [
-        "diffdenoise/scan/read.py:1: layer 1 imports diffdenoise of layer 5"
+        "diffdenoise/scan/read.py:1: layer 1 imports diffdenoise of layer 7"
     ]
 
 

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 from diffdenoise._version import __version__
 
 if TYPE_CHECKING:
-    from diffdenoise.api import denoise, evaluate, load, simulate, train
+    from diffdenoise.api import Model, denoise, evaluate, info, load, simulate, train
     from diffdenoise.config import Settings
     from diffdenoise.errors import DiffDenoiseError
-    from diffdenoise.facts import info
-    from diffdenoise.model import Model
-    from diffdenoise.result import Result
     from diffdenoise.scan.convert_files import convert
     from diffdenoise.scan.scan import Scan
+    from diffdenoise.work.result import Result
 
 __all__ = [
     "DiffDenoiseError",
@@ -47,10 +45,10 @@ _HOMES = {
     "simulate": "diffdenoise.api",
     "train": "diffdenoise.api",
     "convert": "diffdenoise.scan.convert_files",
-    "info": "diffdenoise.facts",
+    "info": "diffdenoise.api",
     "DiffDenoiseError": "diffdenoise.errors",
-    "Model": "diffdenoise.model",
-    "Result": "diffdenoise.result",
+    "Model": "diffdenoise.api",
+    "Result": "diffdenoise.work.result",
     "Scan": "diffdenoise.scan.scan",
     "Settings": "diffdenoise.config",
 }

@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from diffdenoise import model as trained
 from diffdenoise.bars import watching
 from diffdenoise.config import Settings
-from diffdenoise.errors import DivergedError, InputError
-from diffdenoise.finish import check_strength, finish
-from diffdenoise.images import Image, read_images, scan_of, warn
+from diffdenoise.errors import DivergedError, InputError, ModelError
+from diffdenoise.images import Image, checked, find, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
-from diffdenoise.model import Denoised, Model
 from diffdenoise.noise import simulate as simulation
 from diffdenoise.noise.statement import diagnose
-from diffdenoise.plan import already_clean
-from diffdenoise.result import Result
 from diffdenoise.scan.find import read_scans
 from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust import metrics
 from diffdenoise.types import Progress
+from diffdenoise.work.facts import Facts, facts_of, of_series
+from diffdenoise.work.finish import check_strength
+from diffdenoise.work.learn import apply_model, learn, left_as_they_are
+from diffdenoise.work.result import Result
 
 
 def denoise(
@@ -100,8 +101,8 @@ def denoise(
     """
     check_strength(strength)
     if model is not None:
-        trained = model if isinstance(model, Model) else Model.load(model, device, threads)
-        return trained.denoise(
+        use = model if isinstance(model, Model) else load(model, device, threads)
+        return use.denoise(
             scan,
             axis=axis,
             progress=progress,
@@ -122,7 +123,8 @@ def denoise(
     with watching(progress) as told:
         for group in images.groups():
             try:
-                results.update(_learn(group, chosen, strength, axis, device, threads, told, began))
+                learned = _learn(group, chosen, strength, axis, device, threads, told, began)
+                results.update((id(image), result) for image, result in zip(group, learned, strict=True))
             except (InputError, DivergedError) as error:
                 if any(image.must for image in group) or len(images.groups()) == 1:
                     raise
@@ -140,51 +142,105 @@ def _learn(
     threads: int | None,
     progress: Progress,
     began: float,
-) -> dict[int, Result]:
+) -> list[Result]:
     """Train on scans alone, and denoise them; leave them as they are if they are clean."""
     scans = [image.scan for image in group]
     noises = [diagnose(scan, axis if scan.data.ndim > 2 else None) for scan in scans]
-    plan: dict[str, Any] = {"strength": strength}
-    if already_clean(noises, settings):
+    unchanged = left_as_they_are(scans, noises, settings, began)
+    if unchanged is not None:
         for scan in scans:
             warn(
                 f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
                 "set clean_below to 0"
             )
-        denoised = [Denoised(scan, ()) for scan in scans]
-        plan["already_clean"] = True
-    else:
-        # Imported here: torch takes a second to load, and a trained model is run without.
-        from diffdenoise.method import train as method
-
-        with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
-            trained = method.train(
+        return unchanged
+    with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
+        return list(
+            learn(
                 scans,
+                noises,
                 settings,
                 Path(folder) / "model",
-                noises=noises,
+                resume=False,
                 device=device,
                 threads=threads,
+                strength=strength,
                 progress=progress,
-                spent_s=time.monotonic() - began,
+                began=began,
             )
-            denoised = [
-                trained.denoise_scan(scan, noise, progress=progress, own=True)
-                for scan, noise in zip(scans, noises, strict=True)
-            ]
-        plan["training"] = trained.record
-    seconds = time.monotonic() - began
-    return {
-        id(image): finish(
-            image.scan,
-            done.scan,
-            noise=noise,
-            seconds=seconds,
-            doubts=done.doubts,
-            **plan,
         )
-        for image, done, noise in zip(group, denoised, noises, strict=True)
-    }
+
+
+class Model(trained.Model):
+    """A trained denoiser.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is stored.
+    settings : Settings
+        What it was trained with; its schedule repeats the training.
+    details : ModelRecord
+        Training record: versions, data fingerprint, noise, steps, seconds, losses.
+    """
+
+    def denoise(
+        self,
+        scan: Any,
+        *,
+        axis: int | None = None,
+        progress: Progress | bool | None = None,
+        mask: Any = None,
+        strength: float = 1.0,
+        force: bool = False,
+        return_result: bool = False,
+    ) -> Any:
+        """Denoise images in whatever form they come.
+
+        Parameters
+        ----------
+        scan : image, path, or sequence of these
+            See `diffdenoise.denoise`.
+        axis : int, optional
+            Slice axis; by default the one trained with, or the one chosen from the voxel sizes.
+        progress : bool or Progress, optional
+            True: a bar. Or an object that is told about each slice.
+        mask, strength, force, return_result
+            See `diffdenoise.denoise`.
+
+        Returns
+        -------
+        same kind as given, Result, or list
+            See `diffdenoise.denoise`.
+
+        Raises
+        ------
+        InputError
+            If an image can't be denoised.
+        ModelError
+            If the model doesn't fit it.
+        """
+        check_strength(strength)
+        images = read_images(scan)
+        if mask is not None:
+            images = images.with_mask(mask)
+        results: dict[int, Result] = {}
+        with watching(progress) as told:
+            for image in images.flat:
+                try:
+                    results[id(image)] = apply_model(
+                        self,
+                        image.scan,
+                        self.noise_of(image.scan, axis),
+                        strength=strength,
+                        force=force,
+                        progress=told,
+                    )
+                except (InputError, ModelError) as error:
+                    if image.must:
+                        raise
+                    warn(f"left out: {error}")
+        return images.give(results, as_results=return_result)
 
 
 def train(
@@ -229,8 +285,10 @@ def train(
     paths = [item for item in given if is_path(item)]
     others = [scan_of(item) for item in given if not is_path(item)]
     found = [*(read_scans(paths) if paths else []), *others]
+    # Imported here: torch takes seconds to load, and only training needs it.
+
     with watching(progress) as told:
-        return method.train(
+        method.train(
             found,
             _settings(settings, minutes=minutes, seed=seed),
             Path(model_dir),
@@ -240,11 +298,49 @@ def train(
             progress=told,
             spent_s=time.monotonic() - began,
         )
+    return load(model_dir, device, threads)
 
 
 def load(model_dir: str | Path, device: str = "auto", threads: int | None = None) -> Model:
     """Return the model in a folder; see `Model.load`."""
     return Model.load(model_dir, device, threads)
+
+
+def info(scan: Any, *, axis: int | None = None) -> Any:
+    """Return geometry, type, intensities and noise level of a scan, as `diffdenoise info --json` has them.
+
+    Parameters
+    ----------
+    scan : image, path, or sequence of these
+        As `diffdenoise.denoise` takes them.
+    axis : int, optional
+        Array axis across the slices; None: chosen from the voxel sizes.
+
+    Returns
+    -------
+    dict, or list of dict
+        A list for a list, a folder of several images, or a glob. An image of a folder that can't be denoised
+        is described by its `name` and `problem`.
+
+    Raises
+    ------
+    InputError
+        If a scan that was named isn't there, can't be read or can't be denoised.
+    """
+    if isinstance(scan, Sequence) and not is_path(scan):
+        return [info(each, axis=axis) for each in scan]
+    if not is_path(scan):
+        return facts_of(checked(kind_of(scan).scan), axis)
+    findings, is_single = find(Path(scan))
+    if is_single:
+        return facts_of(checked(findings[0].read()), axis, findings[0])
+    listed: list[Facts] = []
+    for found in findings:
+        try:
+            listed.append(facts_of(checked(found.read()), axis, found))
+        except InputError as error:
+            listed.append(Facts(name=found.name, problem=str(error), **of_series(found)))
+    return listed
 
 
 def simulate(

@@ -16,17 +16,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
-
 from diffdenoise.errors import InputError, ShapeError
 from diffdenoise.kinds import is_path, kind_of
-from diffdenoise.result import Result
 from diffdenoise.scan import bids
 from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.convert import on_grid_of
 from diffdenoise.scan.find import Found, find_scans
 from diffdenoise.scan.folder import is_store
 from diffdenoise.scan.scan import Scan
+from diffdenoise.work.masks import masked
+from diffdenoise.work.result import Result
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Images:
             If a mask isn't on its image's grid, or there aren't as many.
         """
         if isinstance(self.tree, Image):
-            return Images(replace(self.tree, scan=masked(self.tree.scan, mask)))
+            return Images(replace(self.tree, scan=masked(self.tree.scan, _scan_of(mask, "mask"))))
         if not isinstance(mask, list | tuple) or len(mask) != len(self.tree):
             raise ShapeError(
                 f"mask: expected a list of {len(self.tree)} masks, one for each image given; give one each"
@@ -125,43 +123,6 @@ def read_images(given: Any) -> Images:
         If something isn't there, can't be read or can't be denoised.
     """
     return Images(_read(given, "image"))
-
-
-def masked(scan: Scan, mask: Any) -> Scan:
-    """Return a scan whose voxels outside a mask are to be left alone.
-
-    Parameters
-    ----------
-    scan : Scan
-        Of any shape.
-    mask : image or path
-        Nonzero inside; of the scan's shape, or that of one of its volumes; where both have an affine, a grid
-        turned against the scan's will do.
-
-    Raises
-    ------
-    ShapeError
-        If it isn't on the scan's grid.
-    """
-    found = _scan_of(mask, "mask")
-    data, volume = found.data, scan.data.shape[:3]
-    if data.ndim == 3 and _is_placed(found) and _is_placed(scan):
-        like = scan if scan.data.ndim == 3 else scan.with_data(scan.data[..., 0])
-        data = on_grid_of(found, like)
-    if data.shape not in (scan.data.shape, volume):
-        raise ShapeError(f"mask: has shape {data.shape}; expected that of the image, {scan.data.shape}")
-    outside = np.asarray(data == 0)
-    if outside.all():
-        raise ShapeError("mask: is zero everywhere; expected values other than 0 inside; check it")
-    if outside.ndim < scan.data.ndim:
-        outside = np.repeat(outside[..., np.newaxis], scan.data.shape[3], axis=3)
-    return scan.with_outside(outside)
-
-
-def _is_placed(scan: Scan) -> bool:
-    """Whether its affine says where its voxels lie."""
-    affine = scan.affine
-    return affine is not None and bool(np.isfinite(affine).all()) and np.linalg.det(affine) != 0
 
 
 def warn(text: str) -> None:

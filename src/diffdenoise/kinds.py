@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.errors import IntensityError, ShapeError
-from diffdenoise.result import Result
 from diffdenoise.scan.formats.nifti import from_nibabel, to_nibabel
 from diffdenoise.scan.pixels import native, to_stored
 from diffdenoise.scan.read import from_array
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Affine
+from diffdenoise.work.result import Result
 
 #: ITK's directions (left, back, up) in those of an affine (right, front, up).
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from diffdenoise.cli.app import app
+from diffdenoise.work.journal import JOURNAL
 
 #: Settings under which a training takes a moment.
 TINY = [
@@ -89,8 +90,14 @@ def noisy(tmp_path: Path, phantom: NDArray[np.int16]) -> Path:
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file and the name of every folder below a folder."""
+    """Return the content of every file and the name of every folder below a folder, without a journal."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"folder"
         for path in folder.rglob("*")
+        if path.name != JOURNAL
     }
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Return what lies in an output folder, sorted, without the journal."""
+    return sorted(path for path in folder.iterdir() if path.name != JOURNAL)

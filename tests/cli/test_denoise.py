@@ -170,7 +170,7 @@ def test_a_run_stopped_while_writing_needs_no_second_training(
 
     output = tmp_path / "out.nii.gz"
     with monkeypatch.context() as patch:
-        patch.setattr("diffdenoise.cli.jobs.write_scan", stop)
+        patch.setattr("diffdenoise.work.jobs.write_scan", stop)
         outcome = run("denoise", noisy, "-o", output, *TINY)
     assert outcome.code == 130
     assert "nothing was written; go on with: " in outcome.err

@@ -13,14 +13,15 @@ import numpy as np
 import pydicom
 import pytest
 
-from diffdenoise.cli.jobs import Job
 from diffdenoise.cli.progress import Lines
 from diffdenoise.errors import DiskFullError, OutputError
 from diffdenoise.scan.dicom import derive as derive_module
 from diffdenoise.scan.read import read_scan
+from diffdenoise.work.jobs import Job
+from diffdenoise.work.journal import JOURNAL
 from tests.scan.dicom.files import CANARY, DX, bare, dataset, enhanced, read, save, slices
 
-from .conftest import TINY, Outcome
+from .conftest import TINY, Outcome, results_in
 
 Run = Callable[..., Outcome]
 CASES = Path(__file__).parents[1] / "cases"
@@ -51,6 +52,7 @@ def test_a_study_becomes_a_study(run: Run, tmp_path: Path) -> None:
     assert len(outcome.json["scans"]) == 2
     before = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
     after = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    after.remove(Path(JOURNAL))
     assert after == before - {Path("scout"), Path("notes.txt")}
     for name in after:
         old, new = read(source / name), read(tmp_path / "out" / name)
@@ -65,7 +67,7 @@ def test_one_series_or_file_can_be_named(run: Run, tmp_path: Path) -> None:
     source = study(tmp_path / "in")
     outcome = run("denoise", source, "-o", tmp_path / "out", "--series", "1.2.4", *TINY, "-q")
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["t2"]
+    assert [path.name for path in results_in(tmp_path / "out")] == ["t2"]
     single = next((source / "t1").iterdir())
     outcome = run("denoise", single, "-o", tmp_path / "one.dcm", *TINY, "-q", "--uid-root", "1.2.826.0.1")
     assert outcome.code == 0, outcome.err
@@ -93,7 +95,7 @@ def test_x_rays_are_learned_from_together(run: Run, tmp_path: Path) -> None:
     outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY)
     assert outcome.code == 0, outcome.err
     assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
-    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert len(results_in(tmp_path / "out")) == 3
 
 
 @pytest.mark.parametrize("is_enhanced", [True, False])
@@ -181,7 +183,7 @@ def test_enhanced_files_of_one_series_are_learned_from_together(run: Run, tmp_pa
     assert outcome.code == 0, outcome.err
     assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
     names = sorted(path.name for path in source.iterdir())
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert [path.name for path in results_in(tmp_path / "out")] == names
     derived = [read(tmp_path / "out" / name) for name in names]
     assert all(one.pixel_array.shape == (6, 32, 32) for one in derived)
     assert len({one.SeriesInstanceUID for one in derived}) == 1
@@ -193,7 +195,7 @@ def test_stacks_of_one_file_become_a_file_each(run: Run, tmp_path: Path) -> None
     outcome = run("denoise", source, "-o", tmp_path / "out", *TINY)
     assert outcome.code == 0, outcome.err
     assert outcome.err.count("stage 1 of 3: blind-spot network\n") == 1
-    written = {path.name: read(path) for path in (tmp_path / "out").iterdir()}
+    written = {path.name: read(path) for path in results_in(tmp_path / "out")}
     assert {name: int(one.NumberOfFrames) for name, one in written.items()} == {
         "two-stacks-parallel-volume-1.dcm": 6,
         "two-stacks-parallel-volume-2.dcm": 5,
@@ -207,7 +209,7 @@ def test_images_of_one_series_stay_one_series(run: Run, tmp_path: Path) -> None:
         save(made, tmp_path / "in" / f"{k}")
     outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY, "-q")
     assert outcome.code == 0, outcome.err
-    derived = [read(path) for path in (tmp_path / "out").iterdir()]
+    derived = [read(path) for path in results_in(tmp_path / "out")]
     assert len({one.SeriesInstanceUID for one in derived}) == 1
     assert len({one.SOPInstanceUID for one in derived}) == 3
 
@@ -228,10 +230,10 @@ def test_a_run_stopped_in_the_middle_of_a_series_goes_on(
         patch.setattr("diffdenoise.scan.dicom.write.derive", stop)
         outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY)
     assert outcome.code == 130
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert len(results_in(tmp_path / "out")) == 2
     outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY, "--resume")
     assert outcome.code == 0, outcome.err
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert len(results_in(tmp_path / "out")) == 4
 
 
 def test_two_results_for_one_file_are_refused(run: Run, tmp_path: Path) -> None:
@@ -273,12 +275,12 @@ def test_a_stopped_study_goes_on_where_it_was(
         outcome = run("denoise", source, "-o", tmp_path / "out", *TINY)
     assert outcome.code == 130
     assert "1 of 2 scans were written; go on with: " in outcome.err
-    done = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    done = {path: path.read_bytes() for path in (tmp_path / "out" / "t1").iterdir()}
     assert len(done) == 4
     outcome = run("denoise", source, "-o", tmp_path / "out", *TINY, "--resume")
     assert outcome.code == 0, outcome.err
     assert all(path.read_bytes() == content for path, content in done.items())
-    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 7
+    assert len(list((tmp_path / "out" / "t2").iterdir())) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
@@ -295,7 +297,7 @@ def test_a_damaged_series_stops_no_other(run: Run, tmp_path: Path, with_model: b
         how = ["--model", tmp_path / "model"]
     outcome = run("denoise", source, "-o", tmp_path / "out", *how, *(["--json"] if as_json else []))
     assert outcome.code == 2
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["t2"]
+    assert [path.name for path in results_in(tmp_path / "out")] == ["t2"]
     assert len(list((tmp_path / "out" / "t2").iterdir())) == 3
     reason = f"t1/{whole.name}: its pixel data are damaged or cut short"
     if as_json:
@@ -326,7 +328,7 @@ def test_a_damaged_x_ray_and_an_unfit_series_stop_no_other(run: Run, tmp_path: P
         path.write_bytes(path.read_bytes()[:-100])
     outcome = run("denoise", tmp_path / "in", "-o", tmp_path / "out", *TINY, "--json")
     assert outcome.code == 2
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CR0", "CR2", "DX3", "DX4"]
+    assert [path.name for path in results_in(tmp_path / "out")] == ["CR0", "CR2", "DX3", "DX4"]
     assert len(outcome.json["scans"]) == 4
     failed = {each["scan"]: each["reason"] for each in outcome.json["failed"]}
     assert set(failed) == {"CR1", "CR9", "DX5", "series 7 (OT, 3 slices of 40x40)"}
@@ -352,7 +354,7 @@ def test_what_diverges_or_cannot_be_written_is_named(run: Run, tmp_path: Path, m
     monkeypatch.setattr(Job, "write", broken)
     outcome = run("denoise", source, "-o", tmp_path / "out", *TINY)
     assert outcome.code == 2
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["t2"]
+    assert [path.name for path in results_in(tmp_path / "out")] == ["t2"]
     line = "series 3 (MR, 4 slices of 40x40): an element of the source can't be written"
     assert outcome.err.splitlines()[-1] == f"diffdenoise: {line}"
     # Said at once too, for whoever stops the run later.

@@ -246,11 +246,10 @@ def test_training_options_are_refused_with_a_trained_model(run: Run, tmp_path: P
         ["--config", "c.yaml"],
         ["--set", "a=1"],
         ["--save-model", "m"],
-        ["--resume"],
         ["--noise-std", "2"],
     ):
         refused(run(*base, *option), option[0], "no effect with a trained model")
-    refused(run(*base, "--minutes", "3", "--resume"), "--minutes, --resume")
+    refused(run(*base, "--minutes", "3", "--seed", "1"), "--minutes, --seed")
 
 
 def test_a_folder_that_is_no_model_is_refused(run: Run, tmp_path: Path, noisy: Path) -> None:

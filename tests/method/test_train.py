@@ -58,8 +58,8 @@ def test_same_settings_data_and_seed_give_the_same_weights(tmp_path: Path) -> No
     assert all(np.array_equal(one[key], two[key]) for key in one)
     assert any(not np.array_equal(one[key], three[key]) for key in one)
     volume = make_volume(seed=5)
-    assert np.array_equal(first.denoise(volume), dd.load(tmp_path / "second").denoise(volume))
-    assert not np.array_equal(first.denoise(volume), other.denoise(volume))
+    assert np.array_equal(dd.load(first.folder).denoise(volume), dd.load(tmp_path / "second").denoise(volume))
+    assert not np.array_equal(dd.load(first.folder).denoise(volume), dd.load(other.folder).denoise(volume))
 
 
 def test_a_time_budget_becomes_steps_that_repeat_it(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_non_finite_values_are_refused(bad: float) -> None:
 def test_model_with_neighbours_refuses_a_single_image(tmp_path: Path) -> None:
     model = train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
     with pytest.raises(ModelError, match="neighbours=0"):
-        model.denoise(make_volume((32, 32)))
+        dd.load(model.folder).denoise(make_volume((32, 32)))
 
 
 def test_finished_model_is_not_overwritten(tmp_path: Path) -> None:
@@ -292,9 +292,9 @@ def test_the_bias_of_rician_noise_is_undone(tmp_path: Path) -> None:
     clean = np.where(np.hypot(y, x) < 44, 600 + 150 * np.cos(x / 20), 0.0)[..., None].repeat(3, -1)
     noisy = rician(clean, 80.0, rng=np.random.default_rng(0)).astype(np.float32)
     scan = from_array(noisy)
-    model = train([scan], tiny_settings(), tmp_path / "on")
+    model = dd.load(train([scan], tiny_settings(), tmp_path / "on").folder)
     assert model.record["rician_std"] * IntensityMap.fit(noisy).range == pytest.approx(80, rel=0.06)
-    kept = train([scan], tiny_settings(rician_bias=False), tmp_path / "off")
+    kept = dd.load(train([scan], tiny_settings(rician_bias=False), tmp_path / "off").folder)
     assert kept.record["rician_std"] is None
     air = clean == 0
     assert model.denoise(scan).data[air].mean() < 0.5 * kept.denoise(scan).data[air].mean()
@@ -319,7 +319,7 @@ def test_the_bias_of_rician_noise_is_undone_by_the_scans_own_level(
         return lambda slices: slices
 
     monkeypatch.setattr("diffdenoise.model.trained.bias_correction", noted)
-    model.denoise(quieter)
+    dd.load(model.folder).denoise(quieter)
     assert levels == [pytest.approx(62 / IntensityMap.fit(quieter).range, rel=0.06)]
 
 

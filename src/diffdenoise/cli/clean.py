@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from diffdenoise.cli import options
-from diffdenoise.cli.leftovers import Leftover, find_leftovers
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.run import USER_ERROR, report_error
 from diffdenoise.cli.show import print_json, printable
 from diffdenoise.errors import InputError
+from diffdenoise.work.leftovers import Leftover, find_leftovers
 
 
 def clean(

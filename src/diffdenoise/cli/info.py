@@ -14,7 +14,6 @@ from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
 from diffdenoise.errors import InputError, OutputError, SettingsError
-from diffdenoise.facts import describe, of_series
 from diffdenoise.noise.level import SLICES_DEPEND
 from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.check import check_scan
@@ -22,6 +21,7 @@ from diffdenoise.scan.find import find_scans
 from diffdenoise.scan.folder import is_store
 from diffdenoise.trust.figure import check_picture
 from diffdenoise.trust.noise_figure import save_noise_picture
+from diffdenoise.work.facts import describe, of_series
 
 
 def info(

@@ -36,6 +36,57 @@ _DICOM = "DICOM"
 _TRAINING = "Training"
 _GENERAL = "General"
 
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT...", help="Noisy scans: files, DICOM series, or folders of them."),
+]
+Output = Annotated[Path, typer.Option("-o", "--output", help="File to write; a folder for several scans.")]
+UseModel = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="DIR", help="Trained model to use, instead of training on INPUT."),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="With --model: denoise a scan that isn't like those it was trained on."),
+]
+Pairs = Annotated[
+    int | None,
+    typer.Option(help="Symmetric pairs averaged in sampling (default 1).", rich_help_panel=_TRAINING),
+]
+SaveModel = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Keep the trained model here.", rich_help_panel=_TRAINING),
+]
+Picture = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.png",
+        help="Write a before/after/residual picture; of several scans, one each in this folder.",
+    ),
+]
+Mask = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Image on INPUT's grid; where it is 0, nothing is changed."),
+]
+Strength = Annotated[
+    float, typer.Option(help="Share of the residual that is taken off, 0 (nothing) to 1 (all of it).")
+]
+SaveResidual = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write noisy minus denoised values (DICOM's as NIfTI)."),
+]
+SaveNoise = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the noise's standard deviation at each voxel."),
+]
+ResumeAll = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on where a run was stopped; scans that are done and unchanged stay."),
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="With --resume: try scans again that failed.")
+]
+
 Minutes = Annotated[
     float | None,
     typer.Option(help="Time budget for training in minutes (default 10).", rich_help_panel=_TRAINING),

@@ -13,7 +13,7 @@ from diffdenoise.cli.paths import require
 from diffdenoise.cli.progress import watch
 from diffdenoise.cli.run import Interrupted
 from diffdenoise.cli.show import duration, print_json, print_rows
-from diffdenoise.cli.training import build_settings, resume_command
+from diffdenoise.cli.training import Wishes, resume_command
 from diffdenoise.scan.find import read_scans
 from diffdenoise.scan.folder import check_outside_stores
 
@@ -47,15 +47,7 @@ def train(
     began = time.monotonic()
     require(inputs)
     check_outside_stores(output)
-    settings = build_settings(
-        config,
-        assignments,
-        axis=axis,
-        minutes=minutes,
-        iterations=iterations,
-        seed=seed,
-        noise_std=noise_std,
-    )
+    settings = Wishes(minutes, iterations, seed, noise_std, config, assignments).settings(axis)
     scans = read_scans(inputs)
     if dry_run:
         from diffdenoise.plan import make_plan

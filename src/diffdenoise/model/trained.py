@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from diffdenoise.bars import watching
 from diffdenoise.config import Settings
-from diffdenoise.errors import InputError, ModelError
-from diffdenoise.finish import check_strength, finish
-from diffdenoise.images import read_images, warn
+from diffdenoise.errors import ModelError
 from diffdenoise.model.backends import choose_device, make_backend
 from diffdenoise.model.character import Character, character_of, differences
 from diffdenoise.model.denoiser import Denoiser
@@ -23,7 +19,6 @@ from diffdenoise.model.record import ModelRecord
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.rician import bias_correction
 from diffdenoise.noise.statement import Noise, diagnose
-from diffdenoise.result import Result
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust.result_check import check_result
@@ -92,7 +87,7 @@ class Model:
         return self.details.as_dict()
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "auto", threads: int | None = None) -> Model:
+    def load(cls, folder: str | Path, device: str = "auto", threads: int | None = None) -> Self:
         """Read a model folder.
 
         Parameters
@@ -122,74 +117,6 @@ class Model:
         # What the folder says is compared before anything of its size is made.
         weights = read_weights(folder, shapes(1 + 2 * details.neighbours, settings.stage3.width))
         return cls(folder, settings, details, weights, where, threads)
-
-    def denoise(
-        self,
-        scan: Any,
-        *,
-        axis: int | None = None,
-        progress: Progress | bool | None = None,
-        mask: Any = None,
-        strength: float = 1.0,
-        force: bool = False,
-        return_result: bool = False,
-    ) -> Any:
-        """Denoise images in whatever form they come.
-
-        Parameters
-        ----------
-        scan : image, path, or sequence of these
-            See `diffdenoise.denoise`.
-        axis : int, optional
-            Slice axis; by default the one trained with, or the one chosen from the voxel sizes.
-        progress : bool or Progress, optional
-            True: a bar. Or an object that is told about each slice.
-        mask, strength, force, return_result
-            See `diffdenoise.denoise`.
-
-        Returns
-        -------
-        same kind as given, Result, or list
-            See `diffdenoise.denoise`.
-
-        Raises
-        ------
-        InputError
-            If an image can't be denoised.
-        ModelError
-            If the model doesn't fit it.
-        """
-        check_strength(strength)
-        images = read_images(scan)
-        if mask is not None:
-            images = images.with_mask(mask)
-        results: dict[int, Result] = {}
-        with watching(progress) as told:
-            for image in images.flat:
-                try:
-                    results[id(image)] = self._result(image.scan, axis, strength, told, force)
-                except (InputError, ModelError) as error:
-                    if image.must:
-                        raise
-                    warn(f"left out: {error}")
-        return images.give(results, as_results=return_result)
-
-    def _result(
-        self, scan: Scan, axis: int | None, strength: float, progress: Progress, force: bool
-    ) -> Result:
-        """Denoise one scan, and record what is known of it."""
-        began = time.monotonic()
-        noise = self.noise_of(scan, axis)
-        denoised = self.denoise_scan(scan, noise, progress=progress, force=force)
-        return finish(
-            scan,
-            denoised.scan,
-            noise=noise,
-            doubts=denoised.doubts,
-            seconds=time.monotonic() - began,
-            strength=strength,
-            training=self.record,
-        )
 
     def __repr__(self) -> str:
         data = self.record.get("data", {})

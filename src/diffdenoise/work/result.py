@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from diffdenoise.noise.statement import Noise
 from diffdenoise.scan.convert import to_nifti
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
@@ -19,6 +20,7 @@ from diffdenoise.scan.registry import suffix_of
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.write import write_scan
 from diffdenoise.types import Affine, Array
+from diffdenoise.work.maps import noise_map_of, residual_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,15 +33,18 @@ class Result:
         The denoised scan: real values (float64), and the source's geometry and header.
     noisy : Scan
         The scan that it was made from.
+    noise : Noise
+        What is known of that scan's noise.
     record : dict
-        What was done, for JSON. `noise_std`, `residual_std` and `noise_std_by_brightness` are in the scan's
-        units; `noise` is the noise model in shares of the range; `already_clean` says whether the scan was
-        left as it was; `training` is the model's own record (steps, seconds and losses of each stage,
-        versions, device).
+        What was done, for JSON. `noise_std` (None: unknown), `residual_std` and `noise_std_by_brightness`
+        are in the scan's units; `noise` is the noise model in shares of the range; `already_clean` says
+        whether the scan was left as it was; `training` is the model's own record (steps, seconds and losses
+        of each stage, versions, device).
     """
 
     scan: Scan
     noisy: Scan
+    noise: Noise
     record: dict[str, Any]
 
     @property
@@ -50,7 +55,12 @@ class Result:
     @property
     def residual(self) -> NDArray[np.float64]:
         """What was taken off: noisy minus denoised values."""
-        return self.noisy.data.astype(np.float64) - self.scan.data.astype(np.float64)
+        return np.asarray(residual_of(self.noisy, self.scan).whole(), dtype=np.float64)
+
+    @property
+    def noise_map(self) -> NDArray[np.float64]:
+        """The noise's standard deviation at each voxel, in the scan's units; 0 where there is no data."""
+        return np.asarray(noise_map_of(self.noisy, self.scan, self.noise).whole(), dtype=np.float64)
 
     @property
     def affine(self) -> Affine | None:

@@ -11,11 +11,11 @@ import numpy as np
 from diffdenoise._version import __version__
 from diffdenoise.errors import SettingsError
 from diffdenoise.noise.statement import Noise
-from diffdenoise.result import Result
 from diffdenoise.scan.regions import Regions
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.voxels import Held, Voxels, map_voxels
 from diffdenoise.types import Array
+from diffdenoise.work.result import Result
 
 
 def check_strength(strength: float) -> None:
@@ -84,6 +84,7 @@ def finish(
     seconds: float,
     strength: float = 1.0,
     already_clean: bool = False,
+    told_std: float | None = None,
     training: dict[str, Any] | None = None,
     doubts: Sequence[str] = (),
 ) -> Result:
@@ -101,21 +102,24 @@ def finish(
         Share of the residual that is taken off, 0 to 1.
     already_clean : bool
         Whether the scan was left as it was.
+    told_std : float, optional
+        Noise level that the user stated, in the scan's units.
     training : dict, optional
         Record of the model that was used.
     doubts : sequence of str
         What is wrong with the result, in words.
     """
     result = denoised.with_data(kept_share(noisy, denoised, strength))
-    full, model = noise.range, noise.model
+    full = noise.range
     residual = residual_std(noisy, result, noise.ready.regions)
+    level = noise.std if told_std is None else told_std
     record = {
         "name": noisy.name,
         "version": __version__,
-        "noise_std": model.typical_std * full,
-        "noise_percent_of_range": 100 * model.typical_std,
-        "noise_std_by_brightness": [std * full for std in model.stds],
-        "noise": model.as_dict(),
+        "noise_std": level,
+        "noise_percent_of_range": None if level is None else 100 * level / full,
+        "noise_std_by_brightness": None if told_std is not None else [std * full for std in noise.model.stds],
+        "noise": noise.model.as_dict(),
         "residual_std": residual,
         "residual_percent_of_range": 100 * residual / full,
         "already_clean": already_clean,
@@ -125,4 +129,4 @@ def finish(
         "seconds": round(seconds, 3),
         "training": training,
     }
-    return Result(result, noisy, record)
+    return Result(result, noisy, noise, record)

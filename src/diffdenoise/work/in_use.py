@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from diffdenoise.cli.jobs import Job
 from diffdenoise.errors import OutputError
 from diffdenoise.lock import locked
 from diffdenoise.scan.atomic import make_folders
+from diffdenoise.work.jobs import Job
 
 #: Bytes of a name to which ".", ".lock" and what a replaced lock file is called can be added.
 _MOST_NAME_BYTES = 230
@@ -18,9 +18,14 @@ _MOST_NAME_BYTES = 230
 FOLDER_LOCK = ".diffdenoise.lock"
 
 
+def goes_to_folder(output: Path, jobs: Sequence[Job]) -> bool:
+    """Whether results go to files in a folder, not to the one that was named."""
+    return len(jobs) > 1 or jobs[0].target != output or len(jobs[0].files) > 1
+
+
 def lock_of(output: Path, jobs: Sequence[Job]) -> Path:
     """Return the lock file of what a run writes: of one file, or of a folder."""
-    if len(jobs) > 1 or jobs[0].target != output or len(jobs[0].files) > 1:
+    if goes_to_folder(output, jobs):
         return output / FOLDER_LOCK
     name = output.name
     if len(name.encode(errors="replace")) > _MOST_NAME_BYTES:

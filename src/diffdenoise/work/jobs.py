@@ -32,7 +32,7 @@ class Bids:
     image: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """One scan to denoise.
 
@@ -79,11 +79,6 @@ class Job:
         """Why no result can ever be made of it, whatever the settings; None if one can."""
         lacks = None if self.found.series is None or not self.files else self.found.series.lacks
         return None if lacks is None else cannot_derive(lacks)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all of its results are there."""
-        return all(path.exists() for path in self.files.values() or [self.target])
 
     def check(self, overwrite: bool, float32: bool, compression: str = "none") -> None:
         """Raise `OutputError` if the result can't be written."""

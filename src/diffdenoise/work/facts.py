@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from diffdenoise.config import Settings
-from diffdenoise.errors import InputError
-from diffdenoise.images import checked, find
-from diffdenoise.kinds import is_path, kind_of
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.find import Found
 from diffdenoise.scan.scan import Scan
@@ -34,43 +29,6 @@ class Facts(dict[str, Any]):
             said,
         )
         return f"<{self['name']}: {', '.join(part for part in parts if part)}>"
-
-
-def info(scan: Any, *, axis: int | None = None) -> Any:
-    """Return geometry, type, intensities and noise level of a scan, as `diffdenoise info --json` has them.
-
-    Parameters
-    ----------
-    scan : image, path, or sequence of these
-        As `diffdenoise.denoise` takes them.
-    axis : int, optional
-        Array axis across the slices; None: chosen from the voxel sizes.
-
-    Returns
-    -------
-    dict, or list of dict
-        A list for a list, a folder of several images, or a glob. An image of a folder that can't be denoised
-        is described by its `name` and `problem`.
-
-    Raises
-    ------
-    InputError
-        If a scan that was named isn't there, can't be read or can't be denoised.
-    """
-    if isinstance(scan, Sequence) and not is_path(scan):
-        return [info(each, axis=axis) for each in scan]
-    if not is_path(scan):
-        return facts_of(checked(kind_of(scan).scan), axis)
-    findings, is_single = find(Path(scan))
-    if is_single:
-        return facts_of(checked(findings[0].read()), axis, findings[0])
-    listed: list[Facts] = []
-    for found in findings:
-        try:
-            listed.append(facts_of(checked(found.read()), axis, found))
-        except InputError as error:
-            listed.append(Facts(name=found.name, problem=str(error), **of_series(found)))
-    return listed
 
 
 def facts_of(scan: Scan, axis: int | None = None, found: Found | None = None) -> Facts:

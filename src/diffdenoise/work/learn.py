@@ -1,0 +1,147 @@
+"""From noisy scans to results: by a trained model, or by learning from the scans themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffdenoise.noise.statement import Noise
+from diffdenoise.plan import already_clean
+from diffdenoise.scan.scan import Scan
+from diffdenoise.types import Progress
+from diffdenoise.work.finish import finish
+from diffdenoise.work.result import Result
+
+if TYPE_CHECKING:
+    from diffdenoise.config import Settings
+    from diffdenoise.model import Model
+
+
+def apply_model(
+    model: Model,
+    scan: Scan,
+    noise: Noise,
+    *,
+    strength: float,
+    force: bool,
+    progress: Progress,
+) -> Result:
+    """Denoise one scan with a trained model.
+
+    Parameters
+    ----------
+    model : Model
+        Trained on scans like it.
+    scan, noise
+        The scan, and what is known of its noise.
+    strength : float
+        Share of the residual that is taken off, 0 to 1.
+    force : bool
+        Denoise a scan that isn't like those that the model was trained on, too.
+    progress : Progress
+        Told about each slice.
+
+    Raises
+    ------
+    ModelError
+        If the model doesn't fit the scan.
+    """
+    began = time.monotonic()
+    done = model.denoise_scan(scan, noise, progress=progress, force=force)
+    return finish(
+        scan,
+        done.scan,
+        noise=noise,
+        doubts=done.doubts,
+        seconds=time.monotonic() - began,
+        strength=strength,
+        training=model.record,
+    )
+
+
+def learn(
+    scans: Sequence[Scan],
+    noises: Sequence[Noise],
+    settings: Settings,
+    folder: Path,
+    *,
+    resume: bool,
+    device: str,
+    threads: int | None,
+    strength: float,
+    progress: Progress,
+    began: float,
+) -> Iterator[Result]:
+    """Train on scans alone, then denoise them one by one.
+
+    Parameters
+    ----------
+    scans, noises
+        The data set, and what is known of each scan's noise.
+    settings : Settings
+        What to train, and for how long.
+    folder : path
+        Becomes the model folder.
+    resume : bool
+        Go on with the unfinished run in it.
+    device, threads
+        See `method.train`.
+    strength : float
+        Share of the residual that is taken off, 0 to 1.
+    progress : Progress
+        Told about stages, steps and slices.
+    began : float
+        When the time budget began to run, by `time.monotonic`.
+
+    Raises
+    ------
+    DiffDenoiseError
+        If scans, settings, folder or device don't fit.
+    """
+    # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
+    from diffdenoise.method import train as method
+
+    trained = method.train(
+        scans,
+        settings,
+        folder,
+        noises=noises,
+        resume=resume,
+        device=device,
+        threads=threads,
+        progress=progress,
+        spent_s=time.monotonic() - began,
+    )
+    for scan, noise in zip(scans, noises, strict=True):
+        done = trained.denoise_scan(scan, noise, progress=progress, own=True)
+        yield finish(
+            scan,
+            done.scan,
+            noise=noise,
+            doubts=done.doubts,
+            seconds=time.monotonic() - began,
+            strength=strength,
+            told_std=settings.noise_std,
+            training=trained.record,
+        )
+
+
+def left_as_they_are(
+    scans: Sequence[Scan], noises: Sequence[Noise], settings: Settings, began: float
+) -> list[Result] | None:
+    """Return scans that are already clean as results, unchanged; None if there is noise to take off.
+
+    Parameters
+    ----------
+    scans, noises, settings, began
+        See `learn`.
+    """
+    if not already_clean(noises, settings):
+        return None
+    found: list[Result] = []
+    for scan, noise in zip(scans, noises, strict=True):
+        seconds = time.monotonic() - began
+        found.append(finish(scan, scan, noise=noise, seconds=seconds, already_clean=True))
+    return found

@@ -1,0 +1,179 @@
+"""What is wanted of a run: inputs, where results go, and how they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from diffdenoise.errors import SettingsError
+from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
+from diffdenoise.scan.folder import check_name
+from diffdenoise.work.extras import Extras
+from diffdenoise.work.finish import check_strength
+
+if TYPE_CHECKING:
+    from diffdenoise.config import Settings
+
+#: What a derived DICOM series says of how it was made.
+METHOD = "network trained on noisy images alone"
+
+
+@dataclass(frozen=True)
+class Dicom:
+    """Which DICOM series, and how the derived one is made.
+
+    Attributes
+    ----------
+    series : str or None
+        The only series to take, by its SeriesInstanceUID.
+    uid_root, private, compression
+        See `Derivation`.
+    """
+
+    series: str | None = None
+    uid_root: str | None = None
+    private: Literal["keep", "drop"] = "keep"
+    compression: Literal["none", "jpeg-ls", "jpeg-2000"] = "none"
+
+
+@dataclass(frozen=True)
+class Again:
+    """What becomes of what is there already.
+
+    Attributes
+    ----------
+    resume : bool
+        Go on where an earlier run stopped: what it finished is left as it is.
+    retry_failed : bool
+        Going on, try scans again that failed.
+    overwrite : bool
+        Replace files that exist.
+    """
+
+    resume: bool = False
+    retry_failed: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where to compute.
+
+    Attributes
+    ----------
+    device : str
+        "auto", "cpu" or "cuda".
+    threads : int or None
+        CPU threads; None: as many as there are cores.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """A wish to have scans denoised.
+
+    Attributes
+    ----------
+    inputs : tuple of path
+        Files, folders, patterns, DICOMDIRs and zips.
+    output : path
+        A file for a single scan; else a folder.
+    settings : Settings
+        Of a training.
+    as_folder : bool
+        Whether `output` is a folder though it doesn't exist yet.
+    axis : int or None
+        Slice axis asked for.
+    mask : path or None
+        Image that is 0 where nothing is to be changed.
+    strength : float
+        Share of the residual that is taken off, 0 to 1.
+    model : path or None
+        Trained model to use; None: learn from the inputs.
+    force : bool
+        Denoise scans that aren't like those that the model was trained on, too.
+    save_model : path or None
+        Where to keep the model that is trained.
+    extras : Extras
+        What else to write.
+    float32 : bool
+        Store float32 instead of the source's type.
+    again : Again
+        What becomes of what is there already.
+    machine : Machine
+        Where to compute.
+    dicom : Dicom
+        Which series, and how the derived one is made.
+    """
+
+    inputs: tuple[Path, ...]
+    output: Path
+    settings: Settings
+    as_folder: bool = False
+    axis: int | None = None
+    mask: Path | None = None
+    strength: float = 1.0
+    model: Path | None = None
+    force: bool = False
+    save_model: Path | None = None
+    extras: Extras = field(default_factory=Extras)
+    float32: bool = False
+    again: Again = Again()
+    machine: Machine = Machine()
+    dicom: Dicom = Dicom()
+
+    def check(self) -> None:
+        """Raise an error for what no input could put right.
+
+        Raises
+        ------
+        SettingsError, OutputError
+            If wishes contradict each other, or a name can be no file's.
+        """
+        for path in (self.output, self.extras.picture, self.extras.residual, self.extras.noise):
+            if path is not None:
+                check_name(path)
+        check_strength(self.strength)
+        if self.force and self.model is None:
+            raise SettingsError("--force: has an effect with --model only; leave it out, or name a model")
+        if self.again.retry_failed and not self.again.resume:
+            raise SettingsError("--retry-failed: has an effect with --resume only; add that, or leave it out")
+
+    def derivation(self) -> Derivation:
+        """What is said of derived DICOM series."""
+        return Derivation(
+            fingerprint=self.settings.model_dump_json() + weights_digest(self.model),
+            method=METHOD,
+            uid_root=None if self.dicom.uid_root is None else checked_uid_root(self.dicom.uid_root),
+            private=self.dicom.private,
+            compression=self.dicom.compression,
+        )
+
+    def decisive(self) -> list[Any]:
+        """All wishes that a result depends on, for JSON."""
+        mask = None if self.mask is None else hashlib.sha256(self.mask.read_bytes()).hexdigest()
+        with_model = self.model is not None
+        return [
+            weights_digest(self.model) if with_model else self.settings.model_dump(mode="json"),
+            *(self.axis, mask, self.strength, self.force),
+            *(self.float32, self.dicom.uid_root, self.dicom.private, self.dicom.compression),
+            # Not where they lie: a folder may be moved.
+            [path is not None for path in (self.extras.picture, self.extras.residual, self.extras.noise)],
+        ]
+
+
+def weights_digest(model: Path | None) -> str:
+    """Digest of a trained model's weights; nothing for none."""
+    if model is None:
+        return ""
+    from diffdenoise.model.folder import MOST_WEIGHTS_BYTES, STUDENT, read_model_file
+
+    if not os.path.lexists(model / STUDENT):
+        return ""
+    return hashlib.sha256(read_model_file(model, STUDENT, MOST_WEIGHTS_BYTES)).hexdigest()
