@@ -27,6 +27,8 @@ SELF_TRAINING = 0.5
 WIDE_FROM = 5
 #: Part of the budget kept for denoising and writing.
 RESERVE = 0.04
+#: What comes after denoising, as a share of one pass: the result is held against the scan, and written.
+AFTERWARDS = 0.15
 #: Part of the budget that averaging over orientations may take.
 _INFERENCE_SHARE = 1 / 7
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
@@ -21,6 +20,7 @@ from diffdenoise.method import (
     student,
 )
 from diffdenoise.method.compare import risks
+from diffdenoise.method.inference_time import inference_s
 from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.method.step_data import ConditionOf, StepData
 from diffdenoise.method.teacher import Teacher
@@ -291,8 +291,8 @@ class Stages:
         seconds = choices.seconds_for(stage, round_number, self.plan, self._clock)
         is_last = stage == list(choices.parts_of(self.plan))[-1] and round_number == self.settings.iterations
         if is_last and self._keeps_time:
-            inference_s = self._inference_s() * self.orientations
-            seconds = max(1.0, seconds - max(0.0, inference_s - choices.RESERVE * self._budget_s))
+            rest_s = self._inference_s() * (self.orientations + choices.AFTERWARDS)
+            seconds = max(1.0, seconds - max(0.0, rest_s - choices.RESERVE * self._budget_s))
         return seconds
 
     @property
@@ -306,22 +306,12 @@ class Stages:
             self.workspace.keep("orientations", found)
         return int(found)
 
-    @torch.no_grad()
     def _inference_s(self) -> float:
-        """Seconds to denoise all slices once, told by the second of two passes over a batch of patches."""
+        """Seconds to denoise all slices once, told by a batch of patches."""
         side, _ = self.slices.fitting(self.settings.data.patch)
-        count = self.settings.data.batch
-        batch = torch.zeros(count, self.slices.channels, side, side, device=self.hardware.device)
-        batch = batch.to(memory_format=torch.channels_last)
-        began = self._now()
-        for _ in range(2):
-            began = self._now()
-            with self.hardware.autocast():
-                # Read back, as a GPU goes on computing after the call.
-                float(student.denoise(self.networks.student, batch).sum())
-        numbers = (number for number in range(len(self.slices)) if not self.slices.is_empty(number))
-        pixels = sum(math.prod(self.slices.size(number)) for number in numbers)
-        return (self._now() - began) * pixels / (count * side**2)
+        shape = (self.settings.data.batch, self.slices.channels, side, side)
+        sizes = [self.slices.size(k) for k in range(len(self.slices)) if not self.slices.is_empty(k)]
+        return inference_s(self.networks.student, shape, sizes, self.hardware.device.type, self._now)
 
     def _train(
         self,

@@ -27,6 +27,7 @@ from diffdenoise.noise.statement import Noise
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.training.hardware import choose_hardware
+from diffdenoise.training.heap import trim
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Progress, Quiet
 
@@ -89,9 +90,7 @@ def train(
     try:
         with _in_the_users_words(model_dir):
             workspace.spend(spent_s + time.monotonic() - began)
-            stages = Stages(plan, workspace, hardware, progress or Quiet(), checkpoint_s)
-            train_all_stages(stages)
-            write_model(model_dir, plan, workspace, hardware, stages.orientations, stages.better_start())
+            _train_into(model_dir, Stages(plan, workspace, hardware, progress or Quiet(), checkpoint_s))
     except (OutputError, DeviceError):
         # What was done is kept for --resume.
         raise
@@ -101,7 +100,15 @@ def train(
     finally:
         workspace.release()
     workspace.remove()
+    trim()
     return Model.load(model_dir, device, threads)
+
+
+def _train_into(model_dir: Path, stages: Stages) -> None:
+    """Train, and write the model folder."""
+    train_all_stages(stages)
+    kept, orientations = stages.better_start(), stages.orientations
+    write_model(model_dir, stages.plan, stages.workspace, stages.hardware, orientations, kept)
 
 
 def train_all_stages(stages: Stages) -> None:

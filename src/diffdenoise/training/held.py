@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from itertools import groupby
 
 import numpy as np
@@ -37,7 +37,9 @@ class HeldSlices:
         total, largest = sum(map(self._bytes, range(len(self)))), max(map(self._bytes, range(len(self))))
         self.all_fit = total <= most_bytes
         most = len(self) if self.all_fit else max(most_bytes // largest, 1)
-        self._image, self._known = lru_cache(most)(self._read_image), lru_cache(most)(self._read_known)
+        # Of functions that don't know this object, so that it goes, and the slices too, with its last user.
+        self._image: Callable[[int], Tensor] = lru_cache(most)(partial(_image, volumes, self._places))
+        self._known: Callable[[int], Tensor] = lru_cache(most)(partial(_known, volumes, self._places))
         # Told of all slices alike, so that those of a batch go together.
         self._has_gaps = any(
             volume.known(k, k + 1) is not None for volume in volumes for k in range(volume.shape[0])
@@ -89,14 +91,15 @@ class HeldSlices:
         # A float and a flag a pixel.
         return 5 * height * width
 
-    def _read_image(self, number: int) -> Tensor:
-        v, k = self._places[number]
-        slab = self._volumes[v].slab(k, k + 1)
-        return torch.from_numpy(np.ascontiguousarray(slab[0], dtype=np.float32))
 
-    def _read_known(self, number: int) -> Tensor:
-        v, k = self._places[number]
-        known = self._volumes[v].known(k, k + 1)
-        if known is None:
-            return torch.ones(self.size(number), dtype=torch.bool)
-        return torch.from_numpy(np.ascontiguousarray(known[0]))
+def _image(volumes: Sequence[Volume], places: Sequence[tuple[int, int]], number: int) -> Tensor:
+    v, k = places[number]
+    return torch.from_numpy(np.ascontiguousarray(volumes[v].slab(k, k + 1)[0], dtype=np.float32))
+
+
+def _known(volumes: Sequence[Volume], places: Sequence[tuple[int, int]], number: int) -> Tensor:
+    v, k = places[number]
+    known = volumes[v].known(k, k + 1)
+    if known is None:
+        return torch.ones(volumes[v].shape[1:], dtype=torch.bool)
+    return torch.from_numpy(np.ascontiguousarray(known[0]))
