@@ -28,7 +28,7 @@ def test_no_threads_are_refused(threads):
 
 @pytest.mark.parametrize(("cores", "word"), [(1, "1 core;"), (4, "4 cores;")])
 def test_more_threads_than_cores_are_refused_with_the_number_of_cores(monkeypatch, cores, word):
-    monkeypatch.setattr(hardware.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
     before = torch.get_num_threads()
     with pytest.raises(
         DeviceError, match=f"threads {cores + 1}: this machine has {word} expected 1 to {cores}"
@@ -58,7 +58,7 @@ def test_a_present_gpu_is_taken_unless_the_cpu_is_asked_for(monkeypatch, device)
 
 
 def test_threads_are_set(monkeypatch):
-    monkeypatch.setattr(hardware.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     before = torch.get_num_threads()
     try:
         assert choose_hardware("cpu", 2).describe() == "CPU, 2 threads"
