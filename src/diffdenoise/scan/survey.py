@@ -77,14 +77,17 @@ def survey_of(scan: Scan, axis: int | None) -> Survey:
     return found
 
 
+def axis_of(scan: Scan) -> int | None:
+    """Axis across the slices of any scan, of one that can't be denoised too."""
+    try:
+        return choose_axis(scan)
+    except ShapeError:
+        return None if scan.ndim == 2 else 2
+
+
 def look_through(scan: Scan) -> None:
     """Read all voxels of a scan once, so that a damaged file is refused now; the survey is remembered."""
-    try:
-        axis = choose_axis(scan)
-    except ShapeError:
-        # Too small to be denoised, which is for others to say.
-        axis = None if scan.ndim == 2 else 2
-    survey_of(scan, axis)
+    survey_of(scan, axis_of(scan))
 
 
 def _look(scan: Scan, axis: int | None) -> Survey:

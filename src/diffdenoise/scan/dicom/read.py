@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.errors import FormatError, InputError, ShapeError
-from diffdenoise.scan.dicom.lacking import state_what_is_missing
-from diffdenoise.scan.dicom.padding import padding_of
-from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
-from diffdenoise.scan.dicom.pixels import stored_values
+from diffdenoise.scan.dicom.frames import Frame
 from diffdenoise.scan.dicom.series import Series, find_series
+from diffdenoise.scan.dicom.voxels import SeriesVoxels, decode_file, frames_of, real_dtype, real_values
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.voxels import LAZY_FROM_BYTES, Voxels
+from diffdenoise.types import Array
 
 
 def read_series(series: Series, name: str) -> Scan:
@@ -42,46 +44,16 @@ def read_series(series: Series, name: str) -> Scan:
         If a file can't be opened.
     """
     header, layout = series.header, series.layout
-    frames = [frame for volume in layout.frames for frame in volume]
-    whole = series.holds_whole
-    # 16 bits times a slope fit in float32's 24; 32 bits don't.
-    dtype = np.dtype(np.int32 if whole else np.float32) if header.bits[0] < 32 else np.dtype(np.float64)
-    data = np.empty((len(frames), header.rows, header.columns), dtype)
-    padded = np.zeros(data.shape, bool)
-    places: dict[int, list[int]] = {}
-    for place, frame in enumerate(frames):
-        places.setdefault(frame.file, []).append(place)
-    stored_dtype = None
-    for file, wanted in places.items():
-        source = series.sources[file]
-        try:
-            with source.open() as stream, quiet_pydicom():
-                dataset = parse(stream, source.name, pixels=True)
-                state_what_is_missing(dataset)
-                values = stored_values(dataset, source.name)
-                padding = padding_of(dataset, values)
-        except OSError as error:
-            raise InputError(
-                f"{source.name}: cannot be read ({error.strerror}); check its permissions"
-            ) from None
-        except (FormatError, MemoryError):
-            raise
-        except Exception:  # damaged elements are decoded when asked for; damaged zips when read
-            raise FormatError(f"{source.name}: is a damaged DICOM file; get a complete copy") from None
-        if values.shape[1:] != (header.rows * header.tiles, header.columns * header.tiles):
-            raise FormatError(f"{source.name}: changed while it was read; try again")
-        stored_dtype = stored_dtype or values.dtype
-        for place in wanted:
-            frame = frames[place]
-            slope, intercept = np.array([frame.slope, frame.intercept]).astype(dtype)
-            inside = header.place(frame.number)
-            data[place] = values[inside] * slope + intercept
-            if padding is not None:
-                padded[place] = padding[inside]
-    has_padding = padded.any() and not padded.all()
-    if has_padding:
-        data[padded] = data[~padded].min()
-    shaped, outside = (_shaped(frames, series) for frames in (data, padded))
+    frames = frames_of(series)
+    volumes = len(layout.frames)
+    shape: tuple[int, ...] = (header.columns, header.rows, len(layout.frames[0]), volumes)
+    shape = (header.rows, header.columns) if series.is_flat else shape if volumes > 1 else shape[:3]
+    outside: NDArray[np.bool_] | Voxels | None
+    if math.prod(shape) * header.bits[0] // 8 >= LAZY_FROM_BYTES:
+        data: Array | Voxels = (voxels := SeriesVoxels(series, shape))
+        outside, stored_dtype = voxels.padding, voxels.stored_dtype
+    else:
+        data, outside, stored_dtype = _read_all(series, frames)
     spacing = layout.spacing_mm
     if spacing is not None and series.is_flat:
         # (rows, columns)
@@ -90,17 +62,41 @@ def read_series(series: Series, name: str) -> Scan:
     if in_plane is not None and series.is_flat:
         in_plane = in_plane[:, ::-1]
     return Scan(
-        data=shaped,
+        data=data,
         format="dicom",
-        stored_dtype=stored_dtype or dtype,
-        spacing_mm=spacing if spacing is None or len(spacing) == min(shaped.ndim, 3) else None,
+        stored_dtype=stored_dtype,
+        spacing_mm=spacing if spacing is None or len(spacing) == min(len(shape), 3) else None,
         affine=None if series.is_flat else layout.affine,
         slice_axis=None if series.is_flat else 2,
         in_plane=in_plane,
         header=series,
         name=name,
-        outside=outside if has_padding else None,
+        outside=outside,
     )
+
+
+def _read_all(
+    series: Series, frames: Sequence[Frame]
+) -> tuple[Array, NDArray[np.bool_] | None, np.dtype[Any]]:
+    """All values, where they are padding (None: nowhere, or everywhere), and the first file's dtype."""
+    data = np.empty((len(frames), series.header.rows, series.header.columns), real_dtype(series))
+    padded = np.zeros(data.shape, bool)
+    places: dict[int, list[int]] = {}
+    for place, frame in enumerate(frames):
+        places.setdefault(frame.file, []).append(place)
+    stored_dtype = None
+    for file, wanted in places.items():
+        found = decode_file(series, file)
+        stored_dtype = stored_dtype or found.values.dtype
+        for place in wanted:
+            data[place] = real_values(series, frames[place], found.values)
+            if found.padding is not None:
+                padded[place] = found.padding[series.header.place(frames[place].number)]
+    has_padding = padded.any() and not padded.all()
+    if has_padding:
+        data[padded] = data[~padded].min()
+    outside = _shaped(padded, series) if has_padding else None
+    return _shaped(data, series), outside, stored_dtype or data.dtype
 
 
 def _shaped(frames: NDArray[Any], series: Series) -> NDArray[Any]:

@@ -46,12 +46,12 @@ def write_series(scan: Scan, targets: dict[str, Path], how: Derivation) -> None:
         If something can't be written.
     """
     series: Series = scan.header
-    frames = [frame for volume in series.layout.frames for frame in volume]
-    images = _images(scan, len(frames))
-    of_file: dict[int, list[tuple[Frame, NDArray[Any]]]] = {}
-    for frame, image in zip(frames, images, strict=True):
-        of_file.setdefault(frame.file, []).append((frame, image))
-    for number, changed in of_file.items():
+    of_file: dict[int, list[tuple[Frame, int, int]]] = {}
+    for volume, frames in enumerate(series.layout.frames):
+        for place, frame in enumerate(frames):
+            of_file.setdefault(frame.file, []).append((frame, volume, place))
+    for number, places in of_file.items():
+        changed = [(frame, _image(scan, volume, place)) for frame, volume, place in places]
         source = series.sources[number]
         target = targets[source.name]
         try:
@@ -116,13 +116,12 @@ def _named(name: str, part: tuple[int, int] | None) -> str:
     return f"{stem}-volume-{part[0]}{name[len(stem) :]}"
 
 
-def _images(scan: Scan, count: int) -> NDArray[Any]:
-    """The scan as (frames, rows, columns)."""
-    data = scan.data
-    if data.ndim == 2:
-        return data[None]
-    # (columns, rows, slices[, volumes]); volumes are the slowest.
-    return data.T.reshape(count, data.shape[1], data.shape[0])
+def _image(scan: Scan, volume: int, place: int) -> NDArray[Any]:
+    """A frame's real values (rows, columns)."""
+    if scan.ndim == 2:
+        return np.asarray(scan.voxels.slab(None, 0, 0, 1)[0])
+    # (columns, rows, slices[, volumes])
+    return np.asarray(scan.voxels.slab(2, volume, place, place + 1)[0].T)
 
 
 def _changed(

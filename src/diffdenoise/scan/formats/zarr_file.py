@@ -7,6 +7,7 @@ Zarr core specification 3.0, https://zarr-specs.readthedocs.io.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from diffdenoise.errors import FormatError, ShapeError
-from diffdenoise.scan.child import run_in_child
+from diffdenoise.scan.blocks import BlockVoxels, Range
+from diffdenoise.scan.child import UndecodableError, run_in_child
 from diffdenoise.scan.folder import STORE
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.common import import_extra
@@ -23,6 +25,8 @@ from diffdenoise.scan.formats.zarr_store import Image, check_levels, find_image,
 from diffdenoise.scan.pixels import native, to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.survey import axis_of, look_through
+from diffdenoise.scan.voxels import LAZY_FROM_BYTES, Lazy, stack_shapes
 from diffdenoise.types import Array
 
 _KEEPS = (
@@ -82,31 +86,74 @@ def read(path: Path) -> Scan:
                 name: (root if name == "." else root[name]).attrs.asdict() for name in sorted(groups)
             }
         stated, held = check_levels(arrays, image.levels, image.axes, path)
-    facts = {"path": str(path), "name": "" if isinstance(root, zarr.Array) else paths[0]}
-    _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated, held=held)
-    if stored is None:
-        raise FormatError(f"{path}: is damaged: it holds no voxels; get a complete copy")
-    if dict(zip(image.axes, stored.shape, strict=True)).get("c", 1) > 1:
+    finest = arrays[0]
+    if dict(zip(image.axes, finest.shape, strict=True)).get("c", 1) > 1:
         raise ShapeError(f"{path}: holds several channels; expected one; split it first")
-    order = _order(image.axes, stored.shape)
+    order = _order(image.axes, finest.shape)
     if not 2 <= len(order) <= 4:
-        raise ShapeError(f"{path}: has {len(order)} axes {stored.shape}; expected 2 to 4; split it first")
+        raise ShapeError(f"{path}: has {len(order)} axes {finest.shape}; expected 2 to 4; split it first")
     spacing = tuple(image.spacing_mm[axis] for axis in order[:3])
-    # The axes of length 1 go to the end, where they vanish.
-    rest = [axis for axis in range(stored.ndim) if axis not in order]
-    return Scan(
-        data=native(stored.transpose(*order, *rest).reshape([stored.shape[axis] for axis in order])),
+    facts = {"path": str(path.absolute()), "name": "" if isinstance(root, zarr.Array) else paths[0]}
+    loader = _Loader(facts, str(path), finest, order, held)
+    scan = Scan(
+        np.broadcast_to(np.zeros((), finest.dtype), loader.shape),
         format="zarr",
-        stored_dtype=stored.dtype,
+        stored_dtype=np.dtype(finest.dtype),
         spacing_mm=spacing if all(spacing) else None,
         slice_axis=0 if len(order) > 2 and image.axes[order[0]] in ("z", "t") else None,
         header=_Source(image, arrays, attributes),
         name=str(path),
     )
+    if stated < LAZY_FROM_BYTES:
+        return scan.with_data(loader.load([(0, size) for size in loader.shape]))
+    scan = scan.with_data(loader.voxels(axis_of(scan)))
+    # Damaged chunks show when they are read.
+    look_through(scan)
+    return scan
+
+
+class _Loader:
+    """Reads parts of an array, given and returned by the axes of a scan."""
+
+    def __init__(
+        self, facts: dict[str, Any], title: str, array: Any, order: Sequence[int], held: int
+    ) -> None:
+        self._facts, self._title, self._array, self._order, self._held = facts, title, array, order, held
+        self.shape = tuple(int(array.shape[axis]) for axis in order)
+
+    def voxels(self, axis: int | None) -> BlockVoxels:
+        """The array, to be read by whole chunks across an axis of the scan."""
+        dtype = np.dtype(self._array.dtype).newbyteorder("=")
+        chunk = self._array.shards or self._array.chunks
+        thickness = 1 if axis is None else int(chunk[self._order[axis]])
+        return BlockVoxels(self.shape, dtype, axis, thickness, self.load)
+
+    def load(self, ranges: Sequence[Range]) -> Array:
+        """Return values of a range along each axis of the scan."""
+        chunk = math.prod(self._array.shards or self._array.chunks)
+        select = [(0, 1)] * len(self._array.shape)
+        for axis, given in zip(self._order, ranges, strict=True):
+            select[axis] = given
+        stated = max(chunk, math.prod(last - first for first, last in select)) * self._array.dtype.itemsize
+        facts = {**self._facts, "select": select}
+        try:
+            _, stored = run_in_child(
+                f"{__name__}:load", facts, name=self._title, stated=stated, held=self._held
+            )
+        except UndecodableError:
+            raise FormatError(
+                f"{self._title}: is damaged, or was changed since it was opened; get a complete copy"
+            ) from None
+        if stored is None:
+            raise FormatError(f"{self._title}: is damaged: it holds no voxels; get a complete copy")
+        # The axes of length 1 go to the end, where they vanish.
+        rest = [axis for axis in range(stored.ndim) if axis not in self._order]
+        shape = [last - first for first, last in ranges]
+        return native(stored.transpose(*self._order, *rest).reshape(shape))
 
 
 def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
-    """Read one array; in another process, as its codecs are C code that unpacks whatever a chunk holds."""
+    """Read a part of an array; in another process, as codecs are C code that unpacks whatever a chunk holds."""
     import zarr
     from numcodecs import blosc  # type: ignore[import-untyped, unused-ignore]
 
@@ -114,7 +161,8 @@ def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Arr
     blosc.use_threads = False
     with quiet("zarr"), zarr.config.set({"threading.max_workers": 1, "async.concurrency": 1}):
         root: Any = zarr.open(facts["path"], mode="r")
-        return {}, np.asarray((root[facts["name"]] if facts["name"] else root)[...])
+        select = tuple(slice(first, last) for first, last in facts["select"])
+        return {}, np.asarray((root[facts["name"]] if facts["name"] else root)[select])
 
 
 def _order(axes: Sequence[str], shape: Sequence[int]) -> list[int]:
@@ -138,10 +186,10 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
         Store float32 instead.
     """
     zarr = import_extra("zarr", path, "Zarr", "zarr")
-    data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
+    dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
     with quiet("zarr"):
         if not isinstance(scan.header, _Source):
-            zarr.create_array(str(path), data=data)
+            zarr.create_array(str(path), data=to_stored(scan.data, dtype))
             return
         image, arrays = scan.header.image, scan.header.arrays
         for name, attributes in scan.header.attributes.items():
@@ -152,11 +200,37 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
                 attributes=attributes,
                 zarr_format=arrays[0].metadata.zarr_format,
             )
+        order = _order(image.axes, arrays[0].shape)
+        if len(arrays) == 1:
+            target = _create_level(zarr, path, image.paths()[0] or None, arrays[0], dtype)
+            _write_blocks(target, scan, order, dtype)
+            return
         # The scan's data with the axes that they have in the store.
-        level = data.transpose(np.argsort(_order(image.axes, arrays[0].shape))).reshape(arrays[0].shape)
+        level = to_stored(scan.data, dtype).transpose(np.argsort(order)).reshape(arrays[0].shape)
         for name, like in zip(image.paths(), arrays, strict=True):
             level = _smaller(level, like.shape)
-            _write_level(zarr, path, name or None, like, level)
+            _create_level(zarr, path, name or None, like, dtype)[...] = level
+
+
+def _write_blocks(target: Any, scan: Scan, order: Sequence[int], dtype: np.dtype[Any]) -> None:
+    """Write a scan's values by blocks of whole chunks, as many slices at a time as a chunk has."""
+    voxels, chunk = scan.voxels, target.shards or target.chunks
+    axis = voxels.axis if isinstance(voxels, Lazy) else None if scan.ndim == 2 else 0
+    for volume, (count, _, _) in enumerate(stack_shapes(scan.shape, axis)):
+        step = 1 if axis is None else int(chunk[order[axis]])
+        for first in range(0, count, step):
+            last = min(first + step, count)
+            slab = to_stored(voxels.slab(axis, volume, first, last), dtype)
+            select = [slice(None)] * len(target.shape)
+            block = slab[0]
+            if axis is not None:
+                select[order[axis]] = slice(first, last)
+                block = np.moveaxis(slab, 0, axis)
+            if scan.ndim == 4:
+                select[order[3]] = slice(volume, volume + 1)
+                block = block[..., np.newaxis]
+            sizes = [len(range(*one.indices(size))) for one, size in zip(select, target.shape, strict=True)]
+            target[tuple(select)] = block.transpose(np.argsort(order)).reshape(sizes)
 
 
 def _smaller(level: Array, shape: tuple[int, ...]) -> Array:
@@ -169,17 +243,17 @@ def _smaller(level: Array, shape: tuple[int, ...]) -> Array:
     return to_stored(smoothed, level.dtype)
 
 
-def _write_level(zarr: Any, path: Path, name: str | None, like: Any, data: Array) -> None:
-    """Write one array with the chunks, compression and attributes of another."""
+def _create_level(zarr: Any, path: Path, name: str | None, like: Any, dtype: np.dtype[Any]) -> Any:
+    """Make an array with the shape, chunks, compression and attributes of another."""
     metadata = like.metadata
     second = metadata.zarr_format == 2
-    same = data.dtype == like.dtype
+    same = dtype == like.dtype
     exact = all(name in _EXACT_FILTERS for name in _filters(like))
-    array = zarr.create_array(
+    return zarr.create_array(
         str(path),
         name=name,
-        shape=data.shape,
-        dtype=data.dtype,
+        shape=like.shape,
+        dtype=dtype,
         chunks=like.chunks,
         shards=like.shards,
         filters=like.filters if like.filters and same and exact else None,
@@ -196,7 +270,6 @@ def _write_level(zarr: Any, path: Path, name: str | None, like: Any, data: Array
             else metadata.chunk_key_encoding
         ),
     )
-    array[...] = data
 
 
 def _filters(array: Any) -> Iterator[str]:
