@@ -83,8 +83,9 @@ def write_zarr(folder: Path, shape: tuple[int, ...]) -> None:
     """Write a Zarr array (z, y, x) in chunks of 16 slices, compressed as Zarr does by default."""
     import zarr
 
+    chunks = (16, *(min(side, 256) for side in shape[1::-1]))
     array: Any = zarr.create_array(
-        str(folder), shape=shape[::-1], dtype="int16", chunks=(16, *(min(side, 256) for side in shape[1::-1]))
+        str(folder), shape=shape[::-1], dtype="int16", chunks=chunks, dimension_names=("z", "y", "x")
     )
     waiting: list[NDArray[np.int16]] = []
     first = 0

@@ -145,7 +145,7 @@ def _learn(
 ) -> list[Result]:
     """Train on scans alone, and denoise them; leave them as they are if they are clean."""
     scans = [image.scan for image in group]
-    noises = [diagnose(scan, axis if scan.data.ndim > 2 else None) for scan in scans]
+    noises = [diagnose(scan, axis if scan.ndim > 2 else None) for scan in scans]
     unchanged = left_as_they_are(scans, noises, settings, began)
     if unchanged is not None:
         for scan in scans:

@@ -208,7 +208,7 @@ def noise_of(scan: Scan, settings: Settings) -> Noise:
         If it can't be denoised.
     """
     check_scan(scan)
-    return diagnose(scan, settings.data.axis if scan.data.ndim > 2 else None)
+    return diagnose(scan, settings.data.axis if scan.ndim > 2 else None)
 
 
 def _standing_for_all(count: int) -> list[int]:

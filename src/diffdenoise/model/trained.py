@@ -135,7 +135,7 @@ class Model:
             If it can't be denoised.
         """
         check_scan(scan)
-        if axis is None and scan.data.ndim > 2:
+        if axis is None and scan.ndim > 2:
             axis = self.settings.data.axis
         return diagnose(scan, axis)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from diffdenoise.scan.voxels import Lazy
 
 #: First and last (not included) place along an axis.
 Range = tuple[int, int]
-#: Blocks that are kept: slabs reach over the end of one.
-_KEPT_BLOCKS = 2
+#: Blocks that are kept: slabs reach over the end of one; and bytes of one, unless a slice has more.
+_KEPT_BLOCKS, _BLOCK_BYTES = 2, 32 * 2**20
 
 
 class BlockVoxels(Lazy):
@@ -26,7 +27,7 @@ class BlockVoxels(Lazy):
     axis : int or None
         Axis across the slabs.
     thickness : int
-        Slices of a block.
+        Slices of a chunk; blocks have as many, or fewer where these would take much memory.
     load : callable
         Takes a range along each axis and returns these values, all axes kept.
     """
@@ -40,7 +41,9 @@ class BlockVoxels(Lazy):
         load: Callable[[Sequence[Range]], NDArray[Any]],
     ) -> None:
         self.shape, self.dtype, self.axis = shape, dtype, axis
-        self._thickness, self._load = max(1, thickness), load
+        plane = 1 if axis is None else prod(shape[:3]) // shape[axis]
+        self._thickness = max(1, min(thickness, _BLOCK_BYTES // (plane * dtype.itemsize)))
+        self._load = load
         self._blocks: dict[tuple[int, int], NDArray[Any]] = {}
 
     def read(self, volume: int, first: int, last: int) -> NDArray[Any]:

@@ -90,7 +90,7 @@ def on_grid_of(scan: Scan, like: Scan) -> Array:
     ShapeError
         If a voxel of `like` has none of `scan` at its place, or one of them has no affine.
     """
-    if like.data.ndim == 2:
+    if like.ndim == 2:
         return _as_image(scan, like)
     if scan.affine is None or like.affine is None:
         raise ShapeError(
@@ -101,15 +101,15 @@ def on_grid_of(scan: Scan, like: Scan) -> Array:
     # A turn of the grid has one entry of 1 or -1 in each row and column.
     if not (np.abs(turn).sum(0) == 1).all() or not (np.abs(turn).sum(1) == 1).all():
         raise _other_grid(scan, like)
-    corners = np.array(np.meshgrid(*([0, size - 1] for size in like.data.shape[:3]))).reshape(3, -1)
+    corners = np.array(np.meshgrid(*([0, size - 1] for size in like.shape[:3]))).reshape(3, -1)
     exact = found[:3, :3] @ corners + found[:3, 3:]
     whole = turn @ corners + np.rint(found[:3, 3:]).astype(int)
-    size = np.array(scan.data.shape[:3])[:, None]
+    size = np.array(scan.shape[:3])[:, None]
     inside = (whole >= 0).all() and (whole < size).all()
-    same_count = scan.data.shape[3:] == like.data.shape[3:]
+    same_count = scan.shape[3:] == like.shape[3:]
     if not inside or not same_count or np.abs(exact - whole).max() > _BESIDE:
         raise _other_grid(scan, like)
-    return _turned(scan.data, turn, np.rint(found[:3, 3]).astype(int), like.data.shape)
+    return _turned(scan.data, turn, np.rint(found[:3, 3]).astype(int), like.shape)
 
 
 def _turned(data: Array, turn: NDArray[np.int_], start: NDArray[np.int_], shape: tuple[int, ...]) -> Array:
@@ -127,13 +127,13 @@ def _turned(data: Array, turn: NDArray[np.int_], start: NDArray[np.int_], shape:
 def _as_image(scan: Scan, like: Scan) -> Array:
     """A single image's values; it has no place in space to compare."""
     data = np.squeeze(scan.data)
-    if data.T.shape != like.data.shape:
+    if data.T.shape != like.shape:
         raise _other_grid(scan, like)
     return data.T
 
 
 def _other_grid(scan: Scan, like: Scan) -> ShapeError:
     return ShapeError(
-        f"{scan.name}: its voxels {scan.data.shape} don't lie where those of {like.name} "
-        f"{like.data.shape} do; expected the same grid, perhaps turned"
+        f"{scan.name}: its voxels {scan.shape} don't lie where those of {like.name} "
+        f"{like.shape} do; expected the same grid, perhaps turned"
     )

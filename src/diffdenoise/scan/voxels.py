@@ -17,7 +17,7 @@ from diffdenoise.types import Array
 #: Bytes of values that a slab has at the most, unless a single slice has more.
 SLAB_BYTES = 8 * 2**20
 #: Files whose voxels take less are read at once.
-LAZY_FROM_BYTES = 32 * 2**20
+LAZY_FROM_BYTES = 8 * 2**20
 
 
 class Voxels(ABC):

@@ -164,9 +164,9 @@ def compare(
 ) -> Comparison:
     """Choose what a picture shows of a result; see `save_comparison`."""
     for name, scan in (("denoised", denoised), ("reference", reference)):
-        if scan is not None and scan.data.shape != noisy.data.shape:
-            raise ShapeError(f"{name}: found shape {scan.data.shape}, expected {noisy.data.shape}")
-    across = choose_axis(noisy, axis) if noisy.data.ndim > 2 else None
+        if scan is not None and scan.shape != noisy.shape:
+            raise ShapeError(f"{name}: found shape {scan.shape}, expected {noisy.shape}")
+    across = choose_axis(noisy, axis) if noisy.ndim > 2 else None
     no_data = find_regions(noisy, across).no_data
     known = None if no_data is None else ~no_data
     volume = 0
@@ -180,7 +180,7 @@ def compare(
     window = window_of(noisy, view.display, after, inside)
     residual = np.where(inside, before - after, 0.0)
     std = float(residual[inside].std()) if inside.any() else 0.0
-    untouched = np.array_equal(noisy.data, denoised.data, equal_nan=noisy.data.dtype.kind == "f")
+    untouched = np.array_equal(noisy.data, denoised.data, equal_nan=noisy.dtype.kind == "f")
     level = noise_std if noise_std is not None and noise_std > 0 else std
     bound = _RESIDUAL_STDS * level or 1.0
     unit = f" {window.unit}" if window.unit else ""
@@ -217,10 +217,10 @@ def _caption(name: str, scores: Scores | None, evaluation: Evaluation | None, sa
 def _foot(scan: Scan, view: View, window: Window) -> str:
     """Return which slice it is, and how it is shown."""
     parts = []
-    if view.axis is not None and scan.data.shape[view.axis] > 1:
-        parts.append(f"slice {view.index} (of 0 to {scan.data.shape[view.axis] - 1})")
-    if scan.data.ndim == 4:
-        parts.append(f"volume {view.volume} (of 0 to {scan.data.shape[3] - 1})")
+    if view.axis is not None and scan.shape[view.axis] > 1:
+        parts.append(f"slice {view.index} (of 0 to {scan.shape[view.axis] - 1})")
+    if scan.ndim == 4:
+        parts.append(f"volume {view.volume} (of 0 to {scan.shape[3] - 1})")
     parts.append(f"window in all images: {window.words}{', inverted' * window.is_inverted}")
     if view.pixel_mm is not None and view.display.is_at_detector:
         parts.append("scale at the detector")

@@ -58,7 +58,7 @@ def save_noise_picture(path: Path, scan: Scan, noise: Noise, *, overwrite: bool 
     whole.imshow(greys, cmap="gray", vmin=0, vmax=1, aspect=view.aspect)
     mark_directions(whole, view.directions)
     mark_scale(whole, greys.shape, view.pixel_mm)
-    which = "image" if across is None else f"slice {view.index} (of 0 to {scan.data.shape[across] - 1})"
+    which = "image" if across is None else f"slice {view.index} (of 0 to {scan.shape[across] - 1})"
     whole.set_title(f"{which}, window {window.words}", fontsize="small")
     limit = _DETAIL_STDS * max(diagnosis.std * intensities.range, 1e-9)
     finest = np.where(known, _finest(scan, view, diagnosis.correlation), 0.0)
@@ -103,8 +103,8 @@ def save_noise_picture(path: Path, scan: Scan, noise: Noise, *, overwrite: bool 
 
 def _fullest(scan: Scan, axis: int, no_data: NDArray[np.bool_] | None) -> int:
     """The slice of a scan's first volume that holds most of the object; the middle one of equals."""
-    data = scan.data[..., 0] if scan.data.ndim == 4 else scan.data
-    known = None if no_data is None else ~(no_data[..., 0] if scan.data.ndim == 4 else no_data)
+    data = scan.data[..., 0] if scan.ndim == 4 else scan.data
+    known = None if no_data is None else ~(no_data[..., 0] if scan.ndim == 4 else no_data)
     inside = np.asarray(data, dtype=np.float64) > object_of(data, known)
     inside = inside if known is None else inside & known
     content = inside.sum(axis=tuple(side for side in range(3) if side != axis))

@@ -88,11 +88,11 @@ def view_of(scan: Scan, axis: int | None = None, index: int | None = None, volum
     ShapeError
         If there is no such slice.
     """
-    if scan.data.ndim == 2:
+    if scan.ndim == 2:
         return _turned(scan, None, 0, 0)
     if axis is None:
         axis = choose_axis(scan) or 0
-    count = scan.data.shape[axis]
+    count = scan.shape[axis]
     if index is None:
         index = count // 2
     if not 0 <= index < count:

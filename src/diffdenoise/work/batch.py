@@ -221,7 +221,7 @@ class Batch:
         if self.mask is not None:
             scan = masked(scan, self.mask)
         check_scan(scan)
-        return scan, diagnose(scan, axis if strict or scan.data.ndim > 2 else None)
+        return scan, diagnose(scan, axis if strict or scan.ndim > 2 else None)
 
     def _failure(self, name: str, error: DiffDenoiseError, jobs: tuple[Job, ...]) -> Failure:
         """What went wrong with one of several; with the only scan, the error itself is raised."""

@@ -25,17 +25,17 @@ def masked(scan: Scan, mask: Scan) -> Scan:
     ShapeError
         If it isn't on the scan's grid.
     """
-    data, volume = mask.data, scan.data.shape[:3]
+    data, volume = mask.data, scan.shape[:3]
     if data.ndim == 3 and _is_placed(mask) and _is_placed(scan):
-        like = scan if scan.data.ndim == 3 else scan.with_data(scan.data[..., 0])
+        like = scan if scan.ndim == 3 else scan.with_data(scan.data[..., 0])
         data = on_grid_of(mask, like)
-    if data.shape not in (scan.data.shape, volume):
-        raise ShapeError(f"mask: has shape {data.shape}; expected that of the image, {scan.data.shape}")
+    if data.shape not in (scan.shape, volume):
+        raise ShapeError(f"mask: has shape {data.shape}; expected that of the image, {scan.shape}")
     outside = np.asarray(data == 0)
     if outside.all():
         raise ShapeError("mask: is zero everywhere; expected values other than 0 inside; check it")
-    if outside.ndim < scan.data.ndim:
-        outside = np.repeat(outside[..., np.newaxis], scan.data.shape[3], axis=3)
+    if outside.ndim < scan.ndim:
+        outside = np.repeat(outside[..., np.newaxis], scan.shape[3], axis=3)
     return scan.with_outside(outside)
 
 

@@ -75,7 +75,7 @@ class Result:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the values."""
-        return self.scan.data.shape
+        return self.scan.shape
 
     @property
     def name(self) -> str:
@@ -172,7 +172,7 @@ class Result:
         if not isinstance(self.scan.header, Series):
             return self.scan
         like = to_nifti(self.noisy)
-        data = self.scan.data.T if self.scan.data.ndim == 2 else self.scan.data
+        data = self.scan.data.T if self.scan.ndim == 2 else self.scan.data
         return like.with_data(to_stored(data, like.stored_dtype))
 
     def _derivation(self) -> Derivation:

@@ -247,7 +247,7 @@ def _bytes(values: Array, dtype: np.dtype[Any]) -> bytes:
 
 def _new_fields(scan: Scan) -> dict[str, str]:
     """Header of a scan that came from elsewhere."""
-    axes = scan.data.ndim
+    axes = scan.ndim
     sizes = scan.spacing_mm or (1.0,) * min(axes, 3)
     fields = {"ObjectType": "Image", "NDims": str(axes), "BinaryData": "True"}
     if scan.affine is not None and axes > 2:
@@ -258,7 +258,7 @@ def _new_fields(scan: Scan) -> dict[str, str]:
         fields["TransformMatrix"] = " ".join(f"{each:.17g}" for each in turn.ravel())
         fields["Offset"] = " ".join(f"{each:.17g}" for each in [*lps[:3, 3], *[0.0] * (axes - 3)])
     fields["ElementSpacing"] = " ".join(f"{each:.17g}" for each in [*sizes, *[1.0] * (axes - len(sizes))])
-    fields["DimSize"] = " ".join(str(size) for size in scan.data.shape)
+    fields["DimSize"] = " ".join(str(size) for size in scan.shape)
     return fields
 
 

@@ -103,8 +103,8 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     if float32 or scan.stored_dtype not in (np.uint8, np.uint16):
         dtype = "float32" if float32 else str(scan.stored_dtype)
         raise OutputError(f"PNG cannot store {dtype}; expected uint8 or uint16; write TIFF or NPY")
-    if scan.data.ndim != 2:
-        raise OutputError(f"PNG cannot store {scan.data.ndim} axes; expected 2; write TIFF or NIfTI")
+    if scan.ndim != 2:
+        raise OutputError(f"PNG cannot store {scan.ndim} axes; expected 2; write TIFF or NIfTI")
     source = scan.header if isinstance(scan.header, _Source) else _Source()
     pixels = to_stored(scan.data, scan.stored_dtype)
     if source.channels > 1:

@@ -200,8 +200,8 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     """
     import tifffile
 
-    if scan.data.ndim > 3:
-        raise OutputError(f"TIFF cannot store {scan.data.ndim} axes; expected 2 or 3; write NIfTI")
+    if scan.ndim > 3:
+        raise OutputError(f"TIFF cannot store {scan.ndim} axes; expected 2 or 3; write NIfTI")
     source = scan.header if isinstance(scan.header, _Source) else _Source()
     pixels = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
     description = source.description

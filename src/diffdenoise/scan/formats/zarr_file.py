@@ -153,7 +153,7 @@ class _Loader:
 
 
 def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
-    """Read a part of an array; in another process, as codecs are C code that unpacks whatever a chunk holds."""
+    """Read a part of an array; in another process, as codecs are C code that unpacks whatever a chunk has."""
     import zarr
     from numcodecs import blosc  # type: ignore[import-untyped, unused-ignore]
 
