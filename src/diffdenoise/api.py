@@ -24,7 +24,7 @@ from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust import metrics
 from diffdenoise.types import Progress
-from diffdenoise.work.facts import Facts, facts_of, of_series
+from diffdenoise.work.facts import Facts, describe, facts_or_problem, look_at, of_series
 from diffdenoise.work.finish import check_strength
 from diffdenoise.work.learn import apply_model, learn, left_as_they_are
 from diffdenoise.work.result import Result
@@ -330,17 +330,12 @@ def info(scan: Any, *, axis: int | None = None) -> Any:
     if isinstance(scan, Sequence) and not is_path(scan):
         return [info(each, axis=axis) for each in scan]
     if not is_path(scan):
-        return facts_of(checked(kind_of(scan).scan), axis)
+        held = checked(kind_of(scan).scan)
+        return Facts(describe(held, diagnose(held, axis)))
     findings, is_single = find(Path(scan))
     if is_single:
-        return facts_of(checked(findings[0].read()), axis, findings[0])
-    listed: list[Facts] = []
-    for found in findings:
-        try:
-            listed.append(facts_of(checked(found.read()), axis, found))
-        except InputError as error:
-            listed.append(Facts(name=found.name, problem=str(error), **of_series(found)))
-    return listed
+        return Facts({**describe(*look_at(findings[0], axis)), **of_series(findings[0])})
+    return [facts_or_problem(found, axis) for found in findings]
 
 
 def simulate(

@@ -36,12 +36,9 @@ def clean(
     failed: list[str] = []
     for one in find_leftovers(folder):
         row = {"path": str(one.path), "kind": one.kind, "bytes": one.bytes, "kept": one.kept}
-        if one.kept is None and not dry_run:
-            try:
-                one.delete()
-            except OSError as error:
-                row["kept"] = f"cannot be deleted ({error.strerror})"
-                failed.append(f"{one.path}: {row['kept']}")
+        if one.kept is None and not dry_run and (problem := _delete(one)):
+            row["kept"] = problem
+            failed.append(f"{one.path}: {problem}")
         found.append(row)
         if not (quiet or as_json):
             typer.echo(_line(one, row["kept"], dry_run))
@@ -50,10 +47,18 @@ def clean(
     elif not quiet and not found:
         typer.echo("nothing was left behind")
     if failed:
-        if not as_json:
-            for line in failed:
-                report_error(line)
+        for line in [] if as_json else failed:
+            report_error(line)
         raise typer.Exit(USER_ERROR)
+
+
+def _delete(one: Leftover) -> str | None:
+    """Delete something; return why that can't be done."""
+    try:
+        one.delete()
+    except OSError as error:
+        return f"cannot be deleted ({error.strerror})"
+    return None
 
 
 def _line(one: Leftover, kept: Any, dry_run: bool) -> str:

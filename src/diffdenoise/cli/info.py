@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,13 +14,11 @@ from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
 from diffdenoise.errors import InputError, OutputError, SettingsError
 from diffdenoise.noise.level import SLICES_DEPEND
-from diffdenoise.noise.statement import diagnose
-from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.find import find_scans
+from diffdenoise.scan.find import Findings, find_scans
 from diffdenoise.scan.folder import is_store
 from diffdenoise.trust.figure import check_picture
 from diffdenoise.trust.noise_figure import save_noise_picture
-from diffdenoise.work.facts import describe, of_series
+from diffdenoise.work.facts import describe, facts_or_problem, look_at, of_series
 
 
 def info(
@@ -41,45 +38,38 @@ def info(
     require([input_])
     findings = find_scans([input_], series)
     is_folder = input_.is_dir() and not is_store(input_)
-    folder = len(findings.scans) > 1 or (is_folder and findings.scans[0].series is None)
-    if picture is not None:
-        if folder:
+    if len(findings.scans) > 1 or (is_folder and findings.scans[0].series is None):
+        if picture is not None:
             what = "folder" if is_folder else "file"
             raise SettingsError(
                 f"--picture: shows one scan, but the {what} {input_} holds several; name one, or a --series"
             )
+        _show_folder(input_, findings, axis, as_json=as_json, quiet=quiet)
+        return
+    if picture is not None:
         check_picture(picture, overwrite)
         if picture.exists() and picture.samefile(input_):
             raise OutputError(f"{picture}: is the scan itself; give the picture another name")
-    found: list[dict[str, Any]] = []
-    first_problem: InputError | None = None
-    for one in findings.scans:
-        name = one.name if folder or one.series is not None else str(one.paths[0])
-        try:
-            scan = one.read()
-            scan = dataclasses.replace(scan, name=name)
-            check_scan(scan)
-            noise = diagnose(scan, axis)
-            found.append({**describe(scan, noise), **of_series(one)})
-            if picture is not None:
-                save_noise_picture(picture, scan, noise, overwrite=overwrite)
-        except InputError as error:
-            if not folder:
-                raise
-            # A folder is listed to its end: which of its files can't be used is what one asks here.
-            found.append({"name": name, "problem": str(error), **of_series(one)})
-            first_problem = first_problem or error
-    usable = [scan for scan in found if "problem" not in scan]
-    if not usable and first_problem is not None:
-        raise first_problem
-    if not folder:
-        if findings.skipped:
-            found[0]["passed_over"] = findings.skipped
-        if as_json:
-            print_json(found[0])
-        elif not quiet:
-            _print_scan(found[0])
-        return
+    found = findings.scans[0]
+    name = found.name if found.series is not None else str(found.paths[0])
+    scan, noise = look_at(found, axis, name)
+    facts: dict[str, Any] = {**describe(scan, noise), **of_series(found)}
+    if picture is not None:
+        save_noise_picture(picture, scan, noise, overwrite=overwrite)
+    if findings.skipped:
+        facts["passed_over"] = findings.skipped
+    if as_json:
+        print_json(facts)
+    elif not quiet:
+        _print_scan(facts)
+
+
+def _show_folder(input_: Path, findings: Findings, axis: int | None, *, as_json: bool, quiet: bool) -> None:
+    """List a folder's scans to the end: which of them can't be used is what one asks here."""
+    found = [facts_or_problem(one, axis) for one in findings.scans]
+    usable = [one for one in found if "problem" not in one]
+    if not usable:
+        raise InputError(found[0]["problem"])
     summary = {**_summary(usable, len(found) - len(usable)), "passed_over": findings.skipped}
     if as_json:
         print_json({"input": str(input_), "scans": found, **summary})
@@ -196,7 +186,7 @@ def _noise(scan: dict[str, Any]) -> str:
     return f"{number(scan['noise_std'], 3)} ({scan['noise_percent_of_range']:.2g} % of the range), {kind}"
 
 
-def _summary(usable: list[dict[str, Any]], unusable: int) -> dict[str, Any]:
+def _summary(usable: Sequence[dict[str, Any]], unusable: int) -> dict[str, Any]:
     """Return what holds for all scans of a folder."""
     noise = [scan["noise_percent_of_range"] for scan in usable if scan["noise_std"] is not None]
     return {
@@ -208,7 +198,7 @@ def _summary(usable: list[dict[str, Any]], unusable: int) -> dict[str, Any]:
     }
 
 
-def _print_folder(scans: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+def _print_folder(scans: Sequence[dict[str, Any]], summary: dict[str, Any]) -> None:
     """Print a table of the scans and a line on all of them."""
     rows = [
         (scan["name"], scan["problem"], "", "", "", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -71,28 +71,32 @@ def simulate(
     write_scan(noisy, output, overwrite=overwrite)
     # Where the scan can't be negative or above its type's maximum, less noise is left than was asked for.
     added = float(np.std(noisy.data.astype(np.float64) - scan.data.astype(np.float64)))
-    share = 100 * noise_std / IntensityMap.fit(scan.data).range
+    record = {
+        "input": str(clean),
+        "output": str(output),
+        "noise": kind,
+        "noise_std": noise_std,
+        "noise_percent_of_range": 100 * noise_std / IntensityMap.fit(scan.data).range,
+        "added_std": added,
+        "correlation_px": correlation,
+        "seed": seed,
+        "dtype": str(noisy.stored_dtype),
+    }
     if as_json:
-        print_json(
-            {
-                "input": str(clean),
-                "output": str(output),
-                "noise": kind,
-                "noise_std": noise_std,
-                "noise_percent_of_range": share,
-                "added_std": added,
-                "correlation_px": correlation,
-                "seed": seed,
-                "dtype": str(noisy.stored_dtype),
-            }
-        )
+        print_json(record)
     elif not quiet:
-        correlated = f", correlated over {correlation:g} px" if correlation else ""
-        print_rows(
-            [
-                ("noisy", str(output)),
-                ("noise", f"{kind}, std {number(noise_std)} ({share:.3g} % of the range){correlated}"),
-                ("added", f"std {number(added)} over the whole image"),
-                ("type", str(noisy.stored_dtype)),
-            ]
-        )
+        _print(record)
+
+
+def _print(record: dict[str, Any]) -> None:
+    """Print what was added, a property a line."""
+    correlated = f", correlated over {record['correlation_px']:g} px" if record["correlation_px"] else ""
+    level = f"std {number(record['noise_std'])} ({record['noise_percent_of_range']:.3g} % of the range)"
+    print_rows(
+        [
+            ("noisy", record["output"]),
+            ("noise", f"{record['noise']}, {level}{correlated}"),
+            ("added", f"std {number(record['added_std'])} over the whole image"),
+            ("type", record["dtype"]),
+        ]
+    )

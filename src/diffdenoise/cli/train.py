@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +18,10 @@ from diffdenoise.cli.show import duration, print_json, print_rows
 from diffdenoise.cli.training import Wishes, resume_command
 from diffdenoise.scan.find import read_scans
 from diffdenoise.scan.folder import check_outside_stores
+
+if TYPE_CHECKING:
+    from diffdenoise.config import Settings
+    from diffdenoise.scan.scan import Scan
 
 
 def train(
@@ -50,37 +56,22 @@ def train(
     settings = Wishes(minutes, iterations, seed, noise_std, config, assignments).settings(axis)
     scans = read_scans(inputs)
     if dry_run:
-        from diffdenoise.plan import make_plan
-
-        plan = make_plan(scans, settings).as_dict()
-        resolved = {"settings": plan.pop("settings"), "plan": plan}
-        if as_json:
-            print_json(resolved)
-        else:
-            import yaml
-
-            typer.echo(yaml.safe_dump(resolved, sort_keys=False), nl=False)
+        _print_plan(scans, settings, as_json)
         return
-    # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
-    from diffdenoise.method import train as method
+    with watch(quiet, as_json) as progress, _told_how_to_go_on(output, context.obj):
+        # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
+        from diffdenoise.method import train as method
 
-    try:
-        with watch(quiet, as_json) as progress:
-            method.train(
-                scans,
-                settings,
-                output,
-                resume=resume,
-                device=device.value,
-                threads=threads,
-                progress=progress,
-                spent_s=time.monotonic() - began,
-            )
-    except KeyboardInterrupt:
-        # train() returns a model or stops: whatever lies in the folder is the work so far.
-        if (output / "work" / "state.json").is_file() or (output / "record.json").is_file():
-            raise Interrupted(f"stopped; go on with: {resume_command(context.obj)}") from None
-        raise Interrupted("stopped before anything was trained; nothing was written") from None
+        method.train(
+            scans,
+            settings,
+            output,
+            resume=resume,
+            device=device.value,
+            threads=threads,
+            progress=progress,
+            spent_s=time.monotonic() - began,
+        )
     seconds = time.monotonic() - began
     if as_json:
         print_json({"model": str(output), "scans": [scan.name for scan in scans], "seconds": seconds})
@@ -93,3 +84,29 @@ def train(
                 ("use it", f"diffdenoise denoise SCAN -o OUTPUT --model {output}"),
             ]
         )
+
+
+def _print_plan(scans: Sequence[Scan], settings: Settings, as_json: bool) -> None:
+    """Print what a training would do, and with which settings."""
+    from diffdenoise.plan import make_plan
+
+    plan = make_plan(scans, settings).as_dict()
+    resolved = {"settings": plan.pop("settings"), "plan": plan}
+    if as_json:
+        print_json(resolved)
+        return
+    import yaml
+
+    typer.echo(yaml.safe_dump(resolved, sort_keys=False), nl=False)
+
+
+@contextmanager
+def _told_how_to_go_on(output: Path, words: Sequence[str]) -> Iterator[None]:
+    """Say, of a training that Ctrl-C stops, how it is gone on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # A training ends with a model or is stopped: whatever lies in the folder is the work so far.
+        if (output / "work" / "state.json").is_file() or (output / "record.json").is_file():
+            raise Interrupted(f"stopped; go on with: {resume_command(words)}") from None
+        raise Interrupted("stopped before anything was trained; nothing was written") from None

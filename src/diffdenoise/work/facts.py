@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from diffdenoise.config import Settings
+from diffdenoise.errors import InputError
 from diffdenoise.noise.statement import Noise, diagnose
+from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.find import Found
 from diffdenoise.scan.scan import Scan
 
@@ -31,10 +34,36 @@ class Facts(dict[str, Any]):
         return f"<{self['name']}: {', '.join(part for part in parts if part)}>"
 
 
-def facts_of(scan: Scan, axis: int | None = None, found: Found | None = None) -> Facts:
-    """Return what is known about a scan that can be denoised, and was found at a place."""
-    series = {} if found is None else of_series(found)
-    return Facts({**describe(scan, diagnose(scan, axis)), **series})
+def look_at(found: Found, axis: int | None = None, name: str | None = None) -> tuple[Scan, Noise]:
+    """Read and check a scan, and look at its noise.
+
+    Parameters
+    ----------
+    found : Found
+        Where it is.
+    axis : int, optional
+        Array axis across the slices; None: chosen from the voxel sizes.
+    name : str, optional
+        Its name in messages; None: as it was found.
+
+    Raises
+    ------
+    InputError
+        If it can't be read or denoised.
+    """
+    scan = found.read()
+    if name is not None:
+        scan = replace(scan, name=name)
+    check_scan(scan)
+    return scan, diagnose(scan, axis)
+
+
+def facts_or_problem(found: Found, axis: int | None = None) -> Facts:
+    """Return what is known about one of several scans; of one that can't be denoised, the `problem`."""
+    try:
+        return Facts({**describe(*look_at(found, axis)), **of_series(found)})
+    except InputError as error:
+        return Facts(name=found.name, problem=str(error), **of_series(found))
 
 
 def of_series(found: Found) -> dict[str, Any]:
