@@ -55,8 +55,12 @@ def choose_axis(scan: Scan, axis: int | None = None) -> int | None:
     possible = [index for index in range(3) if min(_plane(shape, index)) >= LEAST_SIDE]
     if not possible:
         _check_plane(scan.name, tuple(sorted(shape)[1:]))
-    if len(possible) == 1:
-        return possible[0]
+    return possible[0] if len(possible) == 1 else _likely(scan, possible)
+
+
+def _likely(scan: Scan, possible: list[int]) -> int:
+    """The axis, of those possible, that a volume was acquired along, as far as that shows."""
+    shape = scan.shape[:3]
     if scan.slice_axis in possible:
         return scan.slice_axis
     if scan.spacing_mm is not None:

@@ -173,19 +173,10 @@ def evaluate(
     Trans. Image Process. 13 (2004), eq. 13.
     """
     truth = np.asarray(reference)
-    if truth.ndim not in (2, 3, 4):
-        raise ShapeError(f"reference: found {truth.ndim} dimensions, expected 2, 3 or 4")
     images = {"denoised": np.asarray(denoised)}
     if noisy is not None:
         images["noisy"] = np.asarray(noisy)
-    for name, image in [*images.items(), ("reference", truth)]:
-        if image.shape != truth.shape:
-            raise ShapeError(
-                f"{name}: found shape {_by(image.shape)}, expected the reference's {_by(truth.shape)};"
-                " give scans of the same geometry"
-            )
-        if np.isinf(image).any():
-            raise IntensityError(f"{name}: holds infinity; expected finite values, or NaN for no data")
+    _check(images, truth)
     axis = choose_axis(from_array(truth, "reference"), axis)
     nothing = _without_data(images, truth)
     inside = _mask(mask, truth.shape) & ~nothing
@@ -222,6 +213,20 @@ def evaluate(
         denoised_slices=scored["denoised"][1],
         noisy_slices=noisy_slices,
     )
+
+
+def _check(images: dict[str, NDArray[Any]], truth: NDArray[Any]) -> None:
+    """Raise an error for images that can't be compared."""
+    if truth.ndim not in (2, 3, 4):
+        raise ShapeError(f"reference: found {truth.ndim} dimensions, expected 2, 3 or 4")
+    for name, image in [*images.items(), ("reference", truth)]:
+        if image.shape != truth.shape:
+            raise ShapeError(
+                f"{name}: found shape {_by(image.shape)}, expected the reference's {_by(truth.shape)};"
+                " give scans of the same geometry"
+            )
+        if np.isinf(image).any():
+            raise IntensityError(f"{name}: holds infinity; expected finite values, or NaN for no data")
 
 
 def _without_data(images: dict[str, NDArray[Any]], truth: NDArray[Any]) -> _Mask:

@@ -175,23 +175,40 @@ def derive(
     told : (series, image)
         What stands for the UIDs of series and image where the source has none.
     """
-    from pydicom.dataset import Dataset
-
-    source_class = str(value_of(dataset, "SOPClassUID", ""))
+    source = _reference(dataset, frames)
     source_uid = str(value_of(dataset, "SOPInstanceUID", ""))
-    if how.private == "drop":
-        _drop_private(dataset)
-    gone = list(_STALE)
-    if how.action != UNCHANGED and "SharedFunctionalGroupsSequence" in dataset:
-        gone += [*_OF_ORIGINALS_ALL, *(_OF_ORIGINALS if source_class == _ENHANCED_MR else ())]
-    for keyword in gone:
-        if keyword in dataset:
-            delattr(dataset, keyword)
-
+    _drop_stale(dataset, how)
     dataset.SOPInstanceUID = how.uid(source_uid or told[1], content)
     dataset.SeriesInstanceUID = how.uid(str(value_of(dataset, "SeriesInstanceUID", told[0])))
     dataset.InstanceCreationDate = f"{how.now:%Y%m%d}"
     dataset.InstanceCreationTime = f"{how.now:%H%M%S}"
+    _describe(dataset, how)
+    if source_uid:
+        dataset.SourceImageSequence = [source]
+    _add_equipment(dataset, how)
+    syntax = str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", ""))
+    if syntax in _LOSSY_METHODS:
+        # What was lost stays lost (PS3.3, C.7.6.1.1.5); most files say so already.
+        dataset.LossyImageCompression = "01"
+        if "LossyImageCompressionMethod" not in dataset:
+            dataset.LossyImageCompressionMethod = _LOSSY_METHODS[syntax]
+
+
+def _drop_stale(dataset: Any, how: Derivation) -> None:
+    """Delete what is true of the source alone, and private elements if they are to go."""
+    if how.private == "drop":
+        _drop_private(dataset)
+    gone = list(_STALE)
+    if how.action != UNCHANGED and "SharedFunctionalGroupsSequence" in dataset:
+        enhanced_mr = str(value_of(dataset, "SOPClassUID", "")) == _ENHANCED_MR
+        gone += [*_OF_ORIGINALS_ALL, *(_OF_ORIGINALS if enhanced_mr else ())]
+    for keyword in gone:
+        if keyword in dataset:
+            delattr(dataset, keyword)
+
+
+def _describe(dataset: Any, how: Derivation) -> None:
+    """Say in number, names and codes what was done."""
     number = number_of(dataset, "SeriesNumber")
     if number is not None:
         dataset.SeriesNumber = int(number) + _SERIES_NUMBER_STEP
@@ -201,7 +218,6 @@ def derive(
     if how.action != UNCHANGED:
         # Derived is what has pixel values other than its source's (PS3.3, C.7.6.1.1.2).
         _mark_type(dataset)
-
     done = f"{how.action} by DiffDenoise {__version__}{how.method and ': ' + how.method}"
     # VR ST holds 1024 characters.
     before = str(value_of(dataset, "DerivationDescription", ""))[: 1000 - len(done)]
@@ -209,15 +225,27 @@ def derive(
     if how.action == NOISE_REDUCTION:
         codes = value_of(dataset, "DerivationCodeSequence", [])
         dataset.DerivationCodeSequence = [*codes, _code("noise-reduction", "99DIFFDENOISE", NOISE_REDUCTION)]
-    if source_uid:
-        reference = Dataset()
-        reference.ReferencedSOPClassUID = source_class
-        reference.ReferencedSOPInstanceUID = source_uid
-        if frames:
-            reference.ReferencedFrameNumber = list(frames)
-        purpose = _code("121322", "DCM", "Source image for image processing operation")
-        reference.PurposeOfReferenceCodeSequence = [purpose]
-        dataset.SourceImageSequence = [reference]
+
+
+def _reference(dataset: Any, frames: Sequence[int]) -> Any:
+    """Item of the Source Image Sequence (PS3.3, table 10-3) that names an image, or some of its frames."""
+    from pydicom.dataset import Dataset
+
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = str(value_of(dataset, "SOPClassUID", ""))
+    reference.ReferencedSOPInstanceUID = str(value_of(dataset, "SOPInstanceUID", ""))
+    if frames:
+        reference.ReferencedFrameNumber = list(frames)
+    reference.PurposeOfReferenceCodeSequence = [
+        _code("121322", "DCM", "Source image for image processing operation")
+    ]
+    return reference
+
+
+def _add_equipment(dataset: Any, how: Derivation) -> None:
+    """Name this program beside the scanner (Contributing Equipment Sequence, PS3.3, C.12.1)."""
+    from pydicom.dataset import Dataset
+
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [_code("109102", "DCM", "Processing Equipment")]
     equipment.Manufacturer = "DiffDenoise"
@@ -227,13 +255,6 @@ def derive(
     equipment.ContributionDescription = how.action
     earlier = value_of(dataset, "ContributingEquipmentSequence", [])
     dataset.ContributingEquipmentSequence = [*earlier, equipment]
-
-    syntax = str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", ""))
-    if syntax in _LOSSY_METHODS:
-        # What was lost stays lost (PS3.3, C.7.6.1.1.5); most files say so already.
-        dataset.LossyImageCompression = "01"
-        if "LossyImageCompressionMethod" not in dataset:
-            dataset.LossyImageCompressionMethod = _LOSSY_METHODS[syntax]
 
 
 def _drop_private(dataset: Any) -> None:

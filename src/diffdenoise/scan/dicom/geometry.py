@@ -78,41 +78,52 @@ def lay_out(frames: Sequence[Frame], header: Header) -> Layout:
         affine = _affine(places[0][0], positions_of(places[0])[0], normal * (header.thickness or 1.0))
         spacing = _spacing(first, header.thickness)
         return Layout(_one_by_one(places[0]), affine, spacing, _shifts(places), in_plane)
-    counts = sorted({len(place) for place in places})
     starts = positions_of([place[0] for place in places])
-    depths = starts @ normal
-    even = even_steps(starts)
-    notices: list[str] = []
-    if len(counts) > 1 or even is None or _shifts(places):
+    if len({len(place) for place in places}) > 1 or even_steps(starts) is None or _shifts(places):
         volumes = moved_volumes(in_order)
         if volumes is not None:
             return _moved(volumes, in_plane)
-    if len(counts) == 1:
-        stacked = tuple(zip(*places, strict=True))
-    else:
-        notices.append(
-            f"{len(places)} positions hold {counts[0]} to {counts[-1]} images each: read one by one"
-        )
-        stacked = _one_by_one([frame for place in places for frame in place])
-    gaps = np.diff(depths)
-    typical = float(np.median(gaps))
-    affine = None
-    if len(counts) == 1 and even is not None:
-        affine = _affine(first, *even)
-        cosine = min(1.0, abs(float(np.dot(even[1], normal))) / float(np.linalg.norm(even[1])))
-        tilt = math.degrees(math.acos(cosine))
-        # Rounded positions lean by up to half a digit at both ends, in each of two directions.
-        rounding = math.sqrt(2) * last_digit_mm(starts) / float(depths[-1] - depths[0])
-        if tilt > max(_TILT, math.degrees(rounding)):
-            notices.append(f"slices are sheared by {tilt:.3g} degrees (gantry tilt), which is kept")
-        typical = float(np.dot(even[1], normal))
-    elif even is None and gaps.max() - gaps.min() > max(SAME_MM, _EVEN * typical):
-        notices.append(f"slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart: some may be missing")
-    elif even is None:
-        notices.append(
-            "slices are shifted against each other within their planes: no affine holds their places"
-        )
-    return Layout(stacked, affine, _spacing(first, typical), (*notices, *_shifts(places)), in_plane)
+    return _stacked(places, normal, in_plane)
+
+
+def _stacked(places: Sequence[list[Frame]], normal: Affine, in_plane: Affine) -> Layout:
+    """Volumes of the frames at several places along the normal; one by one where they differ in number."""
+    first = places[0][0]
+    starts = positions_of([place[0] for place in places])
+    even = even_steps(starts)
+    gaps = np.diff(starts @ normal)
+    counts = sorted({len(place) for place in places})
+    if len(counts) > 1:
+        frames = _one_by_one([frame for place in places for frame in place])
+        notice = f"{len(places)} positions hold {counts[0]} to {counts[-1]} images each: read one by one"
+        notices = (notice, *(() if even is not None else _unevenness(gaps)), *_shifts(places))
+        return Layout(frames, None, _spacing(first, float(np.median(gaps))), notices, in_plane)
+    frames = tuple(zip(*places, strict=True))
+    if even is None:
+        notices = (*_unevenness(gaps), *_shifts(places))
+        return Layout(frames, None, _spacing(first, float(np.median(gaps))), notices, in_plane)
+    notices = (*_tilt(starts, even[1], normal), *_shifts(places))
+    spacing = _spacing(first, float(np.dot(even[1], normal)))
+    return Layout(frames, _affine(first, *even), spacing, notices, in_plane)
+
+
+def _tilt(starts: Affine, step: Affine, normal: Affine) -> tuple[str, ...]:
+    """What is to be said of slices that don't lie above each other."""
+    cosine = min(1.0, abs(float(np.dot(step, normal))) / float(np.linalg.norm(step)))
+    tilt = math.degrees(math.acos(cosine))
+    depths = starts @ normal
+    # Rounded positions lean by up to half a digit at both ends, in each of two directions.
+    rounding = math.sqrt(2) * last_digit_mm(starts) / float(depths[-1] - depths[0])
+    if tilt <= max(_TILT, math.degrees(rounding)):
+        return ()
+    return (f"slices are sheared by {tilt:.3g} degrees (gantry tilt), which is kept",)
+
+
+def _unevenness(gaps: Affine) -> tuple[str, ...]:
+    """What is to be said of slices that no affine holds the places of."""
+    if gaps.max() - gaps.min() > max(SAME_MM, _EVEN * float(np.median(gaps))):
+        return (f"slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart: some may be missing",)
+    return ("slices are shifted against each other within their planes: no affine holds their places",)
 
 
 def _places(frames: Sequence[Frame], normal: Affine, same_mm: float) -> list[list[Frame]]:
