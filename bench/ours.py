@@ -61,79 +61,17 @@ def ours(
         # As `denoise` does, which says so.
         unchanged = np.stack([data.noisy[s][k] for s, k in data.scored])
         return {"result": unchanged}, {"left_as_it_is": True, "noise": plan.noise.as_dict()}
-    results: dict[str, Stack] = {}
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(folder) / "work", settings, plan.fingerprint(), resume=False)
         stages = Stages(plan, workspace, hardware, Quiet(), 3600.0, keep_time=False, now=now)
         began = time.monotonic()
         train_all_stages(stages)
         seconds = time.monotonic() - began
+        rows = _Rows(data, stages)
         kept = stages.better_start()
-        scans = [from_array(stack) for stack in data.noisy]
-        prepared = [prepare(scan, 0) for scan in scans]
-        stacks = [stack for ready in prepared for stack in ready.stacks]
-        slices = Slices(in_memory(stacks, known_of(prepared)), plan.neighbours)
-        starts = np.cumsum([0, *(len(stack) for stack in data.noisy)])
-
-        def add(name: str, estimate_of: Callable[[Tensor, int], Tensor]) -> None:
-            found = []
-            for s, k in data.scored:
-                number = int(starts[s]) + k
-                item = slices.whole(number).to(hardware.device)
-                with torch.no_grad(), hardware.autocast():
-                    output = estimate_of(item, number)[0, 0].float().cpu().numpy()
-                stack = prepared[s].stacks[0].copy()
-                stack[k] = output
-                found.append(prepared[s].restored([stack]).whole()[k].astype(np.float32))
-            results[name] = np.stack(found)
-
-        def add_student(name: str, stage: str | None, orientations: int = 1) -> None:
-            student = hardware.place(student_network(settings, plan.neighbours))
-            if stage is None:
-                load_start(student, "student")
-            else:
-                workspace.load(stage, student)
-            add(name, lambda item, _: denoise_turned(student, item, orientations))
-
-        turns = settings.iterations
-        last = stage_names(settings, plan.self_trains)[-1]
-        # What users get: where training did no good, the weights that it began with.
-        delivered = last if kept is None else None
-        add_student("result", delivered, settings.stage3.orientations or 8)
-        add_student("one-pass", delivered)
-        unbiased = ["result", "one-pass"]
-        if settings.starts_synthetic("stage3"):
-            add_student("start", None, settings.stage3.orientations or 8)
-            unbiased.append("start")
-        if plan.rician_std is not None:
-            results["biased"] = results["result"]
-            for name in unbiased:
-                results[name] = _unbiased(results[name], plan.rician_std, data, prepared)
-        if turns == 1:
-            teacher = stages.teacher(1)
-            pairs: dict[int, Tensor] = {}
-
-            def pair(item: Tensor, number: int) -> Tensor:
-                pairs[number] = teacher.srds(item, number)
-                return pairs[number]
-
-            add("condition", lambda item, _: teacher.condition(item))
-            add("srds", pair)
-            add("fusion", lambda item, k: teacher.fuse(item, pairs[k]))
-            if every_row:
-                add("single", lambda item, k: teacher.random_samples(item, k, 1))
-                add("two-random", lambda item, k: teacher.random_samples(item, k, 2))
-                add("four-pairs", lambda item, k: teacher.srds(item, k, pairs=4))
-                add("one-step", lambda item, _: teacher.one_step(item))
-                add("corrected", lambda item, k: teacher.corrected(item, k))
-            distilled = workspace.stages["student"]["steps"]["steps"]
-            if settings.stage3.refine and distilled:
-                add_student("distilled", "student")
-            if plan.self_trains:
-                add_student("refined", "refine", settings.stage3.orientations or 8)
-        else:
-            for turn in range(1, turns):
-                add_student(f"iteration-{turn}", round_name(last.removesuffix(f"-{turns}"), turn))
+        rows.add_students(kept is not None)
+        if settings.iterations == 1:
+            rows.add_samples(every_row=every_row)
         details = {
             "stages": {
                 name: {key: record[key] for key in ("steps", "seconds")}
@@ -149,7 +87,91 @@ def ours(
                 "std": plan.noise.typical_std,
             },
         }
-    return results, details
+    return rows.results, details
+
+
+class _Rows:
+    """Scored slices, denoised by each of a finished run's estimators.
+
+    Attributes
+    ----------
+    results : dict of row name to scored slices
+        In the data's own units.
+    """
+
+    def __init__(self, data: Data, stages: Stages) -> None:
+        self.results: dict[str, Stack] = {}
+        self._data, self._stages, self._plan = data, stages, stages.plan
+        self._prepared = [prepare(from_array(stack), 0) for stack in data.noisy]
+        stacks = [stack for ready in self._prepared for stack in ready.stacks]
+        self._slices = Slices(in_memory(stacks, known_of(self._prepared)), self._plan.neighbours)
+        self._starts = np.cumsum([0, *(len(stack) for stack in data.noisy)])
+
+    def _add(self, name: str, estimate_of: Callable[[Tensor, int], Tensor]) -> None:
+        hardware, found = self._stages.hardware, []
+        for s, k in self._data.scored:
+            number = int(self._starts[s]) + k
+            item = self._slices.whole(number).to(hardware.device)
+            with torch.no_grad(), hardware.autocast():
+                output = estimate_of(item, number)[0, 0].float().cpu().numpy()
+            stack = self._prepared[s].stacks[0].copy()
+            stack[k] = output
+            found.append(self._prepared[s].restored([stack]).whole()[k].astype(np.float32))
+        self.results[name] = np.stack(found)
+
+    def _add_student(self, name: str, stage: str | None, orientations: int = 1) -> None:
+        """Add the student as a stage left it; None: as training began."""
+        settings = self._plan.settings
+        student = self._stages.hardware.place(student_network(settings, self._plan.neighbours))
+        if stage is None:
+            load_start(student, "student")
+        else:
+            self._stages.workspace.load(stage, student)
+        self._add(name, lambda item, _: denoise_turned(student, item, orientations))
+
+    def add_students(self, start_is_kept: bool) -> None:
+        """Add what users get, in one pass too, and what it began with."""
+        plan, settings = self._plan, self._plan.settings
+        turns, orientations = settings.iterations, settings.stage3.orientations or 8
+        last = stage_names(settings, plan.self_trains)[-1]
+        # Where training did no good, the weights that it began with are delivered.
+        delivered = None if start_is_kept else last
+        self._add_student("result", delivered, orientations)
+        self._add_student("one-pass", delivered)
+        if settings.starts_synthetic("stage3"):
+            self._add_student("start", None, orientations)
+        if plan.rician_std is not None:
+            biased = self.results["result"]
+            for name, image in self.results.items():
+                self.results[name] = _unbiased(image, plan.rician_std, self._data, self._prepared)
+            self.results["biased"] = biased
+        for turn in range(1, turns):
+            self._add_student(f"iteration-{turn}", round_name(last.removesuffix(f"-{turns}"), turn))
+
+    def add_samples(self, *, every_row: bool) -> None:
+        """Add stage 2's estimates, and what the student was before its last step."""
+        teacher = self._stages.teacher(1)
+        pairs: dict[int, Tensor] = {}
+
+        def pair(item: Tensor, number: int) -> Tensor:
+            pairs[number] = teacher.srds(item, number)
+            return pairs[number]
+
+        self._add("condition", lambda item, _: teacher.condition(item))
+        self._add("srds", pair)
+        self._add("fusion", lambda item, k: teacher.fuse(item, pairs[k]))
+        if every_row:
+            self._add("single", lambda item, k: teacher.random_samples(item, k, 1))
+            self._add("two-random", lambda item, k: teacher.random_samples(item, k, 2))
+            self._add("four-pairs", lambda item, k: teacher.srds(item, k, pairs=4))
+            self._add("one-step", lambda item, _: teacher.one_step(item))
+            self._add("corrected", lambda item, k: teacher.corrected(item, k))
+        settings = self._plan.settings
+        distilled = self._stages.workspace.stages["student"]["steps"]["steps"]
+        if settings.stage3.refine and distilled:
+            self._add_student("distilled", "student")
+        if self._plan.self_trains:
+            self._add_student("refined", "refine", settings.stage3.orientations or 8)
 
 
 def known_of(prepared: Sequence[Prepared]) -> list[NDArray[np.bool_]] | None:

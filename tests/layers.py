@@ -151,22 +151,23 @@ def _cycles(modules: dict[str, Path], imports: dict[str, list[Import]]) -> Itera
         yield from walk(module, [])
 
 
+def _loaded(imports: list[Import]) -> Iterator[tuple[str, Import]]:
+    """Yield what runs when a module is imported: its imports, and the folders around them."""
+    for each in imports:
+        if not each.at_start:
+            continue
+        yield each.target, each
+        parts = each.target.split(".")
+        for count in range(1, len(parts)):
+            yield ".".join(parts[:count]), each
+
+
 def _slow(modules: dict[str, Path], imports: dict[str, list[Import]], package: Path) -> Iterator[str]:
     """Yield slow libraries that importing a light module loads, itself or by way of another module."""
 
-    def loaded(module: str) -> Iterator[tuple[str, Import]]:
-        """Yield what runs when a module is imported: its imports, and the folders around them."""
-        for each in imports[module]:
-            if not each.at_start:
-                continue
-            yield each.target, each
-            parts = each.target.split(".")
-            for count in range(1, len(parts)):
-                yield ".".join(parts[:count]), each
-
     def reason(module: str, visited: set[str]) -> str | None:
         visited.add(module)
-        for target, each in loaded(module):
+        for target, each in _loaded(imports[module]):
             place = f"{modules[module].relative_to(package.parent)}:{each.line}"
             if target in SLOW or target in SLOW_PARTS:
                 return f"{place} imports {target}"
@@ -174,9 +175,12 @@ def _slow(modules: dict[str, Path], imports: dict[str, list[Import]], package: P
                 return f"{place} imports {target}; {deeper}"
         return None
 
-    for module in modules:
-        layer = _layer(module)
-        top = module.partition(".")[2].partition(".")[0]
-        light = layer in {0, 1, 6, 7, 8} or top in ("", "model")
-        if light and (why := reason(module, set())):
+    for module in filter(_is_light, modules):
+        if why := reason(module, set()):
             yield f"importing {module} is slow: {why}; import it inside the function that needs it"
+
+
+def _is_light(module: str) -> bool:
+    """Whether a module is to load nothing slow."""
+    top = module.partition(".")[2].partition(".")[0]
+    return _layer(module) in {0, 1, 6, 7, 8} or top in ("", "model")

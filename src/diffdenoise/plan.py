@@ -12,13 +12,13 @@ import numpy as np
 
 from diffdenoise.config import Settings, stage_names
 from diffdenoise.errors import InputError, SettingsError
-from diffdenoise.model.character import Character, character_of
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.volume import Volume
+from diffdenoise.trust.character import Character, character_of
 
 #: Kernel widths in pixels up to which a blind spot of 1, 3, 5 and 7 pixels is best: a wider one hides
 #: more of the correlated noise, and more of the anatomy.

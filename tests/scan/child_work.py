@@ -14,7 +14,7 @@ from diffdenoise.errors import ShapeError
 from diffdenoise.scan.worker import IDLE
 
 
-def work(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Any]:
+def work(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Any]:  # noqa: C901 (a table)
     """Do what is asked for, and return this process's number."""
     match facts["what"]:
         case "abort":

@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from diffdenoise.config import Settings
 from diffdenoise.errors import DeviceError, DiskFullError, ModelError, OutputError
 from diffdenoise.method.stages import Stages
+from diffdenoise.method.write import write_model
 from diffdenoise.model import Model
 from diffdenoise.model.folder import RECORD
-from diffdenoise.model.write import write_model
 from diffdenoise.noise.statement import Noise
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.scan.scan import Scan

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from diffdenoise.config import StageName, Steps
-from diffdenoise.model.character import PERCENTS, Character
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.trust.character import PERCENTS, Character
 
 #: Kind of record written here; a larger number is of a later version.
 RECORD_FORMAT = 1

@@ -11,7 +11,6 @@ import numpy as np
 from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError
 from diffdenoise.model.backends import choose_device, make_backend
-from diffdenoise.model.character import Character, character_of, differences
 from diffdenoise.model.denoiser import Denoiser
 from diffdenoise.model.folder import RECORD, check_model_folder, read_record, read_settings, read_weights
 from diffdenoise.model.graph import Weights, shapes
@@ -21,6 +20,7 @@ from diffdenoise.noise.rician import bias_correction
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.scan import Scan
+from diffdenoise.trust.character import Character, character_of, differences
 from diffdenoise.trust.result_check import check_result
 from diffdenoise.types import Progress, Quiet
 

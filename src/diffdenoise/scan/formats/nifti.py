@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
 from diffdenoise.scan.format import Format
@@ -99,8 +100,6 @@ def read(path: Path) -> Scan:
     IntensityError
         If it holds RGB or complex values.
     """
-    nib = _nibabel()
-
     name, file_bytes = str(path), path.stat().st_size
     compressed = path.name.lower().endswith(".gz")
     with path.open("rb") as raw, quiet("nibabel.global"):
@@ -110,12 +109,7 @@ def read(path: Path) -> Scan:
         raw.seek(0)
         packed = Unpacked(raw, "gzip", name) if compressed else None
         take = packed.array if packed is not None else partial(read_plain, raw)
-        head = take(348).tobytes()
-        if head[4:7] == b"n+2":
-            head += take(540 - 348).tobytes()
-        kind: Any = nib.Nifti2Image if head[4:7] == b"n+2" else nib.Nifti1Image
-        if not _recognise(head) or head[:2] == _GZIP:
-            raise FormatError(f"{name}: does not hold a NIfTI image; expected .nii content; convert it")
+        kind, head = _take_head(take, name)
         # The extensions are left for later: here only sizes are wanted.
         header = kind.header_class(head[: kind.header_class.sizeof_hdr])
         start, end = _check_header(header, name, file_bytes, compressed=compressed)
@@ -126,15 +120,10 @@ def read(path: Path) -> Scan:
         is_large = end - start >= LAZY_FROM_BYTES
         if is_large:
             stored: Voxels = RawVoxels(path, start, shape, dtype, packed=compressed)
-            there = end if compressed else file_bytes
+            _check_whole(end if compressed else file_bytes, end, name)
         else:
             content = take(end - start)
-            there = len(before) + len(content)
-        if there < end:
-            raise FormatError(
-                f"{name}: is cut short: {there:,} of {end:,} bytes are there; get a complete copy"
-            )
-        if not is_large:
+            _check_whole(len(before) + len(content), end, name)
             if packed is not None:
                 packed.check_end()
             stored = Held(native(content.view(dtype).reshape(shape, order="F")))
@@ -154,6 +143,24 @@ def read(path: Path) -> Scan:
         # Only its end tells whether it is whole; what is learned on the way is remembered.
         look_through(scan)
     return scan
+
+
+def _take_head(take: Callable[[int], NDArray[np.uint8]], name: str) -> tuple[Any, bytes]:
+    """Read the header, without extensions; return nibabel's class for it too."""
+    nib = _nibabel()
+    head = take(348).tobytes()
+    is_second = head[4:7] == b"n+2"
+    if is_second:
+        head += take(540 - 348).tobytes()
+    if not _recognise(head) or head[:2] == _GZIP:
+        raise FormatError(f"{name}: does not hold a NIfTI image; expected .nii content; convert it")
+    return nib.Nifti2Image if is_second else nib.Nifti1Image, head
+
+
+def _check_whole(there: int, end: int, name: str) -> None:
+    """Raise an error for a file that is shorter than its header says."""
+    if there < end:
+        raise FormatError(f"{name}: is cut short: {there:,} of {end:,} bytes are there; get a complete copy")
 
 
 def from_nibabel(image: Any, name: str = "image") -> Scan:

@@ -68,9 +68,7 @@ def write_model(
     start : Module, optional
         The student that training began with, if that is to be run in place of the trained one.
     """
-    settings = plan.settings
-    stages = workspace.stages
-    last = settings.iterations
+    settings, last = plan.settings, plan.settings.iterations
     for stage, name in (
         (stage_names(settings, plan.self_trains)[-1], STUDENT),
         (round_name("diffusion", last), "diffusion.safetensors"),
@@ -83,61 +81,65 @@ def write_model(
     student = settings.stage3.model_copy(update={"orientations": orientations})
     repeat = settings.model_copy(update={"schedule": workspace.steps_done(), "stage3": student})
     (folder / SETTINGS).write_text(repeat.to_yaml(), encoding="utf-8")
-    targets = start is None and stages[round_name("targets", last)]["steps"]["steps"] > 0
-    summary = plan.as_dict()
-    del summary["settings"]
-    (folder / CARD).write_text(
-        _CARD_TEXT.format(
-            version=__version__,
-            slices=plan.slices,
-            sizes=", ".join(summary["slice_sizes"]),
-            volumes=len(plan.volumes),
-            neighbours=plan.neighbours,
-            fingerprint=plan.fingerprint()[:16],
-            noise=plan.noise.typical_std,
-            origin=_origin(plan, start),
-            taught="it learned from" if targets else "it did not learn from: it was ahead of them",
-            correlation=" and ".join(f"{width:g}" for width in plan.noise.correlation.width_px),
-        ),
-        encoding="utf-8",
-    )
-    record = ModelRecord.model_validate_json(
-        json.dumps(
-            {
-                "neighbours": plan.neighbours,
-                "fingerprint": plan.fingerprint(),
-                "data": summary,
-                "noise": plan.noise.as_dict(),
-                "orientations": orientations,
-                "rician_std": plan.rician_std,
-                "trained_on": [one.as_dict() for one in plan.trained_on],
-                "kept": "trained" if start is None else "start",
-                "synthetic_start": [stage for stage in STAGES if settings.starts_synthetic(stage)],
-                "residual_std": {
-                    name: workspace.figure(name)
-                    for name in (round_name("residual_std", turn) for turn in range(1, last + 1))
-                },
-                "risks": {
-                    name: workspace.figure(name)
-                    for name in (round_name("risks", turn) for turn in range(1, last + 1))
-                },
-                "stages": {
-                    name: {**stage, "losses": thinned(stage.get("losses") or [])}
-                    for name, stage in stages.items()
-                },
-                "seconds": round(workspace.spent_s, 1),
-                "device": hardware.describe()[:200],
-                "precision": hardware.precision,
-                "versions": {
-                    "diffdenoise": __version__,
-                    "python": platform.python_version(),
-                    **{name: version(name) for name in ("torch", "numpy")},
-                },
-            }
-        )
-    )
+    (folder / CARD).write_text(_card(plan, workspace, start), encoding="utf-8")
+    record = _record(plan, workspace, hardware, orientations, "trained" if start is None else "start")
     with atomic_path(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record.as_dict(), indent=1), encoding="utf-8")
+
+
+def _card(plan: Plan, workspace: Workspace, start: nn.Module | None) -> str:
+    """The model card: what it was trained on, and where its weights come from."""
+    targets = workspace.stages[round_name("targets", plan.settings.iterations)]["steps"]["steps"]
+    taught = start is None and targets > 0
+    return _CARD_TEXT.format(
+        version=__version__,
+        slices=plan.slices,
+        sizes=", ".join(plan.as_dict()["slice_sizes"]),
+        volumes=len(plan.volumes),
+        neighbours=plan.neighbours,
+        fingerprint=plan.fingerprint()[:16],
+        noise=plan.noise.typical_std,
+        origin=_origin(plan, start),
+        taught="it learned from" if taught else "it did not learn from: it was ahead of them",
+        correlation=" and ".join(f"{width:g}" for width in plan.noise.correlation.width_px),
+    )
+
+
+def _record(
+    plan: Plan, workspace: Workspace, hardware: Hardware, orientations: int, kept: str
+) -> ModelRecord:
+    """What is known of the training, as the folder's reader checks it."""
+    rounds = range(1, plan.settings.iterations + 1)
+    summary = plan.as_dict()
+    del summary["settings"]
+    tree = {
+        "neighbours": plan.neighbours,
+        "fingerprint": plan.fingerprint(),
+        "data": summary,
+        "noise": plan.noise.as_dict(),
+        "orientations": orientations,
+        "rician_std": plan.rician_std,
+        "trained_on": [one.as_dict() for one in plan.trained_on],
+        "kept": kept,
+        "synthetic_start": [stage for stage in STAGES if plan.settings.starts_synthetic(stage)],
+        **{
+            figure: {name: workspace.figure(name) for name in (round_name(figure, turn) for turn in rounds)}
+            for figure in ("residual_std", "risks")
+        },
+        "stages": {
+            name: {**stage, "losses": thinned(stage.get("losses") or [])}
+            for name, stage in workspace.stages.items()
+        },
+        "seconds": round(workspace.spent_s, 1),
+        "device": hardware.describe()[:200],
+        "precision": hardware.precision,
+        "versions": {
+            "diffdenoise": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy")},
+        },
+    }
+    return ModelRecord.model_validate_json(json.dumps(tree))
 
 
 def _origin(plan: Plan, start: nn.Module | None) -> str:

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diffdenoise.model.character import Character, character_of, differences
 from diffdenoise.noise.simulate import gaussian, rician
 from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.read import from_array
 from diffdenoise.scan.scan import Scan
+from diffdenoise.trust.character import Character, character_of, differences
 
 MR = Character("MR", 0.08, False, 0.3, 0.0, (0.0, 0.1, 0.4, 0.6, 0.8), 3.0)
 
