@@ -147,9 +147,9 @@ def read_cells(folder: Path) -> Cells:
     return found
 
 
-def fill(text: str, name: str, table: str) -> str:
-    """Replace what is between `<!-- name -->` and `<!-- end of name -->`."""
-    start, end = f"<!-- {name}: made by bench.tables -->", f"<!-- end of {name} -->"
+def fill(text: str, name: str, table: str, by: str = "bench.tables") -> str:
+    """Replace what is between `<!-- name: made by a script -->` and `<!-- end of name -->`."""
+    start, end = f"<!-- {name}: made by {by} -->", f"<!-- end of {name} -->"
     before, _, rest = text.partition(start)
     _, found, after = rest.partition(end)
     if not found:
