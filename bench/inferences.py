@@ -24,8 +24,8 @@ from bench.ours import plan_of
 from bench.quality import clock_of
 from diffdenoise.config import Settings
 from diffdenoise.method.stages import Stages
-from diffdenoise.method.student import denoise_turned
 from diffdenoise.method.train import train_all_stages
+from diffdenoise.model.denoiser import denoiser_of
 from diffdenoise.networks.student import student_network
 from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.read import from_array
@@ -82,8 +82,8 @@ def main() -> None:
             scores["single sample"].append(psnr(teacher.random_samples(item, start, 1)))
             scores["two random samples"].append(psnr(teacher.random_samples(item, start, 2)))
             scores["symmetric pair"].append(psnr(teacher.srds(item, start)))
-        with torch.no_grad(), hardware.autocast():
-            scores["student"] = [psnr(denoise_turned(student, item, 8))]
+        delivered = denoiser_of(student, 8, hardware.device.type, torch.get_num_threads())
+        scores["student"] = [psnr(torch.from_numpy(delivered.run(item.cpu().numpy())))]
     record: dict[str, Any] = {
         "case": _CASE,
         "minutes": given.minutes,

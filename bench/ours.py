@@ -16,8 +16,8 @@ from torch import Tensor
 from bench.cases import Data
 from diffdenoise.config import Settings, round_name, stage_names
 from diffdenoise.method.stages import Stages
-from diffdenoise.method.student import denoise_turned
 from diffdenoise.method.train import train_all_stages
+from diffdenoise.model.denoiser import denoiser_of
 from diffdenoise.networks.start import load_start
 from diffdenoise.networks.student import student_network
 from diffdenoise.noise.rician import signal_of_denoised
@@ -127,7 +127,9 @@ class _Rows:
             load_start(student, "student")
         else:
             self._stages.workspace.load(stage, student)
-        self._add(name, lambda item, _: denoise_turned(student, item, orientations))
+        device = self._stages.hardware.device.type
+        as_run = denoiser_of(student, orientations, device, torch.get_num_threads())
+        self._add(name, lambda item, _: torch.from_numpy(as_run.run(item.cpu().numpy())))
 
     def add_students(self, start_is_kept: bool) -> None:
         """Add what users get, in one pass too, and what it began with."""

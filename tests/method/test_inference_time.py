@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from diffdenoise.config import Settings
-from diffdenoise.method import inference_time
 from diffdenoise.method.inference_time import inference_s
+from diffdenoise.model import denoiser
 from diffdenoise.model.graph import reach
 from diffdenoise.model.tiles import Channels
 from diffdenoise.networks.student import student_network
@@ -35,7 +35,7 @@ class _Slow:
 def slow(monkeypatch: pytest.MonkeyPatch) -> _Slow:
     backend = _Slow()
     made: Callable[..., _Slow] = lambda *_: backend  # noqa: E731
-    monkeypatch.setattr(inference_time, "make_backend", made)
+    monkeypatch.setattr(denoiser, "make_backend", made)
     return backend
 
 

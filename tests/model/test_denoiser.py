@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from diffdenoise.method.student import denoise_turned
+from diffdenoise.method.student import denoise
 from diffdenoise.model import denoiser
 from diffdenoise.model.backends import OnnxBackend
-from diffdenoise.model.denoiser import Denoiser
+from diffdenoise.model.denoiser import Denoiser, denoiser_of
 from diffdenoise.model.tiles import Channels
 from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.read import from_array
@@ -17,7 +17,17 @@ from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.slices import Slices
 from diffdenoise.types import Quiet, Stack
 from tests.conftest import make_volume
-from tests.model.students import student, weights_of
+from tests.model.students import images, student, weights_of
+
+
+def averaged(network: torch.nn.Module, noisy: torch.Tensor, orientations: int) -> torch.Tensor:
+    """Mean over quarter turns, then over those of the mirrored slice too."""
+    results = []
+    for mirrored, quarters in [(one, two) for one in (False, True) for two in range(4)][:orientations]:
+        seen = torch.rot90(noisy, quarters, (2, 3))
+        output = denoise(network, seen.flip(3) if mirrored else seen)
+        results.append(torch.rot90(output.flip(3) if mirrored else output, -quarters, (2, 3)))
+    return torch.stack(results).mean(0)
 
 
 def by_torch(ready: Prepared, neighbours: int, orientations: int) -> list[Stack]:
@@ -25,7 +35,7 @@ def by_torch(ready: Prepared, neighbours: int, orientations: int) -> list[Stack]
     slices = Slices(in_memory(ready.stacks), neighbours)
     network = student(1 + 2 * neighbours)
     with torch.no_grad():
-        flat = [denoise_turned(network, slices.whole(number), orientations) for number in range(len(slices))]
+        flat = [averaged(network, slices.whole(number), orientations) for number in range(len(slices))]
     stacks, each = [], iter(flat)
     for stack in ready.stacks:
         stacks.append(np.stack([next(each)[0, 0].numpy() for _ in stack]))
@@ -73,3 +83,15 @@ def test_what_is_computed_at_once_is_bounded_for_any_width(width: int) -> None:
     assert side % 4 == 0
     assert side**2 * width <= max(32 * 640**2, 128**2 * width)
     assert width != 32 or side == 640
+
+
+def test_a_student_in_training_is_run_as_users_will_run_it() -> None:
+    network = student(5, 8)
+    made = denoiser_of(network, 4, "cpu", 1)
+    assert (made.neighbours, made.width, made.orientations) == (2, 8, 4)
+    noisy = images((2, 5, 20, 30))
+    with torch.no_grad():
+        expected = averaged(network, torch.from_numpy(noisy), 4).numpy()
+        # Training goes on without it.
+        network.exit.bias.add_(1)
+    np.testing.assert_allclose(made.run(noisy), expected, atol=2e-5)

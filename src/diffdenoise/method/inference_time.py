@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from diffdenoise.model.backends import make_backend
-from diffdenoise.model.denoiser import Denoiser
+from diffdenoise.model.denoiser import denoiser_of
 from diffdenoise.model.graph import reach
 
 
@@ -35,9 +34,7 @@ def inference_s(
     now : callable
         Source of seconds.
     """
-    weights = {name: value.detach().cpu().numpy() for name, value in student.state_dict().items()}
-    backend = make_backend(weights, device, torch.get_num_threads())
-    denoiser = Denoiser(backend, shape[1] // 2, weights["entry.weight"].shape[0], 1)
+    denoiser = denoiser_of(student, 1, device, torch.get_num_threads())
     batch = np.zeros(shape, np.float32)
     denoiser.run(batch)
     began = now()

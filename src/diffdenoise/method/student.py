@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from diffdenoise.method.intensities import signed
@@ -29,29 +28,6 @@ def denoise(student: nn.Module, noisy: Tensor) -> Tensor:
     """
     correction: Tensor = student(signed(noisy))
     return noisy[:, :1] + correction.float()
-
-
-def denoise_turned(student: nn.Module, noisy: Tensor, orientations: int) -> Tensor:
-    """Run the student on turned and mirrored copies and average: steadier, at that many times the cost.
-
-    Parameters
-    ----------
-    student, noisy
-        See `denoise`.
-    orientations : int
-        How many of the eight; 1 is `denoise` itself.
-
-    Returns
-    -------
-    Tensor (batch, 1, height, width)
-    """
-    total = denoise(student, noisy)
-    for number in range(1, orientations):
-        turned = torch.rot90(noisy, number % 4, (2, 3))
-        mirrored = number >= 4
-        output = denoise(student, (turned.flip(3) if mirrored else turned).contiguous())
-        total = total + torch.rot90(output.flip(3) if mirrored else output, -(number % 4), (2, 3))
-    return total / orientations
 
 
 def squared_distance(output: Tensor, target: Tensor) -> Tensor:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffdenoise.model.backends import Backend
+from diffdenoise.model.backends import Backend, make_backend
 from diffdenoise.model.graph import STEP, reach
 from diffdenoise.model.orientations import run_turned
 from diffdenoise.model.slices import denoise_volume
 from diffdenoise.model.tiles import Channels, run_in_tiles
 from diffdenoise.scan.prepared import Prepared
 from diffdenoise.types import Progress, Stack
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: Features of a slice at full resolution that are computed at once: 50 MB of them, of which a handful is
 #: in memory. Width 32: pieces of 640 pixels a side.
@@ -102,3 +106,22 @@ class Denoiser:
             done += count
         progress.finish()
         return results
+
+
+def denoiser_of(student: nn.Module, orientations: int, device: str, threads: int | None = None) -> Denoiser:
+    """Return a student in training as users will run it.
+
+    Parameters
+    ----------
+    student : UNet
+        Its weights of now are copied.
+    orientations : int
+        Turned and mirrored copies to average over.
+    device : str
+        As torch names it.
+    threads : int, optional
+        CPU threads.
+    """
+    weights = {name: value.detach().cpu().numpy().copy() for name, value in student.state_dict().items()}
+    width, channels = weights["entry.weight"].shape[:2]
+    return Denoiser(make_backend(weights, device, threads), channels // 2, width, orientations)

@@ -182,7 +182,7 @@ class Model:
                 "model on scans like it, or force it"
             )
         denoised = self._denoiser.denoise(ready, progress)
-        if not all(np.isfinite(stack).all() for stack in denoised):
+        if not all(np.isfinite(one).all() for stack in denoised for one in stack):
             raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
         checked = check_result(ready.measurable(), denoised, noise.diagnosis)
         doubts = (*foreign, *([] if checked is None else checked.doubts))
