@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import nibabel
 import numpy as np
@@ -35,8 +35,8 @@ def slices(shape: tuple[int, ...]) -> Iterator[NDArray[np.int16]]:
         yield values
 
 
-def write_nifti(path: Path, shape: tuple[int, ...]) -> None:
-    """Write a .nii or .nii.gz file."""
+def write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Write the header of a NIfTI file of 16-bit voxels, which follow in order."""
     header: Any = nibabel.Nifti1Header()  # type: ignore[no-untyped-call]
     header.set_data_dtype(np.int16)
     header.set_data_shape(shape)
@@ -44,8 +44,14 @@ def write_nifti(path: Path, shape: tuple[int, ...]) -> None:
     header.set_sform(np.diag([0.7, 0.7, 3.0, 1.0]), 1)
     header.set_data_offset(352)
     header["magic"] = b"n+1"
+    stream.write(header.binaryblock + bytes(4))
+
+
+def write_nifti(path: Path, shape: tuple[int, ...]) -> None:
+    """Write a .nii or .nii.gz file."""
+    stream: Any
     with gzip.open(path, "wb", 1) if path.name.endswith(".gz") else path.open("wb") as stream:
-        stream.write(header.binaryblock + bytes(4))
+        write_header(stream, shape)
         for one in slices(shape):
             stream.write(one.tobytes(order="F"))
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from diffdenoise.model.backends import Backend, make_backend
 from diffdenoise.model.graph import STEP, reach
 from diffdenoise.model.orientations import run_turned
 from diffdenoise.model.slices import denoise_volume
 from diffdenoise.model.tiles import Channels, run_in_tiles
+from diffdenoise.scan.kept import FiledSlices, keep_slices
 from diffdenoise.scan.prepared import Prepared
 from diffdenoise.types import Progress, Stack
 
@@ -72,7 +71,7 @@ class Denoiser:
 
         return run_turned(tiled, noisy, self.orientations)
 
-    def denoise(self, ready: Prepared, progress: Progress) -> list[Stack]:
+    def denoise(self, ready: Prepared, progress: Progress) -> list[Stack | FiledSlices]:
         """Denoise a scan.
 
         Parameters
@@ -84,17 +83,16 @@ class Denoiser:
 
         Returns
         -------
-        list of float32 arrays (slices, height, width)
-            Scaled intensities.
+        list of float32 arrays or the like (slices, height, width)
+            Scaled intensities; see `keep_slices`.
         """
         total, done = sum(count for count, _, _ in ready.shapes), 0
-        results = []
+        results = keep_slices(ready.shapes)
         progress.start("denoising")
-        for volume in ready.volumes:
+        for volume, denoised in zip(ready.volumes, results, strict=True):
             count, height, width = volume.shape
-            denoised = np.empty(volume.shape, np.float32)
 
-            def keep(first: int, slab: Stack, into: Stack = denoised) -> None:
+            def keep(first: int, slab: Stack, into: Stack | FiledSlices = denoised) -> None:
                 into[first : first + len(slab)] = slab
 
             def told(count: int, before: int = done) -> None:
@@ -102,7 +100,6 @@ class Denoiser:
 
             at_once = max(1, min(_MOST_AT_ONCE, self.side**2 // (4 * height * width)))
             denoise_volume(volume, keep, self.run, neighbours=self.neighbours, at_once=at_once, told=told)
-            results.append(denoised)
             done += count
         progress.finish()
         return results
