@@ -29,6 +29,14 @@ PAGE = _ROOT / "docs" / "performance.md"
 START, END = "<!-- memory: made by bench.memory -->", "<!-- end of memory -->"
 #: Few steps of a narrow student: what is measured is the scan's share of the memory, not the network's.
 _STEPS = "{blind_spot: 2, diffusion: 2, distil: 2}"
+#: A process is charged for what the one that started it holds: so a small one starts it.
+_WATCH = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024), used.ru_utime + used.ru_stime)
+sys.exit(code)
+"""
 _SHAPES = ("256x256x200", "512x512x100", "512x512x200", "512x512x400", "512x512x800")
 
 
@@ -94,15 +102,12 @@ def train(folder: Path, source: Path, work: Path) -> None:
 def measure(words: Sequence[str], source: Path) -> tuple[int, float]:
     """Run a command; return the peak resident set in bytes, and the CPU time in seconds."""
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "diffdenoise", *words], env=environment, stdout=subprocess.DEVNULL
-    )
-    # Not wait(): what it used is known for the last process waited for alone.
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"diffdenoise {words[0]} failed")
-    return used.ru_maxrss * 1024, used.ru_utime + used.ru_stime
+    command = [sys.executable, "-I", "-S", "-c", _WATCH, sys.executable, "-m", "diffdenoise", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        raise RuntimeError(f"diffdenoise {words[0]} failed: {done.stderr[-2000:]}")
+    peak, seconds = done.stdout.split()
+    return int(peak), float(seconds)
 
 
 def slopes(found: Sequence[dict[str, Any]]) -> list[str]:
