@@ -39,6 +39,9 @@ class FiledSlices:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __iter__(self) -> Iterator[Stack]:
+        return (self[number] for number in range(len(self)))
+
     def __getitem__(self, which: int | slice) -> Stack:
         numbers = range(len(self))[which]
         if isinstance(numbers, int):
