@@ -22,6 +22,7 @@ with atheris.instrument_imports(
     include=["diffdenoise.scan", "diffdenoise.model.folder", "diffdenoise.model.record", "pydicom", "nibabel"]
 ):
     from diffdenoise.errors import DiffDenoiseError
+    from diffdenoise.model import Model
     from diffdenoise.scan import child
     from diffdenoise.scan.limits import TIME_SETTING
     from diffdenoise.scan.read import read_scan
@@ -40,8 +41,6 @@ def load(path: Path) -> None:
     if path.name != "model":
         read_scan(path)
         return
-    from diffdenoise.model import Model
-
     Model.load(path, device="cpu", threads=1)
 
 

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from diffdenoise.config import Settings
-from diffdenoise.errors import ModelError
+from diffdenoise.errors import ModelError, OutputError
 from diffdenoise.model.backends import choose_device, make_backend
 from diffdenoise.model.denoiser import Denoiser
 from diffdenoise.model.folder import RECORD, check_model_folder, read_record, read_settings, read_weights
-from diffdenoise.model.graph import Weights, shapes
+from diffdenoise.model.graph import Weights, shapes, student_graph
 from diffdenoise.model.record import ModelRecord
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.rician import bias_correction
 from diffdenoise.noise.statement import Noise, diagnose
+from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust.character import Character, character_of, differences
@@ -117,6 +118,37 @@ class Model:
         # What the folder says is compared before anything of its size is made.
         weights = read_weights(folder, shapes(1 + 2 * details.neighbours, settings.stage3.width))
         return cls(folder, settings, details, weights, where, threads)
+
+    def save_onnx(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the network for other programs, as an ONNX file.
+
+        It takes "noisy" (n, channels, h, w), float32: a slice and its neighbours (before, after, nearest
+        first), scaled so that the 0.5th percentile of the scan is 0 and the 99.5th is 1; h and w are multiples
+        of 4. It gives "denoised" (n, 1, h, w), of one orientation, a Rician bias included.
+
+        Parameters
+        ----------
+        path : str or path
+            File to make.
+        overwrite : bool
+            Replace a file that is there.
+
+        Returns
+        -------
+        path
+            As given.
+
+        Raises
+        ------
+        OutputError
+            If it can't be written there.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path}: exists already; choose another name or overwrite it")
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(student_graph(self._weights))
+        return path
 
     def __repr__(self) -> str:
         data = self.record.get("data", {})
