@@ -123,8 +123,8 @@ class Model:
         """Write the network for other programs, as an ONNX file.
 
         It takes "noisy" (n, channels, h, w), float32: a slice and its neighbours (before, after, nearest
-        first), scaled so that the 0.5th percentile of the scan is 0 and the 99.5th is 1; h and w are multiples
-        of 4. It gives "denoised" (n, 1, h, w), of one orientation, a Rician bias included.
+        first), scaled so that the 0.5th percentile of the scan is 0 and the 99.5th is 1; h and w are
+        multiples of 4. It gives "denoised" (n, 1, h, w), of one orientation, a Rician bias included.
 
         Parameters
         ----------
