@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from diffdenoise.errors import DeviceError
 from diffdenoise.model import backends
 from diffdenoise.model.backends import OnnxBackend, TorchBackend, choose_device, make_backend
+from diffdenoise.networks.unet import UNet
 from diffdenoise.threads import usual_threads
 from diffdenoise.training import hardware
 from tests.model.students import images, student, weights_of
@@ -81,6 +83,30 @@ def test_the_cpu_is_onnx_runtimes_and_any_other_device_torchs() -> None:
     assert isinstance(make_backend(weights, "cpu", 1), OnnxBackend)
     # Torch's stand-in for a device that only knows shapes.
     assert isinstance(make_backend(weights, "meta", 1), TorchBackend)
+
+
+def test_a_gpu_computes_by_cudnn_in_float32_without_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    forward = UNet.forward
+
+    def noted(self: UNet, x: torch.Tensor) -> torch.Tensor:
+        seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32, x.dtype))
+        return forward(self, x)
+
+    monkeypatch.setattr(UNet, "forward", noted)
+    before = torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
+    TorchBackend(weights_of(student()), "cpu").run(images((1, 3, 8, 8)))
+    assert seen == [(True, False, torch.float32)]
+    assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == before
+
+
+def test_a_full_gpu_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(UNet, "forward", full)
+    with pytest.raises(DeviceError, match="use --device cpu"):
+        TorchBackend(weights_of(student()), "cpu").run(images((1, 3, 8, 8)))
 
 
 def test_nothing_is_written_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:

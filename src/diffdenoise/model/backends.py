@@ -99,7 +99,7 @@ class TorchBackend:
         noisy: torch.Tensor = torch.from_numpy(channels).to(self._device, memory_format=torch.channels_last)
         try:
             # TF32 keeps but ten bits of what it multiplies.
-            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 return np.asarray(denoise(self._network, noisy).cpu().numpy())
         except torch.OutOfMemoryError as error:
             raise DeviceError("the GPU's memory is full; use --device cpu") from error
