@@ -24,6 +24,11 @@ def test_percentiles_are_those_of_numpy(dtype):
     )
 
 
+def test_percentiles_leave_float32_as_it_is():
+    (median,) = counts_of(drawn(np.int16)).percentiles([50])
+    assert (np.zeros(1, np.float32) - median).dtype == np.float32
+
+
 def test_pieces_that_widen_the_range_are_counted_like_one():
     counting = Counting(np.dtype(np.int16), 100)
     for piece in ([5, 5, 7], [-30000, 5], [32767, 6, 6]):
