@@ -185,6 +185,17 @@ def test_a_file_that_is_gone_by_the_time_its_slices_are_wanted_is_told(tmp_path,
         check_scan(scan)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_file_that_was_changed_since_it_was_opened_is_told(suffix, tmp_path, monkeypatch):
+    for name in LIMITS:
+        monkeypatch.setattr(name, 1)
+    path = nifti(tmp_path / f"a{suffix}", volume())
+    scan = read_scan(path)
+    nifti(path, volume(seed=1))
+    with pytest.raises(FormatError, match="was changed since it was opened"):
+        scan.voxels.slab(2, 0, 3, 5)
+
+
 @pytest.mark.parametrize("pair", ["nii gz"], indirect=True)
 def test_a_gzip_file_is_unpacked_once_for_what_comes_in_order(pair, monkeypatch):
     _, lazy = pair

@@ -42,6 +42,7 @@ class RawVoxels(Lazy):
     ) -> None:
         # Absolute: the current folder may change until the voxels are read.
         self._path, self._name, self._start = path.absolute(), str(path), start
+        self._state = _state_of(self._path)
         self.shape, self.dtype = shape, dtype.newbyteorder("=")
         self._stored = dtype
         self.axis = None if len(shape) == 2 else 2
@@ -57,6 +58,8 @@ class RawVoxels(Lazy):
         begin = self._start + (before + first) * of_slice
         end = begin + (last - first) * of_slice
         try:
+            if _state_of(self._path) != self._state:
+                raise FormatError(f"{self._name}: was changed since it was opened; read it again")
             found = self._take(begin, end)
         except OSError as error:
             raise InputError(
@@ -72,6 +75,12 @@ class RawVoxels(Lazy):
         with self._path.open("rb") as stream:
             stream.seek(begin)
             return read_plain(stream, end - begin)
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """What is another for a file that took the first one's place, or was written to since."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class _Forward:
