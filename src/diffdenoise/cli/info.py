@@ -136,8 +136,8 @@ def _noise_kind(scan: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 "noise kind",
-                f"Rician, from complex noise of {100 * noise['rician_std']:.2g} % of the range in each part:"
-                " its bias is undone",
+                f"{_magnitude_of(noise['coils'])}, from complex noise of {100 * noise['rician_std']:.2g} %"
+                " of the range in each part: its bias is undone",
             )
         )
     elif min(levels) < max(levels):
@@ -170,6 +170,11 @@ def _noise_kind(scan: dict[str, Any]) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _magnitude_of(coils: int) -> str:
+    """What a magnitude image's noise is called."""
+    return "Rician" if coils == 1 else f"noncentral chi of {coils} coils"
 
 
 def _noise(scan: dict[str, Any]) -> str:

@@ -119,6 +119,7 @@ def _record(
         "noise": plan.noise.as_dict(),
         "orientations": orientations,
         "rician_std": plan.rician_std,
+        "coils": plan.diagnosis.coils,
         "trained_on": [one.as_dict() for one in plan.trained_on],
         "kept": kept,
         "synthetic_start": [stage for stage in STAGES if plan.settings.starts_synthetic(stage)],

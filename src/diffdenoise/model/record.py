@@ -104,6 +104,8 @@ class ModelRecord(_Strict):
     """Turned and mirrored copies that the student's output is averaged over."""
     rician_std: _Level | None = None
     """Std of the complex noise whose bias is to be undone, in scaled intensities."""
+    coils: Annotated[int, Field(ge=1, le=64)] = 1
+    """Whose sum of squares the magnitude is the root of; 1: Rician noise."""
     noise: NoiseRecord
     """Noise of the training data."""
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

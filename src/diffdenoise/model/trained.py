@@ -220,20 +220,22 @@ class Model:
         doubts = (*foreign, *([] if checked is None else checked.doubts))
         for doubt in doubts:
             progress.say(f"{scan.name}: look closer: {doubt}")
-        rician_std = self._rician_std(noise, own)
-        if rician_std is not None:
-            undo = bias_correction(denoised, rician_std, ready.intensities.zero)
+        magnitude = self._magnitude(noise, own)
+        if magnitude is not None:
+            undo = bias_correction(denoised, *magnitude, ready.intensities.zero)
             for stack in denoised:
                 for number in range(len(stack)):
                     stack[number : number + 1] = undo(stack[number : number + 1])
         return Denoised(scan.with_data(ready.restored(denoised)), doubts)
 
-    def _rician_std(self, noise: Noise, own: bool) -> float | None:
-        """Std of the noise whose bias is to be undone, in scaled intensities; None: there is none to undo."""
+    def _magnitude(self, noise: Noise, own: bool) -> tuple[float, int] | None:
+        """Std (scaled intensities) and coils of the noise whose bias is to be undone; None: there is none."""
         if self.details.rician_std is None or not noise.ready.regions.seen.least >= 0:
             return None
         # The scan's own level; that of the training only for the scans that it was found on.
-        return noise.diagnosis.rician_std or (self.details.rician_std if own else None)
+        if noise.diagnosis.rician_std is not None:
+            return noise.diagnosis.rician_std, noise.diagnosis.coils
+        return (self.details.rician_std, self.details.coils) if own else None
 
     def differences(self, scan: Character) -> list[str]:
         """Return in words what tells a scan from those that this model was trained on."""

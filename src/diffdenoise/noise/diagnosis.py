@@ -15,10 +15,10 @@ from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.evenness import is_noise, least_level
 from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
+from diffdenoise.noise.magnitude import find_magnitude, levels_of
 from diffdenoise.noise.model import NoiseModel, model_of_curve
 from diffdenoise.noise.patches import is_cut_off
 from diffdenoise.noise.repeats import levels_of_repeats
-from diffdenoise.noise.rician import find_rician_std
 from diffdenoise.types import Slices
 
 #: Differences of consecutive volumes below this share of the level tell that the rest of it is anatomy.
@@ -38,7 +38,9 @@ class Diagnosis:
     curve : tuple of LevelPoint
         Levels that were read from calm patches, from dark to bright; empty where there are none.
     rician_std : float or None
-        Std of the complex noise's parts, where the background shows Rician noise.
+        Std of the complex noise's parts, where the background shows a magnitude image's noise.
+    coils : int
+        Coils whose sum of squares that magnitude is the root of; 1: Rician noise, else noncentral chi.
     is_upper_bound : bool
         Whether even calm places are full of anatomy, so that the noise is no more than this and may be
         less.
@@ -48,11 +50,13 @@ class Diagnosis:
     slice_correlation: float
     curve: tuple[LevelPoint, ...]
     rician_std: float | None
+    coils: int = 1
     is_upper_bound: bool = False
 
     def __repr__(self) -> str:
         """One line, without the curve."""
-        kind = f", Rician {self.rician_std:.2%}" if self.rician_std is not None else ""
+        name = "Rician" if self.coils == 1 else f"chi of {self.coils} coils"
+        kind = f", {name} {self.rician_std:.2%}" if self.rician_std is not None else ""
         bound = "at most " if self.is_upper_bound else ""
         return f"Diagnosis({bound}{self.noise}{kind}, slice correlation {self.slice_correlation:.2f})"
 
@@ -104,6 +108,7 @@ class Diagnosis:
             "slice_correlation": self.slice_correlation,
             "floor": self.floor,
             "rician_std": self.rician_std,
+            "coils": self.coils,
             "is_upper_bound": self.is_upper_bound,
         }
 
@@ -141,28 +146,33 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     rough = estimate_noise(stacks)
     between = slice_correlation(stacks, rough.correlation.steps)
     adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
-    curve = noise_curve(stacks, rough.correlation, adjacent=adjacent)
-    rician_std = find_rician_std(
-        [_Shifted(*pair) for pair in zip(stacks, zeros, strict=True)], adjacent=adjacent
-    )
+    shifted = [_Shifted(*pair) for pair in zip(stacks, zeros, strict=True)]
+    magnitude = find_magnitude(shifted, adjacent=adjacent)
+    # Air tells the correlation without anatomy, and without what surfaces take off.
+    told = None if magnitude is None else magnitude.correlation
+    correlation = rough.correlation if told is None else told
+    std, coils = (None, 1) if magnitude is None else (magnitude.std, magnitude.coils)
+    curve = noise_curve(stacks, correlation, adjacent=adjacent)
+    if magnitude is not None:
+        curve = levels_of(magnitude, curve, float(np.median(zeros)))
     repeats = levels_of_repeats(stacks)
     if repeats and _in_tissue(repeats) < _MUCH_LESS * (_in_tissue(curve) if curve else rough.std):
         # What calm places hold is the same in the next volume: anatomy.
         model = model_of_curve(repeats, WHITE)
         if model is not None:
-            return Diagnosis(model, between, tuple(repeats), rician_std)
-    if not is_noise(stacks, rough.correlation, adjacent=adjacent):
+            return Diagnosis(model, between, tuple(repeats), std, coils)
+    if told is None and not is_noise(stacks, correlation, adjacent=adjacent):
         least = least_level(stacks, adjacent=adjacent)
         if least is not None and least.std < rough.std:
             model = NoiseModel.constant(least.std)
-            return Diagnosis(model, between, (least,), rician_std, is_upper_bound=True)
+            return Diagnosis(model, between, (least,), std, coils, is_upper_bound=True)
     background = estimate_background(stacks, adjacent=adjacent)
-    if background == rough.correlation:
+    if background == correlation:
         background = None
     return Diagnosis(
-        noise=model_of_curve(curve, rough.correlation, background)
-        or NoiseModel.constant(rough.std, rough.correlation),
-        slice_correlation=between,
-        curve=tuple(curve),
-        rician_std=rician_std,
+        model_of_curve(curve, correlation, background) or NoiseModel.constant(rough.std, correlation),
+        between,
+        tuple(curve),
+        std,
+        coils,
     )

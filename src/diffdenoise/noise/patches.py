@@ -35,7 +35,9 @@ class Patches:
 
     Attributes
     ----------
-    residual : float32 array (patches, side, side)
+    values : float32 array (patches, side, side)
+        The patches.
+    residual : float32 array, same shape
         Patch less its least-squares quadratic surface.
     mean, variance : arrays (patches,)
         Mean of the patch, and variance of the residual.
@@ -43,6 +45,7 @@ class Patches:
         Mean variance of the patches around it.
     """
 
+    values: NDArray[np.float32]
     residual: NDArray[np.float32]
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -78,7 +81,7 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
         image = cut_part(stack, part)
         if min(image.shape) < 3 * side:
             continue
-        mean, residual, variance, flat = _cut(image, side)
+        values, mean, residual, variance, flat = _cut(image, side)
         surroundings = _around(variance)
         if adjacent:
             beside = [k for k in (part.number - 1, part.number + 1) if 0 <= k < len(stack)]
@@ -86,16 +89,17 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
             surroundings = surroundings + _mean_of_known(others) if others else surroundings
         # Not those that are constant, or reach to where nothing can be measured.
         keep = ~flat.astype(bool) & np.isfinite(variance) & np.isfinite(surroundings)
-        found.append((residual[keep], mean[keep], variance[keep], surroundings[keep]))
+        found.append((values[keep], residual[keep], mean[keep], variance[keep], surroundings[keep]))
     if not found:
         nothing = np.empty(0)
-        return Patches(np.empty((0, side, side), np.float32), nothing, nothing, nothing)
-    residuals, means, variances, around = (np.concatenate(each) for each in zip(*found, strict=True))
-    return Patches(residuals.astype(np.float32), means, variances, around)
+        none = np.empty((0, side, side), np.float32)
+        return Patches(none, none, nothing, nothing, nothing)
+    values, residuals, means, variances, around = (np.concatenate(each) for each in zip(*found, strict=True))
+    return Patches(values.astype(np.float32), residuals.astype(np.float32), means, variances, around)
 
 
 def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[np.float64], ...]:
-    """Mean, residual, variance and whether it is constant, of each patch of a grid over a slice."""
+    """Values, mean, residual, variance and whether it is constant, of each patch of a grid over a slice."""
     step = side // 2
     windows = np.lib.stride_tricks.sliding_window_view(image, (side, side))[::step, ::step]
     rows, columns = windows.shape[:2]
@@ -106,6 +110,7 @@ def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[np.float64], ..
     constant = flat.max(1) == flat.min(1)
     grid = (rows, columns)
     return (
+        flat.reshape(*grid, side, side),
         flat.mean(1).reshape(grid),
         residual.reshape(*grid, side, side),
         variance.reshape(grid),
@@ -115,7 +120,7 @@ def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[np.float64], ..
 
 def _variance(image: NDArray[np.float32], side: int) -> NDArray[np.float64]:
     """Variance alone of each patch's residual."""
-    return _cut(image, side)[2]
+    return _cut(image, side)[3]
 
 
 def _around(variance: NDArray[np.float64]) -> NDArray[np.float64]:

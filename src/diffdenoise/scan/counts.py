@@ -56,8 +56,7 @@ class Counts:
                 below, above = (float(self.values[min(each, len(passed) - 1)]) for each in places)
             share = rank - low
             step = above - below
-            # A Python number: NumPy's own would make float64 of the float32 that it is taken from.
-            found.append(float(below + step * share if share < 0.5 else above - step * (1 - share)))
+            found.append(below + step * share if share < 0.5 else above - step * (1 - share))
         return found
 
     def number_of(self, value: Any) -> float:

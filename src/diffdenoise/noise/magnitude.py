@@ -1,0 +1,221 @@
+"""Noise of magnitude images, recognised by what a background without signal looks like.
+
+The magnitude of n coils' complex noise, of std s in each of its 2n parts, follows a chi distribution of
+k = 2n degrees of freedom: Rayleigh's for one coil (Gudbjartsson and Patz 1995), a noncentral chi's where
+there is signal (Constantinides et al. 1997). Its moments tell k and s, whether pixels are independent or not:
+what a patch's own surface takes off of correlated noise is not missed. Two estimates of k, from different
+moments, agree for no other distribution that a background has: not for a masked or a cut-off one, nor for
+weak anatomy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.curve import LevelPoint
+from diffdenoise.noise.patches import Patches, calm_levels, cut_part, find_patches, shapes_of, weighted_median
+from diffdenoise.noise.rician import std_of_mean
+from diffdenoise.scan.sample import parts_of
+from diffdenoise.types import Slices
+
+#: Side of the patches looked at in pixels, and lags at which their noise may be correlated.
+_SIDE, _LAGS = 16, 6
+#: Shares of the darkest patches, those in the calmest surroundings, that may be the background: the more the
+#: better, as the calmest happen to hold less noise.
+_SHARES = (0.5, 0.25, 0.08)
+#: Most by which two estimates of the degrees of freedom may differ, and by which they may miss two.
+_AGREE, _EVEN = 0.1, 0.15
+#: Coils beyond which the floor is so high over its scatter that any offset looks like it.
+_MOST_COILS = 40
+#: Level in tissue over that in the background, 1.53 for one coil and 1.41 for many in theory, less where it
+#: is correlated; without such a step, many coils and an offset can't be told apart.
+_LEAST_STEP, _LEAST_STEP_OF_MANY, _MOST_STEP = 1.05, 1.15, 2.0
+#: Correlation of pixels half a patch apart up to which noise is alike everywhere.
+_SLOW = 0.03
+#: Mean of Rayleigh noise over its std, 1.91, with room for what little anatomy is in a background, and least
+#: step to tissue, where noise is looked at patch by patch.
+_RAYLEIGH_RATIO, _LOCAL_STEP = (1.75, 2.1), 1.2
+#: Times by which a measured level may differ from that of theory to be read as it.
+_NEARLY = 1.2
+#: Times their scatter by which means of patches may be off the middle one; scatter over median deviation.
+_ALIKE, _MEDIAN_OF_NORMAL = 2.5, 0.6745
+#: Correlation between neighbours up to which noise is taken for independent, and at other lags for none.
+_FEIGNED, _NOTHING = 0.06, 0.03
+
+
+@dataclass(frozen=True)
+class Magnitude:
+    """Noise of a magnitude image.
+
+    Attributes
+    ----------
+    std : float
+        Of the complex noise's parts, in the units of the data.
+    coils : int
+        Whose sum of squares it is the root of; 1: Rician noise.
+    correlation : Correlation or None
+        Of the complex noise inside slices, and so of what it is in strong signal; None: air doesn't tell.
+    """
+
+    std: float
+    coils: int
+    correlation: Correlation | None
+
+
+def find_magnitude(stacks: Sequence[Slices], *, adjacent: bool) -> Magnitude | None:
+    """Return the noise of a magnitude image, if the background says that it is one.
+
+    Parameters
+    ----------
+    stacks : sequence of arrays (slices, height, width)
+        Magnitudes, with their true zero: none is negative. NaN where there is nothing to measure.
+    adjacent : bool
+        Whether adjacent slices have noise of their own.
+
+    Returns
+    -------
+    Magnitude or None
+        In the units of the data. None: of another kind, or nothing to tell it by, such as a background that
+        was masked.
+    """
+    looked_at = [cut_part(stacks[part.volume], part) for part in parts_of(shapes_of(stacks))]
+    if any(bool((image < 0).any()) for image in looked_at):
+        return None
+    for side in (_SIDE, _SIDE // 2):
+        patches = find_patches(stacks, side, adjacent=adjacent)
+        for share in _SHARES:
+            found = _of_background(patches, share)
+            if found is not None:
+                return found
+    return _of_levels(patches)
+
+
+def levels_of(magnitude: Magnitude, curve: Sequence[LevelPoint], zero: float) -> list[LevelPoint]:
+    """Return a measured curve with the levels that theory has for it, where the two agree.
+
+    Parameters
+    ----------
+    magnitude : Magnitude
+        The noise as its background has it.
+    curve : sequence of LevelPoint
+        As it was measured.
+    zero : float
+        Brightness that stands for a magnitude of zero.
+    """
+    found = []
+    for point in curve:
+        mean = np.array(point.brightness - zero)
+        std = float(std_of_mean(mean, magnitude.std, magnitude.coils))
+        agrees = std / _NEARLY < point.std < std * _NEARLY
+        found.append(replace(point, std=std) if agrees else point)
+    return found
+
+
+def _of_background(patches: Patches, share: float) -> Magnitude | None:
+    """What the darkest patches say."""
+    levels = calm_levels(patches, share)
+    if len(levels) < 2:
+        return None
+    background, *tissue = levels
+    means = patches.mean[background.chosen]
+    middle = float(np.median(means))
+    scatter = float(np.median(np.abs(means - middle))) / _MEDIAN_OF_NORMAL
+    # A patch that is brighter than others by more than noise makes it holds something, if only at its edge.
+    alike = background.chosen[np.abs(means - middle) <= _ALIKE * scatter]
+    values = patches.values[alike].astype(np.float64)
+    rms = float(np.sqrt((values**2).mean()))
+    if not rms > 0:
+        return None
+    slow = _slow_share(values)
+    if slow > _SLOW:
+        return None
+    by_mean = _degrees_of(float(values.mean()) / rms)
+    by_fourth = 2 / max(float((values**4).mean()) / rms**4 - 1, 1e-9)
+    coils = round(by_mean / 2)
+    if not 1 <= coils <= _MOST_COILS or abs(by_mean - by_fourth) > _AGREE * by_mean:
+        return None
+    # With many coils that aren't quite independent, the number in effect is between the whole ones.
+    if coils == 1 and abs(by_mean - 2) > _EVEN * 2:
+        return None
+    step = weighted_median([one.std for one in tissue], [len(one.chosen) for one in tissue]) / background.std
+    if not (_LEAST_STEP if coils == 1 else _LEAST_STEP_OF_MANY) <= step <= _MOST_STEP:
+        return None
+    return Magnitude(rms / float(np.sqrt(2 * coils)), coils, _correlation(values, coils, max(slow, 0.0)))
+
+
+def _of_levels(patches: Patches) -> Magnitude | None:
+    """What air says in which noise varies from place to place: within each patch it may still be Rician."""
+    levels = calm_levels(patches)
+    if len(levels) < 2:
+        return None
+    background, *tissue = levels
+    step = weighted_median([one.std for one in tissue], [len(one.chosen) for one in tissue]) / background.std
+    lowest, highest = _RAYLEIGH_RATIO
+    if not (lowest <= background.mean / background.std <= highest and _LOCAL_STEP <= step <= _MOST_STEP):
+        return None
+    return Magnitude(background.std / float(np.sqrt(2 - np.pi / 2)), 1, None)
+
+
+def _slow_share(values: NDArray[np.float64]) -> float:
+    """Correlation of pixels far apart in a patch: by so much level and mean vary from place to place."""
+    mean, square = values.mean(), (values**2).mean()
+    side = values.shape[1]
+    far = side // 2 + side // 8
+    down, right = values[:, :-far] * values[:, far:], values[:, :, :-far] * values[:, :, far:]
+    return float(((down.mean() + right.mean()) / 2 - mean**2) / (square - mean**2))
+
+
+@cache
+def _degrees() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean over root mean square of chi distributions, rising, and their degrees of freedom."""
+    from scipy.special import gammaln
+
+    degrees = np.geomspace(0.5, 400, 4000)
+    ratio = np.sqrt(2 / degrees) * np.exp(gammaln((degrees + 1) / 2) - gammaln(degrees / 2))
+    return ratio, degrees
+
+
+def _degrees_of(ratio: float) -> float:
+    """Degrees of freedom of the chi distribution with that mean over its root mean square."""
+    ratios, degrees = _degrees()
+    return float(np.interp(ratio, ratios, degrees))
+
+
+def _correlation(values: NDArray[np.float64], coils: int, slow: float) -> Correlation:
+    """The complex noise's correlation, from that of its magnitudes in patches (patches, side, side)."""
+    mean, square = values.mean(), (values**2).mean()
+    lags = min(_LAGS, values.shape[1] // 2)
+    axes = []
+    for axis in (1, 2):
+        moved = [np.roll(values, -lag, axis) for lag in range(1, lags + 1)]
+        kept = [np.s_[:, :-lag] if axis == 1 else np.s_[:, :, :-lag] for lag in range(1, lags + 1)]
+        products = [(values[part] * other[part]).mean() for part, other in zip(kept, moved, strict=True)]
+        lagged = (np.array(products) - mean**2) / (square - mean**2)
+        axes.append(_of_complex((lagged - slow) / (1 - slow), coils))
+    return Correlation(*axes)
+
+
+def _of_complex(lags: NDArray[np.float64], coils: int) -> tuple[float, ...]:
+    """Correlations of complex noise whose magnitudes are correlated like this; their sign can't be told.
+
+    The mean product of two magnitudes is the product of their means times 2F1(-1/2, -1/2; n; rho^2) (Miller
+    1964, "Multidimensional Gaussian Distributions", for k = 2n).
+    """
+    from scipy.special import hyp2f1
+
+    rho = np.linspace(0, 1, 501)
+    rising = hyp2f1(-0.5, -0.5, coils, rho**2) - 1
+    found = np.interp(np.clip(lags, 0, 1), rising / rising[-1], rho)
+    # The root makes much of what little chance leaves: what is seen of the magnitudes counts.
+    found[np.abs(lags) < _NOTHING] = 0
+    if abs(lags[0]) < _FEIGNED**2 or found[0] < _FEIGNED:
+        return ()
+    # What comes after the first lag without any is chance.
+    last = int(np.flatnonzero(np.append(found, 0) == 0)[0])
+    return tuple(round(float(lag), 5) for lag in found[:last])
