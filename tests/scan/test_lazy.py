@@ -16,6 +16,7 @@ from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.voxels import Held, Lazy, map_voxels
 from diffdenoise.scan.write import write_scan
+from diffdenoise.trust.figure import compare
 from tests.scan.dicom import files as dicom_files
 
 LIMITS = [
@@ -149,6 +150,20 @@ def test_voxels_without_data_come_back_bit_for_bit(pair):
     assert nothing is not None
     assert np.array_equal(restored[nothing], whole.data[nothing])
     assert np.abs(restored[~nothing] - whole.data[~nothing]).min() > 0
+
+
+@pytest.mark.parametrize("pair", ["nii", "nii gz series", "dicom", "zarr"], indirect=True)
+def test_a_picture_shows_the_same_and_leaves_the_scan_in_its_file(pair):
+    shown = []
+    for scan in pair:
+        half = map_voxels(lambda one: one.astype(np.float64) * 0.5, np.float64, scan.voxels)
+        shown.append(compare(scan, scan.with_data(half)))
+    one, other = shown
+    assert (other.part, other.bound, other.view.index) == (one.part, one.bound, one.view.index)
+    for mine, theirs in zip(one.panels, other.panels, strict=True):
+        assert mine.caption == theirs.caption
+        assert np.array_equal(mine.greys, theirs.greys)
+    assert pair[1].voxels._kept is None
 
 
 def test_a_gzip_file_that_is_cut_short_or_damaged_is_refused_when_it_is_read(tmp_path, monkeypatch):

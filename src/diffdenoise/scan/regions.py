@@ -20,7 +20,7 @@ from diffdenoise.scan.cut import to_stacks
 from diffdenoise.scan.sample import ALL_VOXELS, spread_slices
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.survey import Survey, survey_of
-from diffdenoise.scan.voxels import Voxels, stack_shapes
+from diffdenoise.scan.voxels import Computed, Voxels, stack_shapes
 
 #: Side in pixels of the square that must hold one value for that to be looked at as a region's.
 _SEED = 5
@@ -156,6 +156,19 @@ class Regions:
             same = np.asarray(values == value)
             found = same if found is None else found | same
         return found
+
+    @property
+    def known(self) -> Voxels | None:
+        """Where there is data, told slab by slab; None: everywhere."""
+        if not self.has_no_data:
+            return None
+
+        def holds(volume: int, first: int, last: int) -> NDArray[np.bool_]:
+            values = self.voxels.slab(self.axis, volume, first, last)
+            nothing = self.no_data_in(volume, first, values)
+            return np.ones(values.shape, bool) if nothing is None else ~nothing
+
+        return Computed(self.voxels.shape, np.dtype(bool), self.axis, holds)
 
     @property
     def no_data(self) -> NDArray[np.bool_] | None:

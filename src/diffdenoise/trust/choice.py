@@ -8,7 +8,9 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
+from diffdenoise.scan.voxels import Voxels, as_voxels
 from diffdenoise.trust.window import thinned
+from diffdenoise.types import Array
 
 _Image = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
@@ -32,21 +34,20 @@ _DEGREE = 3
 _LEAST_SHARE = 0.05
 
 
-def object_of(data: NDArray[np.generic], known: _Mask | None = None) -> float:
+def object_of(data: Array | Voxels, known: _Mask | Voxels | None = None) -> float:
     """Return the value that parts an object from its darker surroundings (Otsu's), or minus infinity.
 
     Parameters
     ----------
-    data : array
+    data : array or Voxels
         Values of a scan.
-    known : bool array, same shape, optional
+    known : bool array or Voxels, same shape, optional
         Where they are data.
     """
     from skimage.filters import threshold_otsu
 
-    cut = thinned(data)
-    values = data[cut].astype(np.float64)
-    kept = np.isfinite(values) if known is None else np.isfinite(values) & known[cut]
+    values = thinned(data).astype(np.float64)
+    kept = np.isfinite(values) if known is None else np.isfinite(values) & thinned(known)
     values = values[kept]
     if values.size < 2:
         return -math.inf
@@ -59,17 +60,17 @@ def object_of(data: NDArray[np.generic], known: _Mask | None = None) -> float:
 
 
 def choose_slice(
-    noisy: NDArray[np.generic], denoised: NDArray[np.generic], axis: int, known: _Mask | None = None
+    noisy: Array | Voxels, denoised: Array | Voxels, axis: int, known: _Mask | Voxels | None = None
 ) -> tuple[int, int]:
     """Return the slice, and the volume, that most was taken off.
 
     Parameters
     ----------
-    noisy, denoised : array (x, y, z) or (x, y, z, t)
+    noisy, denoised : array or Voxels (x, y, z) or (x, y, z, t)
         Before and after.
     axis : int
         Array axis across the slices.
-    known : bool array, same shape, optional
+    known : bool array or Voxels, same shape, optional
         Where there is data.
 
     Returns
@@ -79,18 +80,17 @@ def choose_slice(
         of squares of the residual; the middle one where nothing was taken off.
     """
     threshold = object_of(denoised, known)
-    volumes = denoised.shape[3] if denoised.ndim == 4 else 1
-    count = denoised.shape[axis]
+    before, after = as_voxels(noisy), as_voxels(denoised)
+    holds = None if known is None else as_voxels(known)
+    count, volumes = before.shape[axis], before.shape[3] if before.ndim == 4 else 1
     energy, content = np.zeros((volumes, count)), np.zeros((volumes, count))
     for volume in range(volumes):
         for index in range(count):
-            place: list[int | slice] = [slice(None)] * 3
-            place[axis] = index
-            at = (*place, volume) if denoised.ndim == 4 else tuple(place)
-            after = denoised[at].astype(np.float64)
-            residual = noisy[at].astype(np.float64) - after
-            inside = np.isfinite(residual) if known is None else np.isfinite(residual) & known[at]
-            content[volume, index] = np.count_nonzero(inside & (after > threshold))
+            at = (axis, volume, index, index + 1)
+            values = after.slab(*at).astype(np.float64)
+            residual = before.slab(*at).astype(np.float64) - values
+            inside = np.isfinite(residual) if holds is None else np.isfinite(residual) & holds.slab(*at)
+            content[volume, index] = np.count_nonzero(inside & (values > threshold))
             energy[volume, index] = float(np.square(residual[inside]).sum())
     energy[content < _HOLDS * content.max()] = -1
     if energy.max() <= 0:

@@ -167,20 +167,19 @@ def compare(
         if scan is not None and scan.shape != noisy.shape:
             raise ShapeError(f"{name}: found shape {scan.shape}, expected {noisy.shape}")
     across = choose_axis(noisy, axis) if noisy.ndim > 2 else None
-    no_data = find_regions(noisy, across).no_data
-    known = None if no_data is None else ~no_data
+    known = find_regions(noisy, across).known
     volume = 0
     if across is not None and index is None:
-        index, volume = choose_slice(noisy.data, denoised.data, across, known)
+        index, volume = choose_slice(noisy.voxels, denoised.voxels, across, known)
     # All are cut and turned by the noisy scan's geometry: a reference may have a header of its own.
     view = view_of(noisy, across, index, volume)
-    before, after = view.of(noisy.data), view.of(denoised.data)
+    before, after = view.of(noisy.voxels), view.of(denoised.voxels)
     inside = np.isfinite(before) & np.isfinite(after)
     inside = inside if known is None else inside & (view.of(known) > 0)
     window = window_of(noisy, view.display, after, inside)
     residual = np.where(inside, before - after, 0.0)
     std = float(residual[inside].std()) if inside.any() else 0.0
-    untouched = np.array_equal(noisy.data, denoised.data, equal_nan=noisy.dtype.kind == "f")
+    untouched = _are_equal(noisy, denoised, across)
     level = noise_std if noise_std is not None and noise_std > 0 else std
     bound = _RESIDUAL_STDS * level or 1.0
     unit = f" {window.unit}" if window.unit else ""
@@ -200,9 +199,18 @@ def compare(
         ),
     ]
     if reference is not None:
-        panels.append(Panel(window.grey(view.of(reference.data)), "reference"))
-    part = choose_part(before, after, object_of(denoised.data, known), inside)
+        panels.append(Panel(window.grey(view.of(reference.voxels)), "reference"))
+    part = choose_part(before, after, object_of(denoised.voxels, known), inside)
     return Comparison(view, window, bound, part, tuple(panels), _foot(noisy, view, window))
+
+
+def _are_equal(noisy: Scan, denoised: Scan, axis: int | None) -> bool:
+    """Whether nothing was taken off."""
+    for volume, first, before in noisy.voxels.slabs(axis):
+        after = denoised.voxels.slab(axis, volume, first, first + len(before))
+        if not np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
+            return False
+    return True
 
 
 def _caption(name: str, scores: Scores | None, evaluation: Evaluation | None, said: str) -> str:

@@ -11,6 +11,7 @@ from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.level import diagonal_differences
 from diffdenoise.noise.statement import Noise
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.voxels import Voxels
 from diffdenoise.trust.choice import object_of
 from diffdenoise.trust.figure import check_picture, write_figure
 from diffdenoise.trust.marks import mark_directions, mark_scale
@@ -46,10 +47,10 @@ def save_noise_picture(path: Path, scan: Scan, noise: Noise, *, overwrite: bool 
 
     check_picture(path, overwrite)
     diagnosis, ready = noise.diagnosis, noise.ready
-    intensities, across, no_data = ready.intensities, ready.axis, ready.regions.no_data
-    view = view_of(scan, across, None if across is None else _fullest(scan, across, no_data))
-    image = view.of(scan.data)
-    known = np.isfinite(image) if no_data is None else np.isfinite(image) & (view.of(no_data) == 0)
+    intensities, across, holds = ready.intensities, ready.axis, ready.regions.known
+    view = view_of(scan, across, None if across is None else _fullest(scan, across, holds))
+    image = view.of(scan.voxels)
+    known = np.isfinite(image) if holds is None else np.isfinite(image) & (view.of(holds) > 0)
     window = window_of(scan, view.display, image, known)
     figure = Figure(figsize=(15, 4.2), layout="constrained")
     whole, detail, level, lags = figure.subplots(1, 4)
@@ -101,20 +102,21 @@ def save_noise_picture(path: Path, scan: Scan, noise: Noise, *, overwrite: bool 
     write_figure(figure, path, "white")
 
 
-def _fullest(scan: Scan, axis: int, no_data: NDArray[np.bool_] | None) -> int:
+def _fullest(scan: Scan, axis: int, known: Voxels | None) -> int:
     """The slice of a scan's first volume that holds most of the object; the middle one of equals."""
-    data = scan.data[..., 0] if scan.ndim == 4 else scan.data
-    known = None if no_data is None else ~(no_data[..., 0] if scan.ndim == 4 else no_data)
-    inside = np.asarray(data, dtype=np.float64) > object_of(data, known)
-    inside = inside if known is None else inside & known
-    content = inside.sum(axis=tuple(side for side in range(3) if side != axis))
+    threshold, count = object_of(scan.voxels, known), scan.shape[axis]
+    content = np.zeros(count)
+    for k in range(count):
+        inside = scan.voxels.slab(axis, 0, k, k + 1).astype(np.float64) > threshold
+        inside = inside if known is None else inside & known.slab(axis, 0, k, k + 1)
+        content[k] = np.count_nonzero(inside)
     fullest = np.flatnonzero(content == content.max())
-    return int(fullest[np.argmin(np.abs(fullest - data.shape[axis] // 2))])
+    return int(fullest[np.argmin(np.abs(fullest - count // 2))])
 
 
 def _finest(scan: Scan, view: View, correlation: Correlation) -> NDArray[np.float64]:
     """The slice's diagonal differences in place of its values, turned like it."""
-    stored = View(view.axis, view.index, view.volume).of(scan.data)
+    stored = View(view.axis, view.index, view.volume).of(scan.voxels)
     down, right = correlation.steps
     differences = np.pad(diagonal_differences(stored, correlation.steps)[0], ((0, down), (0, right)))
     turned = differences.T if view.transposed else differences

@@ -13,6 +13,8 @@ from diffdenoise.scan.dicom.display import Display, display_of
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
+from diffdenoise.scan.voxels import Voxels, as_voxels
+from diffdenoise.types import Array
 
 #: Directions that the right and the top of a picture show, in RAS, by the axis that the slice lies across:
 #: sagittal (front on the left), coronal and axial (right on the left).
@@ -59,11 +61,11 @@ class View:
         """Height of a pixel over its width; 1 where not known."""
         return 1.0 if self.pixel_mm is None else self.pixel_mm[0] / self.pixel_mm[1]
 
-    def of(self, data: NDArray[np.generic]) -> NDArray[np.float64]:
-        """Return the slice of an array of the scan's shape, as shown."""
-        if data.ndim == 4:
-            data = data[..., self.volume]
-        plane = data if self.axis is None else np.take(data, self.index, axis=self.axis)
+    def of(self, data: Array | Voxels) -> NDArray[np.float64]:
+        """Return the slice of values of the scan's shape, as shown."""
+        voxels = as_voxels(data)
+        index, volume = 0 if self.axis is None else self.index, self.volume if voxels.ndim == 4 else 0
+        plane = voxels.slab(self.axis, volume, index, index + 1)[0]
         plane = plane.T if self.transposed else plane
         plane = plane[::-1] if self.flipped_down else plane
         return np.asarray(plane[:, ::-1] if self.flipped_right else plane, dtype=np.float64)

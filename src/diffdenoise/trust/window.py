@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.scan.dicom.display import Display
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.voxels import Lazy, Voxels, as_voxels
+from diffdenoise.types import Array
 
 #: Window of soft tissue, HU: centre and width.
 SOFT_TISSUE = (40.0, 400.0)
@@ -75,7 +78,7 @@ def window_of(
     known : bool array, same shape, optional
         Where they are data; the rest doesn't count.
     """
-    is_ct = display.modality == "CT" or (display.modality == "" and holds_hounsfield_units(scan.data))
+    is_ct = display.modality == "CT" or (display.modality == "" and holds_hounsfield_units(scan.voxels))
     if is_ct and display.window is not None:
         return _stated(*display.window, display)
     if is_ct:
@@ -108,16 +111,28 @@ def _stated(centre: float, width: float, display: Display) -> Window:
     return Window(low, high, display.function == "SIGMOID", display.is_inverted, "HU", words)
 
 
-def thinned(data: NDArray[np.generic]) -> tuple[slice, ...]:
-    """Return an index to evenly spread values of a scan, few enough for statistics."""
-    step = max(1, math.ceil((data.size / _LOOKED_AT) ** (1 / max(1, data.ndim))))
+def thinned(values: Array | Voxels) -> NDArray[Any]:
+    """Return evenly spread values of a scan, few enough for statistics, in as many axes."""
+    voxels = as_voxels(values)
+    step = max(1, math.ceil((voxels.size / _LOOKED_AT) ** (1 / max(1, voxels.ndim))))
     # Of a short axis, such as that of the slices, all.
-    return tuple(slice(None, None, step if side >= 4 * step else 1) for side in data.shape)
+    cut = tuple(slice(None, None, step if side >= 4 * step else 1) for side in voxels.shape)
+    if not isinstance(voxels, Lazy) or voxels.axis is None:
+        return voxels.whole()[cut]
+    axis, plane = voxels.axis, cut[: voxels.axis] + cut[voxels.axis + 1 : 3]
+    stacks = [
+        np.stack(
+            [voxels.slab(axis, volume, k, k + 1)[0][plane] for k in range(voxels.shape[axis])[cut[axis]]]
+        )
+        for volume in (range(voxels.shape[3])[cut[3]] if voxels.ndim == 4 else [0])
+    ]
+    volumes = [np.moveaxis(stack, 0, axis) for stack in stacks]
+    return np.stack(volumes, axis=3) if voxels.ndim == 4 else volumes[0]
 
 
-def holds_hounsfield_units(data: NDArray[np.generic]) -> bool:
+def holds_hounsfield_units(data: Array | Voxels) -> bool:
     """Whether an image's values are those of a CT, told by air and soft tissue at their places in HU."""
-    values = data[thinned(data)].astype(np.float64)
+    values = thinned(data).astype(np.float64)
     values = values[np.isfinite(values)]
     below = values[values <= _PADDING]
     # Surroundings padded with -2000 or -3024 say nothing; a phase image has all sorts of values there.
