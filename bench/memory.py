@@ -117,12 +117,18 @@ def slopes(found: Sequence[dict[str, Any]]) -> list[str]:
         points = [
             (math.prod(one["shape"]), one["peak_bytes"])
             for one in found
+            # Large results of series wait in a file: they lie on no line with volumes.
             if (one["label"], one["command"], one["kind"]) == (label, command, kind)
+            and len(one["shape"]) == 3
         ]
         if len({voxels for voxels, _ in points}) < 2:
             continue
         slope, start = _line_through(points)
-        lines.append(f"{label} {command} {kind}: {start / 2**20:.0f} MiB + {slope:.1f} bytes a voxel")
+        lines.append(
+            f"{label} {command} {kind}: {start / 2**20:.0f} MiB + {slope:.1f} bytes a voxel".replace(
+                "-0.0", "0.0"
+            )
+        )
     return lines
 
 

@@ -21,7 +21,7 @@ from tests.scan.dicom import files as dicom_files
 
 LIMITS = [
     f"diffdenoise.scan.{module}.LAZY_FROM_BYTES"
-    for module in ("formats.nifti", "formats.zarr_file", "dicom.read")
+    for module in ("formats.nifti", "formats.zarr_file", "formats.hdf5_file", "dicom.read")
 ]
 
 
@@ -56,6 +56,12 @@ def make(kind, folder):
         )
         array[...] = np.moveaxis(volume(), 2, 0)
         return path
+    if kind == "hdf5":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(folder / "a.h5", "w") as file:
+            data = np.moveaxis(volume(), 2, 0)[:, np.newaxis]
+            file.create_dataset("reconstruction", data=data, chunks=(5, 1, 8, 20), compression="gzip")
+        return folder / "a.h5"
     data = volume((24, 20, 6, 3)) if "series" in kind else volume()
     if "big-endian" in kind:
         data = data.astype(">i2")
@@ -73,6 +79,7 @@ KINDS = [
     "nii big-endian",
     "dicom",
     "zarr",
+    "hdf5",
 ]
 
 
@@ -122,7 +129,7 @@ def test_slices_across_another_axis_are_the_same_too(pair):
 @pytest.mark.parametrize("pair", KINDS, indirect=True)
 def test_what_is_computed_of_slices_is_written_as_from_memory(pair, tmp_path):
     whole = pair[0]
-    suffix = ".zarr" if whole.format == "zarr" else ".nii.gz"
+    suffix = {"zarr": ".zarr", "hdf5": ".h5"}.get(whole.format, ".nii.gz")
     results = []
     for number, scan in enumerate(pair):
         half = scan.with_data(map_voxels(lambda one: one.astype(np.float64) * 0.5, np.float64, scan.voxels))

@@ -8,6 +8,7 @@ fastMRI data sets, https://fastmri.med.nyu.edu; ISMRM Raw Data Format, https://i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from typing import Any
 import numpy as np
 
 from diffdenoise.errors import FormatError, OutputError, ShapeError
-from diffdenoise.scan.child import run_in_child
+from diffdenoise.scan.blocks import BlockVoxels, Range
+from diffdenoise.scan.child import UndecodableError, run_in_child
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.common import LEAST_SIDE, import_extra, not_one_image
 from diffdenoise.scan.limits import most_unpacked
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
 from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.survey import axis_of, look_through
+from diffdenoise.scan.voxels import LAZY_FROM_BYTES
 from diffdenoise.types import Array
 
 _KEEPS = "the array's place, shape, type and attributes; everything else but complex arrays (k-space)"
@@ -74,26 +78,63 @@ def read(path: Path) -> Scan:
     found, _ = run_in_child(f"{__name__}:look", facts, name=str(path), stated=0, held=path.stat().st_size)
     stated, held = int(found["stated"]), int(found["held"])
     refuse_oversized(str(path), stated, held, compressed=bool(found["compressed"]))
-    key = str(found["key"])
-    _, stored = run_in_child(
-        f"{__name__}:load", {**facts, "key": key}, name=str(path), stated=stated, held=held
-    )
-    if stored is None:
-        raise not_one_image(path, [])
-    squeezed = stored.squeeze()
-    if squeezed.ndim > 4:
-        raise ShapeError(
-            f"{path}: has {squeezed.ndim} axes {squeezed.shape}; expected 2 to 4; split it first"
-        )
+    key, shape = str(found["key"]), tuple(int(size) for size in found["shape"])
+    part = _Part(path.absolute(), str(path), found)
+    if len(part.shape) > 4:
+        raise ShapeError(f"{path}: has {len(part.shape)} axes {part.shape}; expected 2 to 4; split it first")
     sliced = key in _FASTMRI or key.rpartition("/")[0].rpartition("/")[2].startswith("image_")
-    return Scan(
-        data=native(squeezed),
+    stored = np.dtype(str(found["dtype"]))
+    scan = Scan(
+        np.broadcast_to(np.zeros((), stored.newbyteorder("=")), part.shape),
         format="hdf5",
-        stored_dtype=stored.dtype,
-        slice_axis=0 if sliced and squeezed.ndim == 3 else None,
-        header=_Source(path, key, stored.shape),
+        stored_dtype=stored,
+        slice_axis=0 if sliced and len(part.shape) == 3 else None,
+        header=_Source(path, key, shape),
         name=str(path),
     )
+    if stated < LAZY_FROM_BYTES:
+        return scan.with_data(part.load([(0, size) for size in part.shape]))
+    scan = scan.with_data(part.voxels(axis_of(scan)))
+    # Damaged chunks show when they are read.
+    look_through(scan)
+    return scan
+
+
+class _Part:
+    """Reads parts of an array, given and returned by the axes of a scan: those longer than 1."""
+
+    def __init__(self, path: Path, title: str, found: dict[str, Any]) -> None:
+        self._path, self._title, self._found = path, title, found
+        self._kept = [axis for axis, size in enumerate(found["shape"]) if size != 1]
+        self.shape = tuple(int(found["shape"][axis]) for axis in self._kept)
+
+    def voxels(self, axis: int | None) -> BlockVoxels:
+        """The array, to be read by whole chunks across an axis of the scan."""
+        # Without chunks, any part is as good as another.
+        chunks = self._found["chunks"] or self._found["shape"]
+        thickness = 1 if axis is None else int(chunks[self._kept[axis]])
+        dtype = np.dtype(str(self._found["dtype"])).newbyteorder("=")
+        return BlockVoxels(self.shape, dtype, axis, thickness, self.load)
+
+    def load(self, ranges: Sequence[Range]) -> Array:
+        """Return values of a range along each axis of the scan."""
+        select = [(0, 1)] * len(self._found["shape"])
+        for axis, given in zip(self._kept, ranges, strict=True):
+            select[axis] = given
+        itemsize = np.dtype(str(self._found["dtype"])).itemsize
+        asked = math.prod(last - first for first, last in select)
+        stated = max(asked, math.prod(self._found["chunks"] or (0,))) * itemsize
+        facts = {"path": str(self._path), "key": self._found["key"], "select": select}
+        held = int(self._found["held"])
+        try:
+            _, stored = run_in_child(f"{__name__}:load", facts, name=self._title, stated=stated, held=held)
+        except UndecodableError:
+            raise FormatError(
+                f"{self._title}: is damaged, or was changed since it was opened; get a complete copy"
+            ) from None
+        if stored is None:
+            raise not_one_image(self._path, [])
+        return native(stored.reshape([last - first for first, last in ranges]))
 
 
 def look(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], None]:
@@ -120,6 +161,9 @@ def look(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Non
         chunk = math.prod(array.chunks or ())
         return {
             "key": key,
+            "shape": array.shape,
+            "dtype": array.dtype.str,
+            "chunks": array.chunks,
             # A chunk is unpacked whole, however little of it the array takes.
             "stated": max(math.prod(array.shape), chunk if array.chunks else 0) * array.dtype.itemsize,
             "held": array.id.get_storage_size(),
@@ -128,9 +172,10 @@ def look(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Non
 
 
 def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
-    """Load the image."""
+    """Load a part of the image."""
+    select = tuple(slice(first, last) for first, last in facts["select"])
     with import_h5py(Path(facts["path"])).File(facts["path"], "r") as file:
-        return {}, file[facts["key"]][()]
+        return {}, file[facts["key"]][select]
 
 
 def _is_image(array: Any) -> bool:
