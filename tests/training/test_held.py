@@ -55,13 +55,27 @@ def test_what_fits_is_read_once_and_drawn_from_as_a_whole() -> None:
     assert held.part(list(range(1, 7)), 1, draws(0)) == list(range(1, 7))
 
 
-def test_what_was_asked_for_long_ago_is_read_again() -> None:
-    volume = Counting(numbered(10))
-    held = HeldSlices([volume], 3 * BYTES)
+def test_of_what_does_not_fit_only_the_part_is_held() -> None:
+    volume = Counting(numbered(40))
+    held = HeldSlices([volume], 9 * BYTES)
     assert not held.all_fit
-    for number in (0, 1, 2, 0, 3, 0, 1):
-        held.image(number)
-    assert volume.reads == {0: 1, 1: 2, 2: 1, 3: 1}
+    held.image(3)
+    held.image(3)
+    assert volume.reads == {3: 2}
+    seen = []
+    for seed in range(8):
+        seen.append(held.part(list(range(40)), 0, draws(seed)))
+        assert len(seen[-1]) == 8
+        volume.reads.clear()
+        for number in seen[-1]:
+            held.image(number)
+        assert not volume.reads
+        # What is asked for besides is read anew each time, and puts nothing out.
+        other = next(number for number in range(40) if number not in seen[-1])
+        for number in (other, other, *seen[-1]):
+            held.image(number)
+        assert volume.reads == {other: 2}
+    assert len({tuple(part) for part in seen}) > 1
 
 
 def test_a_part_fits_with_its_neighbours_and_each_slice_has_its_turn() -> None:
@@ -78,6 +92,28 @@ def test_a_part_fits_with_its_neighbours_and_each_slice_has_its_turn() -> None:
         assert part == held.part(list(range(41)), 1, draws(seed))
     assert set(seen) == set(range(41))
     assert max(seen.values()) < 60
+
+
+@pytest.mark.parametrize("most", [20, 41])
+def test_a_part_is_read_from_the_first_slice_to_the_last_and_once(most: int) -> None:
+    volumes = [Counting(numbered(25)), Counting(numbered(16))]
+    held = HeldSlices(volumes, most * BYTES)
+    part = held.part(list(range(2, 41)), 1, draws(0))
+    assert len(part) == 39 if most == 41 else 8 <= len(part) <= 18
+    for volume in volumes:
+        order = list(volume.reads)
+        assert order == sorted(order)
+    for number in part:
+        for each in held.beside(number, 1):
+            held.image(each)
+    held.part(list(range(2, 41)), 1, draws(0))
+    assert all(count == 1 for volume in volumes for count in volume.reads.values())
+
+
+def test_neighbours_are_read_in_the_order_of_the_file() -> None:
+    volume = Counting(numbered(9))
+    assert Slices([volume], 2).whole(4)[0, :, 0, 0].tolist() == [4, 3, 5, 2, 6]
+    assert list(volume.reads) == [2, 3, 4, 5, 6]
 
 
 def test_a_part_is_never_empty() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
 from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from diffdenoise.scan.neighbours import with_neighbours
 from diffdenoise.scan.volume import Volume
 
 #: Bytes of slices in memory at most.
@@ -34,12 +34,12 @@ class HeldSlices:
         self._most_bytes = most_bytes
         self._places = [(v, k) for v, volume in enumerate(volumes) for k in range(volume.shape[0])]
         self._starts = np.cumsum([0, *(volume.shape[0] for volume in volumes)]).tolist()
-        total, largest = sum(map(self._bytes, range(len(self)))), max(map(self._bytes, range(len(self))))
-        self.all_fit = total <= most_bytes
-        most = len(self) if self.all_fit else max(most_bytes // largest, 1)
-        # Of functions that don't know this object, so that it goes, and the slices too, with its last user.
-        self._image: Callable[[int], Tensor] = lru_cache(most)(partial(_image, volumes, self._places))
-        self._known: Callable[[int], Tensor] = lru_cache(most)(partial(_known, volumes, self._places))
+        self.all_fit = sum(map(self._bytes, range(len(self)))) <= most_bytes
+        # What was drawn last, with its neighbours; of a data set that doesn't fit, only that is held.
+        self._drawn: list[int] = []
+        self._wanted: set[int] = set()
+        self._images: dict[int, Tensor] = {}
+        self._knowns: dict[int, Tensor] = {}
         # Told of all slices alike, so that those of a batch go together.
         self._has_gaps = any(
             volume.known(k, k + 1) is not None for volume in volumes for k in range(volume.shape[0])
@@ -55,27 +55,53 @@ class HeldSlices:
 
     def image(self, number: int) -> Tensor:
         """One slice, float32 (height, width)."""
-        return self._image(number)
+        return self._get(self._images, self._read_image, number)
 
     def known(self, number: int) -> Tensor | None:
         """Where one slice has data, bool (height, width); None: all have data everywhere."""
-        return self._known(number) if self._has_gaps else None
+        return self._get(self._knowns, self._read_known, number) if self._has_gaps else None
 
-    def place(self, number: int) -> tuple[int, int, int]:
-        """Number of a volume's first slice, place of one slice in that volume, and slices there."""
+    def beside(self, number: int, neighbours: int) -> list[int]:
+        """Return the numbers of a slice and of its neighbours, nearest first."""
         volume, position = self._places[number]
-        return self._starts[volume], position, self._volumes[volume].shape[0]
+        places = with_neighbours(position, neighbours, self._volumes[volume].shape[0])
+        return [self._starts[volume] + place for place in places]
 
     def part(self, numbers: list[int], neighbours: int, generator: torch.Generator) -> list[int]:
-        """Draw those of some slices that are held in memory at a time: all, if all slices fit.
+        """Draw those of some slices that are held in memory at a time, and read them.
 
-        Else as many as do, with their neighbours, in runs of a few side by side.
+        All, if all slices fit; else as many as do, with their neighbours, in runs of a few side by side.
         """
-        if self.all_fit:
-            return numbers
-        runs = [
-            list(run) for _, run in groupby(numbers, lambda n: (self.place(n)[0], self.place(n)[1] // _RUN))
-        ]
+        drawn = numbers if self.all_fit else self._draw(numbers, neighbours, generator)
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._wanted = {each for number in drawn for each in self.beside(number, neighbours)}
+            self._hold()
+        return drawn
+
+    def _hold(self) -> None:
+        """Read what is wanted and isn't held, and let go of the rest, if not all fit."""
+        if not self.all_fit:
+            for kept in (self._images, self._knowns):
+                for number in kept.keys() - self._wanted:
+                    del kept[number]
+        # From the first to the last: compressed files are read forward, and from their start again for what
+        # lies before, so that in a random order each slice would take a pass over the file.
+        for number in sorted(self._wanted):
+            self.image(number)
+            self.known(number)
+
+    def _get(self, held: dict[int, Tensor], read: Callable[[int], Tensor], number: int) -> Tensor:
+        if number in held:
+            return held[number]
+        found = read(number)
+        if self.all_fit or number in self._wanted:
+            held[number] = found
+        return found
+
+    def _draw(self, numbers: list[int], neighbours: int, generator: torch.Generator) -> list[int]:
+        """Draw as many slices as fit, with their neighbours."""
+        runs = [list(run) for _, run in groupby(numbers, self._run)]
         order = torch.randperm(len(runs), generator=generator).tolist()
         chosen: list[int] = []
         left = self._most_bytes
@@ -86,20 +112,22 @@ class HeldSlices:
             chosen += run
         return sorted(chosen)
 
+    def _run(self, number: int) -> tuple[int, int]:
+        volume, position = self._places[number]
+        return volume, position // _RUN
+
     def _bytes(self, number: int) -> int:
         height, width = self.size(number)
         # A float and a flag a pixel.
         return 5 * height * width
 
+    def _read_image(self, number: int) -> Tensor:
+        v, k = self._places[number]
+        return torch.from_numpy(np.ascontiguousarray(self._volumes[v].slab(k, k + 1)[0], dtype=np.float32))
 
-def _image(volumes: Sequence[Volume], places: Sequence[tuple[int, int]], number: int) -> Tensor:
-    v, k = places[number]
-    return torch.from_numpy(np.ascontiguousarray(volumes[v].slab(k, k + 1)[0], dtype=np.float32))
-
-
-def _known(volumes: Sequence[Volume], places: Sequence[tuple[int, int]], number: int) -> Tensor:
-    v, k = places[number]
-    known = volumes[v].known(k, k + 1)
-    if known is None:
-        return torch.ones(volumes[v].shape[1:], dtype=torch.bool)
-    return torch.from_numpy(np.ascontiguousarray(known[0]))
+    def _read_known(self, number: int) -> Tensor:
+        v, k = self._places[number]
+        known = self._volumes[v].known(k, k + 1)
+        if known is None:
+            return torch.ones(self.size(number), dtype=torch.bool)
+        return torch.from_numpy(np.ascontiguousarray(known[0]))

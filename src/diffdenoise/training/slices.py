@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from diffdenoise.errors import SettingsError
-from diffdenoise.scan.neighbours import with_neighbours
 from diffdenoise.scan.volume import Volume
 from diffdenoise.training.held import MOST_BYTES, HeldSlices
 
@@ -170,9 +169,10 @@ class Slices:
 
     def whole(self, number: int, window: Window | None = None) -> Tensor:
         """One slice, or a window of it, with its neighbours, (1, channels, height, width), itself first."""
-        first, position, count = self._held.place(number)
-        places = with_neighbours(position, self.neighbours, count)
-        return torch.stack([_cut(self._held.image(first + place), window) for place in places])[None]
+        numbers = self._held.beside(number, self.neighbours)
+        # In the order of the file, where they aren't held.
+        images = {each: self._held.image(each) for each in sorted(numbers)}
+        return torch.stack([_cut(images[each], window) for each in numbers])[None]
 
     def patches(
         self,
