@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from diffdenoise.errors import OutputError
+from diffdenoise.work.extras import Extras
+from diffdenoise.work.jobs import Job
+from diffdenoise.work.journal import Journal
 from tests.cli.test_wrong_use import refused
 
 from .conftest import TINY, Outcome, save_nifti
@@ -149,3 +153,97 @@ def test_retrying_without_going_on_is_refused(run: Run, tmp_path: Path, folder: 
     refused(run("denoise", folder, "-o", tmp_path / "out", "--model", model, "--retry-failed"), "--resume")
     single = run("denoise", folder / "a.nii.gz", "-o", tmp_path / "o.nii.gz", "--model", model, "--resume")
     refused(single, "--resume", "several scans")
+
+
+def test_a_run_killed_before_it_could_note_a_result_is_gone_on_with(
+    run: Run, tmp_path: Path, folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    note = Journal.note_done
+
+    def killed(self: Journal, job: Job, *words: object) -> None:
+        if job.name == "b.nii.gz":
+            raise KeyboardInterrupt
+        note(self, job, *words)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "note_done", killed)
+        stopped = run("denoise", folder, "-o", out, "--model", model)
+    assert stopped.code == 130
+    assert "2 of 3 scans were written; go on with" in stopped.err
+    found = run("denoise", folder, "-o", out, "--model", model, "--resume", "--json")
+    assert found.code == 0, found.err
+    assert found.json["done_before"] == 1
+    assert len(found.json["scans"]) == 2
+
+
+def test_an_extra_that_cannot_be_written_is_one_failure_of_several(
+    run: Run, tmp_path: Path, folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, pictures = tmp_path / "out", tmp_path / "pictures"
+    write = Extras.write
+
+    def failing(self: Extras, job: Job, *words: object, **how: object) -> None:
+        if job.name == "b.nii.gz":
+            raise OutputError("b.png: cannot be written")
+        write(self, job, *words, **how)  # type: ignore[arg-type]
+
+    again = ("denoise", folder, "-o", out, "--model", model, "--picture", pictures, "--json")
+    with monkeypatch.context() as patch:
+        patch.setattr(Extras, "write", failing)
+        first = run(*again)
+    assert first.code == 2
+    assert [one["scan"] for one in first.json["failed"]] == ["b.nii.gz"]
+    assert len(first.json["scans"]) == 2
+    second = run(*again, "--resume", "--retry-failed")
+    assert second.code == 0, second.err
+    assert second.json["done_before"] == 2
+    assert sorted(path.name for path in pictures.iterdir()) == ["a.png", "b.png", "c.png"]
+    # A picture that is gone is drawn again.
+    (pictures / "c.png").unlink()
+    assert [one["input"] for one in run(*again, "--resume").json["scans"]] == [str(folder / "c.nii.gz")]
+    assert (pictures / "c.png").is_file()
+
+
+def test_a_result_whose_input_was_damaged_for_a_while_is_made_again(
+    run: Run, tmp_path: Path, folder: Path, model: Path
+) -> None:
+    out = tmp_path / "out"
+    whole = (folder / "b.nii.gz").read_bytes()
+    again = ("denoise", folder, "-o", out, "--model", model, "--resume", "--json")
+    assert run(*again).code == 0
+    (folder / "b.nii.gz").write_bytes(b"no image")
+    assert run(*again).code == 2
+    (folder / "b.nii.gz").write_bytes(whole)
+    found = run(*again)
+    assert found.code == 0, found.err
+    assert found.json["done_before"] == 2
+
+
+def test_going_on_with_a_training_overwrites_nothing_that_it_did_not_write(
+    run: Run, tmp_path: Path, folder: Path, phantom: NDArray[np.int16], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        stop_at(patch, "b.nii.gz")
+        assert run("denoise", folder, "-o", out, *TINY).code == 130
+    save_nifti(out / "c.nii.gz", phantom)
+    refused(run("denoise", folder, "-o", out, *TINY, "--resume"), "c.nii.gz", "--overwrite")
+    assert np.array_equal(values(out / "c.nii.gz"), phantom)
+    (out / "c.nii.gz").unlink()
+    found = run("denoise", folder, "-o", out, *TINY, "--resume")
+    assert found.code == 0, found.err
+    assert sorted(stamps(out)) == list(NAMES)
+
+
+def test_a_mask_may_be_a_folder(run: Run, tmp_path: Path, folder: Path, model: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    inside = np.zeros(values(folder / "a.nii.gz").shape, np.uint8)
+    inside[20:40, 20:40] = 1
+    zarr.save_array(tmp_path / "mask.zarr", inside)
+    out = tmp_path / "out"
+    found = run("denoise", folder, "-o", out, "--model", model, "--force", "--mask", tmp_path / "mask.zarr")
+    assert found.code == 0, found.err
+    changed = values(out / "a.nii.gz") != values(folder / "a.nii.gz")
+    assert changed[inside == 1].mean() > 0.9
+    assert not changed[inside == 0].any()

@@ -110,3 +110,36 @@ def test_what_else_air_looks_like_is_not_taken_for_magnitudes():
     clipped = np.maximum(clean + 0.05 * rng.standard_normal(clean.shape), 0).astype(np.float32)
     for stack in (masked, clipped, np.zeros((3, 64, 64), np.float32)):
         assert find_magnitude([stack], adjacent=True) is None
+
+
+def at_offset(offset):
+    return head() + offset
+
+
+@pytest.mark.parametrize(("offset", "gain"), [(200.0, 4.0), (300.0, 2.0), (300.0, 4.0), (76.0, 1.0)])
+def test_counts_over_an_offset_are_no_magnitudes(offset, gain):
+    counts = np.random.default_rng(0).poisson(at_offset(offset) / gain) * gain
+    assert diagnose_stacks([counts.astype(np.float32)], [0.0]).rician_std is None
+
+
+@pytest.mark.parametrize("step", [1.1, 1.25, 1.5])
+def test_an_offset_of_air_with_more_noise_in_the_object_is_no_magnitude(step):
+    std = np.where(head() > 0, 40 * step, 40)
+    for offset in (76.0, 150.0):
+        noisy = at_offset(offset) + std * np.random.default_rng(0).standard_normal(SHAPE)
+        assert diagnose_stacks([np.abs(noisy).astype(np.float32)], [0.0]).rician_std is None
+
+
+@pytest.mark.parametrize("step", [1.2, 1.6, 2.5])
+def test_speckle_is_no_magnitude_of_air(step):
+    rng = np.random.default_rng(0)
+    speckle = np.hypot(rng.standard_normal(SHAPE), rng.standard_normal(SHAPE))
+    noisy = np.where(head() > 0, 60 * step, 60) * speckle
+    assert diagnose_stacks([noisy.astype(np.float32)], [0.0]).rician_std is None
+
+
+def test_air_whose_level_tissue_does_not_bear_out_tells_nothing():
+    # Twice the noise in the object, as behind a surface coil's correction.
+    noisy = magnitude(head())
+    louder = np.where(head() > 0, head() + 2 * (noisy - head()), noisy)
+    assert diagnose_stacks([np.abs(louder).astype(np.float32)], [0.0]).rician_std is None

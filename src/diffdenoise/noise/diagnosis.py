@@ -15,7 +15,7 @@ from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.evenness import is_noise, least_level
 from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
-from diffdenoise.noise.magnitude import find_magnitude, levels_of
+from diffdenoise.noise.magnitude import LEAST_OF_THEORY, find_magnitude, is_borne_out, levels_of
 from diffdenoise.noise.model import NoiseModel, model_of_curve
 from diffdenoise.noise.patches import is_cut_off
 from diffdenoise.noise.repeats import levels_of_repeats
@@ -151,10 +151,16 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     # Air tells the correlation without anatomy, and without what surfaces take off.
     told = None if magnitude is None else magnitude.correlation
     correlation = rough.correlation if told is None else told
-    std, coils = (None, 1) if magnitude is None else (magnitude.std, magnitude.coils)
     curve = noise_curve(stacks, correlation, adjacent=adjacent)
-    if magnitude is not None:
-        curve = levels_of(magnitude, curve, float(np.median(zeros)))
+    zero = float(np.median(zeros))
+    if magnitude is not None and not is_borne_out(magnitude, curve, zero):
+        magnitude, told = None, None
+        if correlation != rough.correlation:
+            correlation = rough.correlation
+            curve = noise_curve(stacks, correlation, adjacent=adjacent)
+    if magnitude is not None and told is not None:
+        curve = levels_of(magnitude, curve, zero)
+    std, coils = (None, 1) if magnitude is None else (magnitude.std, magnitude.coils)
     repeats = levels_of_repeats(stacks)
     if repeats and _in_tissue(repeats) < _MUCH_LESS * (_in_tissue(curve) if curve else rough.std):
         # What calm places hold is the same in the next volume: anatomy.
@@ -164,6 +170,9 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     if told is None and not is_noise(stacks, correlation, adjacent=adjacent):
         least = least_level(stacks, adjacent=adjacent)
         if least is not None and least.std < rough.std:
+            if std is not None and least.std < LEAST_OF_THEORY * std:
+                # No more than this in tissue: what air shows is not the noise there.
+                std, coils = None, 1
             model = NoiseModel.constant(least.std)
             return Diagnosis(model, between, (least,), std, coils, is_upper_bound=True)
     background = estimate_background(stacks, adjacent=adjacent)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint
 from diffdenoise.noise.patches import Patches, calm_levels, cut_part, find_patches, shapes_of, weighted_median
-from diffdenoise.noise.rician import std_of_mean
+from diffdenoise.noise.rician import signal_of_mean, std_of_mean
 from diffdenoise.scan.sample import parts_of
 from diffdenoise.types import Slices
 
@@ -41,8 +41,16 @@ _SLOW = 0.03
 #: Mean of Rayleigh noise over its std, 1.91, with room for what little anatomy is in a background, and least
 #: step to tissue, where noise is looked at patch by patch.
 _RAYLEIGH_RATIO, _LOCAL_STEP = (1.75, 2.1), 1.2
+#: Share by which the skewness may be off a chi distribution's, and what chance adds to that.
+_SKEW, _SKEW_BY_CHANCE = 0.35, 0.03
+#: Least skewness of Rayleigh noise, 0.63, less what is taken off of each patch.
+_LEAST_SKEW = 0.3
 #: Times by which a measured level may differ from that of theory to be read as it.
 _NEARLY = 1.2
+#: Signal in stds from which on tissue can tell, and what levels there may be over theory's.
+_TELLING, LEAST_OF_THEORY, _MOST_OF_THEORY = 2.5, 0.75, 1.3
+#: The same of several coils, whose air more looks like: an offset with noise that grows with brightness.
+_OF_THEORY_OF_MANY = (0.85, 1.15)
 #: Times their scatter by which means of patches may be off the middle one; scatter over median deviation.
 _ALIKE, _MEDIAN_OF_NORMAL = 2.5, 0.6745
 #: Correlation between neighbours up to which noise is taken for independent, and at other lags for none.
@@ -96,6 +104,32 @@ def find_magnitude(stacks: Sequence[Slices], *, adjacent: bool) -> Magnitude | N
     return _of_levels(patches)
 
 
+def is_borne_out(magnitude: Magnitude, curve: Sequence[LevelPoint], zero: float) -> bool:
+    """Whether the levels in bright tissue are those that a magnitude image's noise has there.
+
+    Noise that grows with brightness, speckle and anatomy that is as dark as air look like magnitudes in the
+    darkest places alone.
+
+    Parameters
+    ----------
+    magnitude, curve, zero
+        As of `levels_of`.
+    """
+    means = np.array([point.brightness - zero for point in curve])
+    stds, weights = [point.std for point in curve], [float(point.patches) for point in curve]
+    telling = np.flatnonzero(
+        signal_of_mean(means, magnitude.std, magnitude.coils) >= _TELLING * magnitude.std
+    )
+    if not len(telling):
+        return False
+    theory = std_of_mean(means, magnitude.std, magnitude.coils)
+    ratios = [stds[one] / float(theory[one]) for one in telling]
+    middle = weighted_median(ratios, [weights[one] for one in telling])
+    # Between air and object lie edges; what grows with brightness shows at the brightest.
+    least, most = (LEAST_OF_THEORY, _MOST_OF_THEORY) if magnitude.coils == 1 else _OF_THEORY_OF_MANY
+    return least <= middle <= most and ratios[-1] <= most * middle
+
+
 def levels_of(magnitude: Magnitude, curve: Sequence[LevelPoint], zero: float) -> list[LevelPoint]:
     """Return a measured curve with the levels that theory has for it, where the two agree.
 
@@ -140,6 +174,9 @@ def _of_background(patches: Patches, share: float) -> Magnitude | None:
     coils = round(by_mean / 2)
     if not 1 <= coils <= _MOST_COILS or abs(by_mean - by_fourth) > _AGREE * by_mean:
         return None
+    skew = _skewness_of(by_mean)
+    if abs(_skewness(values) - skew) > _SKEW * skew + _SKEW_BY_CHANCE:
+        return None
     # With many coils that aren't quite independent, the number in effect is between the whole ones.
     if coils == 1 and abs(by_mean - 2) > _EVEN * 2:
         return None
@@ -158,6 +195,8 @@ def _of_levels(patches: Patches) -> Magnitude | None:
     step = weighted_median([one.std for one in tissue], [len(one.chosen) for one in tissue]) / background.std
     lowest, highest = _RAYLEIGH_RATIO
     if not (lowest <= background.mean / background.std <= highest and _LOCAL_STEP <= step <= _MOST_STEP):
+        return None
+    if _skewness(patches.residual[background.chosen].astype(np.float64)) < _LEAST_SKEW:
         return None
     return Magnitude(background.std / float(np.sqrt(2 - np.pi / 2)), 1, None)
 
@@ -179,6 +218,18 @@ def _degrees() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     degrees = np.geomspace(0.5, 400, 4000)
     ratio = np.sqrt(2 / degrees) * np.exp(gammaln((degrees + 1) / 2) - gammaln(degrees / 2))
     return ratio, degrees
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    centred = values - values.mean()
+    return float((centred**3).mean() / (centred**2).mean() ** 1.5)
+
+
+def _skewness_of(degrees: float) -> float:
+    """Skewness of the chi distribution of so many degrees of freedom; that of a Gaussian is 0."""
+    mean = float(np.interp(degrees, _degrees()[1], _degrees()[0])) * np.sqrt(degrees)
+    variance = degrees - mean**2
+    return float(mean * (1 - 2 * variance) / variance**1.5)
 
 
 def _degrees_of(ratio: float) -> float:

@@ -23,6 +23,7 @@ from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Progress
+from diffdenoise.work.extras import Extras
 from diffdenoise.work.jobs import Job
 from diffdenoise.work.learn import apply_model, learn, left_as_they_are
 from diffdenoise.work.masks import masked
@@ -197,9 +198,9 @@ class Batch:
             yield self._failure(self.title, error, tuple(jobs))
 
     def write(
-        self, job: Job, result: Result, how: Derivation, *, float32: bool, overwrite: bool
+        self, job: Job, result: Result, how: Derivation, extras: Extras, *, float32: bool, overwrite: bool
     ) -> Failure | None:
-        """Write a result; return what went wrong with one of several.
+        """Write a result, and what is wanted beside it; return what went wrong with one of several.
 
         Raises
         ------
@@ -209,6 +210,7 @@ class Batch:
         described = how.unchanged() if result.record["already_clean"] else how
         try:
             job.write(result.scan, described, float32=float32, overwrite=overwrite)
+            extras.write(job, result, alone=self.alone, again=overwrite)
         except DiskFullError:
             raise
         except OutputError as error:

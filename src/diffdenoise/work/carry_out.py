@@ -100,8 +100,11 @@ class Work:
 
     def _again(self, batch: Batch, job: Job) -> bool:
         """Whether what an earlier run wrote of a scan is written again: it was not there before that run."""
-        wrote = self._journal is not None and self._journal.wrote(job)
-        return self.order.again.resume and (self._is_stopped(batch) or wrote)
+        if not self.order.again.resume:
+            return False
+        if self._journal is not None and (len(self.jobs) > 1 or self._journal.knows(job)):
+            return self._journal.wrote(job)
+        return self._is_stopped(batch)
 
     def _is_stopped(self, batch: Batch) -> bool:
         """Whether a training of it waits to be gone on with."""
@@ -188,7 +191,7 @@ class Work:
             return False
         key = self._key(batch)
         failed = {job: journal.failure(job, key) for job in batch.jobs}
-        done = [job for job in batch.jobs if journal.is_done(job, key)]
+        done = [job for job in batch.jobs if journal.is_done(job, key, self._extras_of(job))]
         if order.again.retry_failed and any(failed.values()):
             return False
         if len(done) + sum(reason is not None for reason in failed.values()) < len(batch.jobs):
@@ -200,6 +203,9 @@ class Work:
             if reason is not None:
                 self._fail(replace(_failure(job, reason), jobs=()), progress)
         return True
+
+    def _extras_of(self, job: Job) -> list[Path]:
+        return self.order.extras.files_of(job, alone=self._alone)
 
     def _denoise(self, batch: Batch, progress: Progress, began: float) -> None:
         """Denoise a data set, write its results, and note them."""
@@ -213,15 +219,18 @@ class Work:
                 self._fail(made, progress, key)
                 continue
             job, result = made
-            failure = batch.write(job, result, self._how, float32=order.float32, overwrite=again[job])
+            if self._journal is not None and key is not None:
+                self._journal.note_begun(job, key)
+            failure = batch.write(
+                job, result, self._how, order.extras, float32=order.float32, overwrite=again[job]
+            )
             if failure is not None:
                 self._fail(failure, progress, key)
                 continue
-            order.extras.write(job, result, alone=self._alone, again=again[job])
-            if self._journal is not None and key is not None:
-                self._journal.note_done(job, key)
             written += 1
             self.report.add(job, result)
+            if self._journal is not None and key is not None:
+                self._journal.note_done(job, key, self._extras_of(job))
         if written and order.save_model is None and self._is_stopped(batch):
             shutil.rmtree(batch.work)
 

@@ -67,6 +67,10 @@ class Extras:
                     wanted = "nifti" if job.found.series is not None else job.found.format
                     check_output(path, wanted, overwrite, job.found.paths, float32=True)
 
+    def files_of(self, job: Job, *, alone: bool) -> list[Path]:
+        """Return what is to be written beside a scan's result."""
+        return [path for path, _ in self._paths(job, alone=alone)]
+
     def _paths(self, job: Job, *, alone: bool) -> list[tuple[Path, bool]]:
         pairs = ((self.picture, True), (self.residual, False), (self.noise, False))
         return [(_place(each, job, alone, is_picture), is_picture) for each, is_picture in pairs if each]

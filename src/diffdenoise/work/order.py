@@ -13,6 +13,7 @@ from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.folder import check_name
 from diffdenoise.work.extras import Extras
 from diffdenoise.work.finish import check_strength
+from diffdenoise.work.journal import digest_of
 
 if TYPE_CHECKING:
     from diffdenoise.config import Settings
@@ -157,7 +158,7 @@ class Order:
 
     def decisive(self) -> list[Any]:
         """All wishes that a result depends on, for JSON."""
-        mask = None if self.mask is None else hashlib.sha256(self.mask.read_bytes()).hexdigest()
+        mask = None if self.mask is None else digest_of(self.mask).hex()
         with_model = self.model is not None
         return [
             weights_digest(self.model) if with_model else self.settings.model_dump(mode="json"),
