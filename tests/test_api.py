@@ -356,3 +356,10 @@ def test_no_warning_where_nothing_is_wrong(model: Model) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.denoise(make_volume(SHAPE))
+
+
+def test_what_a_trained_model_takes_no_notice_of_is_refused(model: Model) -> None:
+    volume = make_volume()
+    for wish in ({"minutes": 1.0}, {"seed": 1}, {"settings": tiny_settings()}):
+        with pytest.raises(SettingsError, match="no effect with a trained model"):
+            dd.denoise(volume, model=model, **wish)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from diffdenoise import model as trained
 from diffdenoise.bars import watching
 from diffdenoise.config import Settings
-from diffdenoise.errors import DivergedError, InputError, ModelError
+from diffdenoise.errors import DivergedError, InputError, ModelError, SettingsError
 from diffdenoise.images import Image, checked, find, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
 from diffdenoise.noise import simulate as simulation
@@ -101,6 +101,10 @@ def denoise(
     """
     check_strength(strength)
     if model is not None:
+        if minutes is not None or settings is not None or seed is not None:
+            raise SettingsError(
+                "minutes, settings and seed have no effect with a trained model; leave them out, or the model"
+            )
         use = model if isinstance(model, Model) else load(model, device, threads)
         return use.denoise(
             scan,

@@ -41,6 +41,13 @@ def test_several_series_become_files_of_a_folder(run: Run, tmp_path: Path) -> No
     assert one.code == 0, one.err
 
 
+def test_a_slash_makes_a_folder_of_the_output_of_one_series_too(run: Run, tmp_path: Path) -> None:
+    slices(tmp_path / "in", series="1.2.3")
+    outcome = run("convert", tmp_path / "in", "-o", f"{tmp_path / 'out'}/")
+    assert outcome.code == 0, outcome.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["series-7.nii.gz"]
+
+
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "SAL", "IRP"])
 @pytest.mark.parametrize("kind", ["slices", "enhanced"])
 def test_nifti_goes_back_into_its_series_however_it_was_turned(

@@ -158,3 +158,9 @@ def test_several_inputs_that_cannot_go_together(
     shutil.copy(two[0], tmp_path / "copy" / "one.nii.gz")
     refused(run("denoise", *(tmp_path / name for name in names), "-o", tmp_path / output, *TINY), said)
     assert not (tmp_path / output).exists()
+
+
+def test_a_files_name_is_no_place_for_several_pictures(run: Run, tmp_path: Path, two: list[Path]) -> None:
+    for option, name in (("--picture", "p.png"), ("--save-residual", "r.nii.gz"), ("--save-noise", "n.nii")):
+        found = run("denoise", *two, "-o", tmp_path / "out", option, tmp_path / name, *TINY)
+        refused(found, name, "several scans")

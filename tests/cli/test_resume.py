@@ -121,9 +121,18 @@ def test_a_result_that_somebody_edited_is_not_written_over(
     out = tmp_path / "out"
     assert run("denoise", folder, "-o", out, "--model", model).code == 0
     save_nifti(out / "b.nii.gz", phantom)
-    found = run("denoise", folder, "-o", out, "--model", model, "--resume")
-    refused(found, "b.nii.gz", "--overwrite")
+    (out / "c.nii.gz").unlink()
+    found = run("denoise", folder, "-o", out, "--model", model, "--resume", "--json")
+    assert found.code == 2
+    assert [one["scan"] for one in found.json["failed"]] == ["b.nii.gz"]
+    assert "was changed since" in found.json["failed"][0]["reason"]
+    # It stops no other.
+    assert found.json["done_before"] == 1
+    assert [Path(one["output"]).name for one in found.json["scans"]] == ["c.nii.gz"]
     assert np.array_equal(values(out / "b.nii.gz"), phantom)
+    # A file of somebody else's is in the way.
+    (out / ".diffdenoise-journal.jsonl").unlink()
+    refused(run("denoise", folder, "-o", out, "--model", model, "--resume"), "exists already", "--overwrite")
 
 
 def test_what_failed_is_tried_again_only_when_asked_for(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import io
 
-from diffdenoise.errors import DiffDenoiseError, FormatError, OutputError
+from diffdenoise.errors import DiffDenoiseError, FormatError, IntensityError, OutputError
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.write import write_scan
 
@@ -151,3 +151,11 @@ def test_the_smallest_images_are_written_and_read(tmp_path, suffix):
     data = np.arange(64, dtype=np.uint8).reshape(8, 8)
     write_scan(from_array(data), tmp_path / f"small{suffix}")
     assert np.array_equal(read_scan(tmp_path / f"small{suffix}").data, data)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_complex_values_of_matlab_are_named_not_called_damaged(tmp_path, compressed):
+    image = np.random.default_rng(0).random((64, 60, 4))
+    io.savemat(tmp_path / "a.mat", {"kspace": image + 1j * image}, do_compression=compressed)
+    with pytest.raises(IntensityError, match="complex"):
+        read_scan(tmp_path / "a.mat")

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from diffdenoise.cli import options
-from diffdenoise.cli.paths import require
+from diffdenoise.cli.paths import ends_as_folder, require
 from diffdenoise.cli.show import print_json, print_rows
 from diffdenoise.scan.convert_files import to_files, to_series
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 
 
 def convert(
+    context: typer.Context,
     input_: Annotated[Path, typer.Argument(metavar="INPUT", help="DICOM (file, folder, zip), or NIfTI.")],
     output: Annotated[
         Path,
@@ -52,7 +53,8 @@ def convert(
         )
         written = [to_series(input_, like, output, series, how, overwrite)]
     else:
-        written = to_files(input_, output, series, overwrite)
+        as_folder = ends_as_folder(context.obj, output)
+        written = to_files(input_, output, series, overwrite, as_folder=as_folder)
     if as_json:
         print_json({"input": str(input_), "output": [str(path) for path in written]})
     elif not quiet:

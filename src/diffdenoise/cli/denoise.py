@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from diffdenoise.cli import options
-from diffdenoise.cli.paths import require
+from diffdenoise.cli.paths import ends_as_folder, require
 from diffdenoise.cli.progress import part_of, watch
 from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
 from diffdenoise.cli.show import duration, number, print_json, print_rows
@@ -66,7 +65,7 @@ def denoise(
         tuple(inputs),
         output,
         training.settings(axis) if model is None else training.none_with_a_model(axis),
-        as_folder=_ends_as_folder(context.obj, output),
+        as_folder=ends_as_folder(context.obj, output),
         axis=axis,
         mask=mask,
         strength=strength,
@@ -114,11 +113,6 @@ def _print_json(report: Report, *, single: bool) -> None:
     print_json(
         {**tree, **{key: value for key, value in alone.items() if key not in tree}, "scans": report.scans}
     )
-
-
-def _ends_as_folder(words: Sequence[str], output: Path) -> bool:
-    """Whether the output was named with a slash behind it, of which a path keeps nothing."""
-    return any(word.endswith("/") and Path(word.partition("=")[2] or word) == output for word in words)
 
 
 def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from diffdenoise.errors import InputError
@@ -45,3 +45,8 @@ def _suggestion(missing: Path) -> str:
         return ""
     near = difflib.get_close_matches(missing.name, names, n=1)
     return f"; did you mean {folder / near[0]}?" if near else "; check the name"
+
+
+def ends_as_folder(words: Sequence[str], output: Path) -> bool:
+    """Whether the output was named with a slash behind it, of which a path keeps nothing."""
+    return any(word.endswith("/") and Path(word.partition("=")[2] or word) == output for word in words)

@@ -35,7 +35,7 @@ A denoiser trained on noisy images alone by DiffDenoise {version}. Run it with
   scans are stored.
 - Noise found: std {noise:.2%} of the intensity range (0.5th to 99.5th percentile), correlated over
   {correlation} pixels (down, along).
-- `student.safetensors` is the denoiser{origin}.
+- `student.safetensors` is the denoiser{origin}. Its last training took {steps} steps.
 - `blind_spot.safetensors` and `diffusion.safetensors` are stages 1 and 2, which {taught}.
 - `settings.yaml` repeats the training on the same data; `record.json` tells how it went.
 
@@ -100,6 +100,7 @@ def _card(plan: Plan, workspace: Workspace, start: nn.Module | None) -> str:
         fingerprint=plan.fingerprint()[:16],
         noise=plan.noise.typical_std,
         origin=_origin(plan, start),
+        steps=workspace.stages[stage_names(plan.settings, plan.self_trains)[-1]]["steps"]["steps"],
         taught="it learned from" if taught else "it did not learn from: it was ahead of them",
         correlation=" and ".join(f"{width:g}" for width in plan.noise.correlation.width_px),
     )

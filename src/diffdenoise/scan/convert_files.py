@@ -61,7 +61,9 @@ def convert(
     return [to_series(source, Path(like), output, series_uid, how, overwrite)]
 
 
-def to_files(source: Path, output: Path, series_uid: str | None, overwrite: bool) -> list[Path]:
+def to_files(
+    source: Path, output: Path, series_uid: str | None, overwrite: bool, *, as_folder: bool = False
+) -> list[Path]:
     """Write each DICOM series as a NIfTI file, and return the files.
 
     Parameters
@@ -74,6 +76,8 @@ def to_files(source: Path, output: Path, series_uid: str | None, overwrite: bool
         The only series to take.
     overwrite : bool
         Whether files that exist may be replaced.
+    as_folder : bool
+        Whether `output` is a folder though it doesn't exist yet.
 
     Raises
     ------
@@ -92,7 +96,7 @@ def to_files(source: Path, output: Path, series_uid: str | None, overwrite: bool
             f"{source}: holds no DICOM; expected DICOM to turn into NIfTI; for the way back name its series "
             "with --like"
         )
-    targets = _targets(found, output)
+    targets = _targets(found, output, as_folder=as_folder)
     for target in targets:
         if format_of(target).name != "nifti":
             raise OutputError(f"{target}: is no NIfTI file name; expected .nii or .nii.gz")
@@ -105,9 +109,9 @@ def to_files(source: Path, output: Path, series_uid: str | None, overwrite: bool
     return targets
 
 
-def _targets(found: list[Found], output: Path) -> list[Path]:
+def _targets(found: list[Found], output: Path, *, as_folder: bool) -> list[Path]:
     """The file for a single series; in a folder, files by the series' numbers."""
-    if len(found) == 1 and not output.is_dir():
+    if len(found) == 1 and not (as_folder or output.is_dir()):
         return [output]
     if not output.is_dir() and (output.exists() or suffix_of(output) is not None):
         raise OutputError(

@@ -65,13 +65,30 @@ class Work:
             for each, place in zip(learned, self._works(len(learned)), strict=True)
         ]
         self._how = order.derivation()
-        for batch in self.batches:
-            for job in batch.jobs:
-                job.check(
-                    order.again.overwrite or self._again(batch, job), order.float32, self._how.compression
-                )
-        belongs = {job.target: batch for batch in self.batches for job in batch.jobs}
-        order.extras.check(self.jobs, lambda job: self._again(belongs[job.target], job), alone=self._alone)
+        self.batches = [batch for batch in self.batches if self._is_writable(batch)]
+        if not self.batches:
+            raise OutputError(self.report.failures[-1].line)
+        belongs = {job: batch for batch in self.batches for job in batch.jobs}
+        order.extras.check(list(belongs), lambda job: self._again(belongs[job], job), alone=self._alone)
+
+    def _is_writable(self, batch: Batch) -> bool:
+        """Check where results go; going on, one that somebody has changed since is left alone, and named."""
+        order = self.order
+        for job in batch.jobs:
+            again = self._again(batch, job)
+            try:
+                job.check(order.again.overwrite or again, order.float32, order.dicom.compression)
+            except OutputError as error:
+                known = self._journal is not None and self._journal.knows(job)
+                # A training's scans go together.
+                alone = order.model is None or not self._several
+                if alone or again or not (order.again.resume and known):
+                    raise
+                changed = f"{job.target}: was changed since it was written, and is left as it is; to make it"
+                reason = f"{changed} anew, delete it" if job.target.exists() else str(error)
+                self.report.failures.append(Failure(job.name, reason))
+                return False
+        return True
 
     def _is_noted(self) -> bool:
         """Whether there is a journal: not beside the files of a single DICOM series, which are an image."""

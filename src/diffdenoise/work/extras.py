@@ -9,7 +9,7 @@ from pathlib import Path
 from diffdenoise.errors import OutputError
 from diffdenoise.scan.convert import to_nifti
 from diffdenoise.scan.dicom.series import Series
-from diffdenoise.scan.registry import format_named, suffix_of
+from diffdenoise.scan.registry import FORMATS, format_named, suffix_of
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.voxels import Voxels
 from diffdenoise.scan.write import check_output, write_scan
@@ -17,6 +17,9 @@ from diffdenoise.trust.figure import check_picture
 from diffdenoise.work.jobs import Job
 from diffdenoise.work.maps import noise_map_of, residual_of
 from diffdenoise.work.result import Result
+
+#: Endings of image files.
+_SUFFIXES = tuple(suffix for one in FORMATS for suffix in one.suffixes)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Extras:
         alone : bool
             Whether there is but one scan.
         """
+        if not alone:
+            self._check_folders()
         taken: dict[Path, str] = {}
         for job in jobs:
             for path in (*job.files.values(), job.target):
@@ -66,6 +71,16 @@ class Extras:
                 else:
                     wanted = "nifti" if job.found.series is not None else job.found.format
                     check_output(path, wanted, overwrite, job.found.paths, float32=True)
+
+    def _check_folders(self) -> None:
+        """Raise an error for a file's name where several scans need a folder."""
+        for given, known in (
+            (self.picture, (".png",)),
+            (self.residual, _SUFFIXES),
+            (self.noise, _SUFFIXES),
+        ):
+            if given is not None and not given.is_dir() and given.name.lower().endswith(known):
+                raise OutputError(f"{given}: is a file's name, but there are several scans; name a folder")
 
     def files_of(self, job: Job, *, alone: bool) -> list[Path]:
         """Return what is to be written beside a scan's result."""

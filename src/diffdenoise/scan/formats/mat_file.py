@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, OutputError
+from diffdenoise.errors import FormatError, IntensityError, OutputError
 from diffdenoise.scan.child import run_in_child
 from diffdenoise.scan.format import Format
 from diffdenoise.scan.formats.common import LEAST_SIDE, not_one_image, printable_name
@@ -76,6 +76,8 @@ def read(path: Path) -> Scan:
     if len(images) != 1:
         raise not_one_image(path, [key for key, _ in images])
     key, stated = images[0]
+    # The list doesn't say which are complex; those are refused once they are read.
+    stated *= 2
     beside = len(listed) > 1
     facts |= {"key": key, "beside": beside}
     _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated, held=held)
@@ -103,6 +105,11 @@ def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Arr
 
     key = facts["key"]
     stored = io.loadmat(facts["path"], variable_names=[key])[key]
+    if np.iscomplexobj(stored):
+        raise IntensityError(
+            f"{facts['path']} ({printable_name(key)}): holds complex values; expected real ones; take their "
+            "magnitude first"
+        )
     if facts["beside"]:
         others = _variables(facts["path"])
         others.pop(key, None)
