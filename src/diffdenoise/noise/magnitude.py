@@ -33,14 +33,11 @@ _SHARES = (0.5, 0.25, 0.08)
 _AGREE, _EVEN = 0.1, 0.15
 #: Coils beyond which the floor is so high over its scatter that any offset looks like it.
 _MOST_COILS = 40
-#: Level in tissue over that in the background, 1.53 for one coil and 1.41 for many in theory, less where it
-#: is correlated; without such a step, many coils and an offset can't be told apart.
-_LEAST_STEP, _LEAST_STEP_OF_MANY, _MOST_STEP = 1.05, 1.15, 2.0
 #: Correlation of pixels half a patch apart up to which noise is alike everywhere.
 _SLOW = 0.03
-#: Mean of Rayleigh noise over its std, 1.91, with room for what little anatomy is in a background, and least
-#: step to tissue, where noise is looked at patch by patch.
-_RAYLEIGH_RATIO, _LOCAL_STEP = (1.75, 2.1), 1.2
+#: Mean of Rayleigh noise over its std, 1.91, with room for what little anatomy is in a background, and level
+#: in tissue over it, 1.53 in theory, where noise is looked at patch by patch.
+_RAYLEIGH_RATIO, _STEP = (1.75, 2.1), (1.2, 2.0)
 #: Share by which the skewness may be off a chi distribution's, and what chance adds to that.
 _SKEW, _SKEW_BY_CHANCE = 0.35, 0.03
 #: Least skewness of Rayleigh noise, 0.63, less what is taken off of each patch.
@@ -156,7 +153,7 @@ def _of_background(patches: Patches, share: float) -> Magnitude | None:
     levels = calm_levels(patches, share)
     if len(levels) < 2:
         return None
-    background, *tissue = levels
+    background = levels[0]
     means = patches.mean[background.chosen]
     middle = float(np.median(means))
     scatter = float(np.median(np.abs(means - middle))) / _MEDIAN_OF_NORMAL
@@ -180,9 +177,6 @@ def _of_background(patches: Patches, share: float) -> Magnitude | None:
     # With many coils that aren't quite independent, the number in effect is between the whole ones.
     if coils == 1 and abs(by_mean - 2) > _EVEN * 2:
         return None
-    step = weighted_median([one.std for one in tissue], [len(one.chosen) for one in tissue]) / background.std
-    if not (_LEAST_STEP if coils == 1 else _LEAST_STEP_OF_MANY) <= step <= _MOST_STEP:
-        return None
     return Magnitude(rms / float(np.sqrt(2 * coils)), coils, _correlation(values, coils, max(slow, 0.0)))
 
 
@@ -193,8 +187,8 @@ def _of_levels(patches: Patches) -> Magnitude | None:
         return None
     background, *tissue = levels
     step = weighted_median([one.std for one in tissue], [len(one.chosen) for one in tissue]) / background.std
-    lowest, highest = _RAYLEIGH_RATIO
-    if not (lowest <= background.mean / background.std <= highest and _LOCAL_STEP <= step <= _MOST_STEP):
+    ratio = background.mean / background.std
+    if not (_RAYLEIGH_RATIO[0] <= ratio <= _RAYLEIGH_RATIO[1] and _STEP[0] <= step <= _STEP[1]):
         return None
     if _skewness(patches.residual[background.chosen].astype(np.float64)) < _LEAST_SKEW:
         return None
