@@ -164,3 +164,12 @@ def test_info_does_not_draw_over_the_scan(run: Run, tmp_path: Path) -> None:
     assert "the scan itself" in refused.err
     assert (tmp_path / "scan.png").read_bytes() == before
     assert run("info", tmp_path / "scan.png", "--picture", tmp_path / "noise.png").code == 0
+
+
+def test_a_model_folder_is_told_from_a_folder_of_images(run: Run, tmp_path: Path) -> None:
+    for name in ("record.json", "settings.yaml", "student.safetensors"):
+        (tmp_path / name).write_text("{}")
+    found = run("info", tmp_path)
+    assert found.code == 2
+    assert "is a model folder" in found.err
+    assert "--model" in found.err

@@ -224,6 +224,8 @@ def _images_in(folder: Path, skipped: Counter[str]) -> Iterator[Found | Source]:
         elif suffix_of(path) is not None and not _is_of_another(path):
             images.append(path)
     if not images and not dicom:
+        if {"record.json", "settings.yaml"} <= {path.name for path in seen if path.parent == folder}:
+            raise InputError(f"{folder}: is a model folder, expected images; use it with --model")
         zips = any(path.suffix.lower() == ".zip" for path in seen)
         hint = "name the zip itself" if zips else "check the folder"
         raise InputError(f"{folder}: holds no image; expected DICOM, or files ending in {suffixes()}; {hint}")
