@@ -92,13 +92,17 @@ def find_magnitude(stacks: Sequence[Slices], *, adjacent: bool) -> Magnitude | N
     looked_at = [cut_part(stacks[part.volume], part) for part in parts_of(shapes_of(stacks))]
     if any(bool((image < 0).any()) for image in looked_at):
         return None
-    for side in (_SIDE, _SIDE // 2):
-        patches = find_patches(stacks, side, adjacent=adjacent)
-        for share in _SHARES:
-            found = _of_background(patches, share)
-            if found is not None:
-                return found
-    return _of_levels(patches)
+    wide = _of_patches(find_patches(stacks, _SIDE, adjacent=adjacent))
+    if wide is not None:
+        return wide
+    # Only now, as patches take many times the memory of the image that they are of.
+    patches = find_patches(stacks, _SIDE // 2, adjacent=adjacent)
+    return _of_patches(patches) or _of_levels(patches)
+
+
+def _of_patches(patches: Patches) -> Magnitude | None:
+    """What the darkest patches say, of as many as can be."""
+    return next((found for share in _SHARES if (found := _of_background(patches, share)) is not None), None)
 
 
 def is_borne_out(magnitude: Magnitude, curve: Sequence[LevelPoint], zero: float) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
     adjacent : bool
         Whether adjacent slices have noise of their own, so that they can tell what is calm.
     """
-    found: list[tuple[NDArray[np.float64], ...]] = []
+    found: list[tuple[NDArray[Any], ...]] = []
     for part in parts_of(shapes_of(stacks)):
         stack = stacks[part.volume]
         image = cut_part(stack, part)
@@ -89,16 +90,18 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
             surroundings = surroundings + _mean_of_known(others) if others else surroundings
         # Not those that are constant, or reach to where nothing can be measured.
         keep = ~flat.astype(bool) & np.isfinite(variance) & np.isfinite(surroundings)
-        found.append((values[keep], residual[keep], mean[keep], variance[keep], surroundings[keep]))
+        # In float32 at once: of a large image these are many.
+        kept = (values[keep].astype(np.float32), residual[keep].astype(np.float32))
+        found.append((*kept, mean[keep], variance[keep], surroundings[keep]))
     if not found:
         nothing = np.empty(0)
         none = np.empty((0, side, side), np.float32)
         return Patches(none, none, nothing, nothing, nothing)
     values, residuals, means, variances, around = (np.concatenate(each) for each in zip(*found, strict=True))
-    return Patches(values.astype(np.float32), residuals.astype(np.float32), means, variances, around)
+    return Patches(values, residuals, means, variances, around)
 
 
-def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[np.float64], ...]:
+def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[Any], ...]:
     """Values, mean, residual, variance and whether it is constant, of each patch of a grid over a slice."""
     step = side // 2
     windows = np.lib.stride_tricks.sliding_window_view(image, (side, side))[::step, ::step]
@@ -110,7 +113,7 @@ def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[np.float64], ..
     constant = flat.max(1) == flat.min(1)
     grid = (rows, columns)
     return (
-        flat.reshape(*grid, side, side),
+        windows,
         flat.mean(1).reshape(grid),
         residual.reshape(*grid, side, side),
         variance.reshape(grid),
