@@ -100,12 +100,17 @@ def train(folder: Path, source: Path, work: Path) -> None:
 
 
 def measure(words: Sequence[str], source: Path) -> tuple[int, float]:
-    """Run a command; return the peak resident set in bytes, and the CPU time in seconds."""
+    """Run a `diffdenoise` command; return what `measure_python` does."""
+    return measure_python(["-m", "diffdenoise", *words], source)
+
+
+def measure_python(words: Sequence[str], source: Path) -> tuple[int, float]:
+    """Run Python; return its peak resident set in bytes, and its CPU time in seconds."""
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-I", "-S", "-c", _WATCH, sys.executable, "-m", "diffdenoise", *words]
+    command = [sys.executable, "-I", "-S", "-c", _WATCH, sys.executable, *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
     if done.returncode:
-        raise RuntimeError(f"diffdenoise {words[0]} failed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"{' '.join(words)[:200]} failed: {done.stderr[-2000:]}")
     peak, seconds = done.stdout.split()
     return int(peak), float(seconds)
 

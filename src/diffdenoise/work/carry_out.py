@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diffdenoise.errors import OutputError, SettingsError
 from diffdenoise.scan.folder import check_name, check_outside_stores
@@ -57,6 +57,7 @@ class Work:
         target = str(self.jobs[0].target if len(self.jobs) == 1 else order.output)
         self.report = Report(order, target, skipped, failures=failures)
         self._journal = Journal.read(order.output) if self._is_noted() else None
+        self._keys: dict[tuple[Job, ...], str] = {}
         learned = [[job] for job in self.jobs] if order.model is not None else batches_of(self.jobs)
         self._several = len(learned) > 1
         self._check_model(len(learned))
@@ -197,7 +198,15 @@ class Work:
         return noted or any(self._is_stopped(batch) for batch in self.batches)
 
     def _key(self, batch: Batch) -> str:
-        return key_of(batch.jobs, self.order.decisive())
+        """The key of a data set, for which all of its files are read: once."""
+        if batch.jobs not in self._keys:
+            self._keys[batch.jobs] = key_of(batch.jobs, self._decisive)
+        return self._keys[batch.jobs]
+
+    @cached_property
+    def _decisive(self) -> list[Any]:
+        """All wishes that results depend on."""
+        return self.order.decisive()
 
     def _is_known(self, batch: Batch, progress: Progress) -> bool:
         """Whether an earlier run has done a data set, or failed at it, and nothing has changed since."""
