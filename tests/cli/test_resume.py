@@ -95,6 +95,9 @@ def test_what_changed_is_done_again_and_nothing_else(
     # Nothing is there yet: a job that runs every night says --resume the first time, too.
     assert run(*again).json["scans"]
     before = stamps(out)
+    said = run(*again[:-1]).out
+    assert said.splitlines()[0].split() == ["output", str(out)]
+    assert ["done", "before", "3"] in [line.split() for line in said.splitlines()]
     assert run(*again).json["scans"] == []
     assert stamps(out) == before
     scan(folder / "b.nii.gz", phantom, 7)
@@ -125,7 +128,7 @@ def test_a_result_that_somebody_edited_is_not_written_over(
     found = run("denoise", folder, "-o", out, "--model", model, "--resume", "--json")
     assert found.code == 2
     assert [one["scan"] for one in found.json["failed"]] == ["b.nii.gz"]
-    assert "was changed since" in found.json["failed"][0]["reason"]
+    assert "is not what an earlier run wrote" in found.json["failed"][0]["reason"]
     # It stops no other.
     assert found.json["done_before"] == 1
     assert [Path(one["output"]).name for one in found.json["scans"]] == ["c.nii.gz"]

@@ -120,7 +120,8 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
     if report["already_clean"]:
         typer.echo("already clean: there is too little noise to touch, so the values were left as they are")
         typer.echo("(to denoise all the same: --set clean_below=0)")
-    rows = [("written" if report["already_clean"] else "denoised", report["output"])]
+    done = "written" if report["already_clean"] else "denoised"
+    rows = [(done if found else "output", report["output"])]
     if len(found) != 1:
         rows.append(("scans", str(len(found))))
     if "done_before" in report:

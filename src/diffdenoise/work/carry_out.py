@@ -85,8 +85,9 @@ class Work:
                 alone = order.model is None or not self._several
                 if alone or again or not (order.again.resume and known):
                     raise
-                changed = f"{job.target}: was changed since it was written, and is left as it is; to make it"
-                reason = f"{changed} anew, delete it" if job.target.exists() else str(error)
+                # Edited, or put there by somebody else.
+                other = f"{job.target}: is not what an earlier run wrote, and is left as it is; to make it"
+                reason = f"{other} anew, delete it" if job.target.exists() else str(error)
                 self.report.failures.append(Failure(job.name, reason))
                 return False
         return True
