@@ -21,7 +21,8 @@ def run_in_tiles(run: Run, noisy: Channels, *, side: int, step: int, reach: int)
     ----------
     run : callable
         For heights and widths that are multiples of `step`.
-    noisy : float32 array (n, channels, height and width.
+    noisy : float32 array (n, channels, height, width)
+        Slices and their neighbours; any height and width.
     side : int
         Side in pixels of the largest piece that the network is given.
     step : int
