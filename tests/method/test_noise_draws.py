@@ -37,6 +37,44 @@ def test_noise_has_unit_variance_up_to_the_border_and_the_models_correlation(wid
     assert right == pytest.approx(lags_of(widths[1])[4], abs=0.015)
 
 
+#: Noise along the falling diagonal, with a negative lag across it.
+OBLIQUE = Correlation.of_plane(np.array([[0, -0.3, 0, 1.73, 0, -0.3, 0], [0, 0, 0, 0, 0.8, 0, -0.24]]) / 1.73)
+
+
+def lag_of(noise, down, right):
+    """Mean product of pixels so far apart, anywhere in the image."""
+    height, width = noise.shape[-2:]
+    one = noise[..., : height - down, max(-right, 0) : width - max(right, 0)]
+    return float((one * noise[..., down:, max(right, 0) : width + min(right, 0)]).mean())
+
+
+@pytest.mark.parametrize("size", [(12, 15), (3, 2)])
+def test_oblique_noise_has_its_lags_up_to_the_border(size):
+    draws = NoiseDraws(NoiseModel.constant(0.1, OBLIQUE), CPU)
+    noise = draws.unit((6000, 1, *size), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(noise.square().mean((0, 1)), torch.ones(size), atol=0.1, rtol=0)
+    lags = [(0, 1), (1, 0), (1, 1), (1, -1)] + [(0, 2), (1, 3), (1, -3), (2, 2), (11, 14)] * (size[0] > 3)
+    for down, right in lags:
+        assert lag_of(noise, down, right) == pytest.approx(
+            OBLIQUE.at(down, right), abs=0.02 + 0.05 * (down > 9)
+        )
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_oblique_noise_of_a_turned_patch_is_turned(turn):
+    draws = NoiseDraws(NoiseModel.constant(0.1, OBLIQUE), CPU)
+    noise = draws.unit((2000, 1, 14, 14), torch.Generator().manual_seed(0), [turn] * 2000)
+    # Four of the eight put the falling diagonal on the rising one.
+    rises = turn in (1, 3, 4, 6)
+    falling, rising = lag_of(noise, 1, 1), lag_of(noise, 1, -1)
+    assert (rising if rises else falling) == pytest.approx(0.8 / 1.73, abs=0.02)
+    assert (falling if rises else rising) == pytest.approx(0.0, abs=0.02)
+    # The negative lag is along the scan's rows, which a quarter turn makes columns.
+    along, across = ((2, 0), (0, 2)) if turn % 2 else ((0, 2), (2, 0))
+    assert lag_of(noise, *along) == pytest.approx(-0.3 / 1.73, abs=0.02)
+    assert lag_of(noise, *across) == pytest.approx(0.0, abs=0.02)
+
+
 def test_the_same_generator_draws_the_same_noise():
     shape = (1, 1, 9, 9)
     assert torch.equal(unit((1.0, 1.0), shape, 3), unit((1.0, 1.0), shape, 3))

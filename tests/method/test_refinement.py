@@ -89,7 +89,7 @@ def test_noise_is_drawn_along_the_axes_of_the_scan_however_patches_are_turned() 
     slices = Slices(in_memory([noisy]), 0)
     generator = torch.Generator().manual_seed(0)
     batch = slices.patches(generator, 400, 32)
-    draws = NoiseDraws(NoiseModel.constant(LEVEL, Correlation((), (0.5,))), CPU)
+    draws = NoiseDraws(NoiseModel.constant(LEVEL, Correlation.of_axes((), (0.5,))), CPU)
     added = LEVEL * draws.unit(batch.noisy.shape, generator, batch.turns)
     source, target = recorrupt(batch.noisy, added, 1.0, ALPHA)
     for dims in ((0, 1), (1, 0)):
@@ -162,7 +162,7 @@ def test_a_step_draws_noise_along_the_axes_of_the_scan(self_trains: bool) -> Non
     settings = tiny_settings(data={"patch": 64, "batch": 64})
     slices = StepData(Slices(in_memory([noisy]), 0), settings, CPU)
     student = _Seeing()
-    draws = NoiseDraws(NoiseModel.constant(0.1, Correlation((), (0.5,))), CPU)
+    draws = NoiseDraws(NoiseModel.constant(0.1, Correlation.of_axes((), (0.5,))), CPU)
     if self_trains:
         self_training.step_loss(slices, student, _Seeing(), draws, "step")(0)
     else:

@@ -20,7 +20,8 @@ from safetensors.numpy import load_file, save_file
 import diffdenoise as dd
 from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError, SettingsError
-from diffdenoise.model.record import MOST_LOSSES, thinned
+from diffdenoise.model.record import MOST_LOSSES, NoiseRecord, thinned
+from diffdenoise.noise.correlation import Correlation
 from tests.conftest import make_volume, tiny_settings
 
 CASES = Path(__file__).parents[1] / "cases" / "models"
@@ -57,6 +58,23 @@ def change(model: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def test_a_correlation_along_each_axis_is_that_of_an_older_folder(model: Path) -> None:
+    noise = json.loads((model / "record.json").read_text())["noise"]
+    correlation = {"down": [0.5, 0.1], "right": [0.25]}
+    change(model, noise={**noise, "correlation": correlation})
+    assert NoiseRecord.model_validate_json(
+        json.dumps({**noise, "correlation": correlation})
+    ).model().correlation == Correlation.of_axes((0.5, 0.1), (0.25,))
+    dd.load(model)
+
+
+def test_an_oblique_correlation_is_kept(model: Path) -> None:
+    noise = json.loads((model / "record.json").read_text())["noise"]
+    oblique = Correlation.of_plane([[0.0, 1.0, 0.0], [0.0, 0.1, 0.4]])
+    text = json.dumps({**noise, "correlation": oblique.as_dict()})
+    assert NoiseRecord.model_validate_json(text).model().correlation == oblique
+
+
 def test_what_is_written_is_read_back(model: Path) -> None:
     loaded = dd.load(model)
     assert loaded.record == json.loads((model / "record.json").read_text())
@@ -85,6 +103,12 @@ LIES: dict[str, Any] = {
         {"brightness": [0.0], "stds": [0.1], "correlation": {"down": [0.1] * 1000, "right": []}},
         {"brightness": [0.0], "stds": [0.1], "correlation": {"down": ["a"], "right": []}},
         {"brightness": [0.0], "stds": [0.1], "correlation": None},
+        {"brightness": [0.0], "stds": [0.1], "correlation": {"down": [], "right": [], "plane": [[0.5, 1.0]]}},
+        {
+            "brightness": [0.0],
+            "stds": [0.1],
+            "correlation": {"down": [], "right": [], "plane": [[0.5]] * 999},
+        },
     ],
     "stages": [{"refine": None}, {"refine": {"steps": {"steps": -1}}}, {"x" * 10**4: {}}, []],
     "format": [0, -1, "1", 1.5],

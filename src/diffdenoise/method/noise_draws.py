@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,10 +33,10 @@ class NoiseDraws:
         self._knots = torch.tensor(model.brightness, device=device)
         self._stds = torch.tensor(model.stds, device=device)
         self._constant = model.is_constant
-        self._kernels = self._on_device(model.correlation)
-        self._background = None if model.background is None else self._on_device(model.background)
+        self._colour = _Colour(model.correlation, device)
+        self._background = None if model.background is None else _Colour(model.background, device)
         correlations = [model.correlation, model.background or model.correlation]
-        self._isotropic = all(one.down == one.right for one in correlations)
+        self._alike_turned = all(one.is_alike_turned for one in correlations)
         self._blur = gaussian_kernel(_BRIGHTNESS_BLUR_PX, device)
 
     def std(self, centre: Tensor) -> Tensor:
@@ -56,7 +57,7 @@ class NoiseDraws:
         """
         noise = self.unit(centre.shape, generator, turns)
         if self._background is not None:
-            other = self._turned(self._coloured(centre.shape, generator, self._background), turns)
+            other = self._turned(self._background.draw(centre.shape, generator), turns)
             low, high = self._knots[:2]
             signal = ((self._brightness(centre) - low) / (high - low)).clamp(0, 1)
             noise = signal.sqrt() * noise + (1 - signal).sqrt() * other
@@ -80,16 +81,12 @@ class NoiseDraws:
             How each (square) patch of the batch was turned: its noise is correlated along the axes of the
             scan, not of the patch.
         """
-        return self._turned(self._coloured(shape, generator, self._kernels), turns)
+        return self._turned(self._colour.draw(shape, generator), turns)
 
     def _turned(self, noise: Tensor, turns: Sequence[int] | None) -> Tensor:
-        if turns is None or self._isotropic:
+        if turns is None or self._alike_turned:
             return noise
         return torch.stack([turn_square(one, turn) for one, turn in zip(noise, turns, strict=True)])
-
-    def _on_device(self, correlation: Correlation) -> tuple[Tensor, Tensor]:
-        down, right = (torch.from_numpy(kernel).float() for kernel in correlation.kernels())
-        return down.to(self._device), right.to(self._device)
 
     def _brightness(self, centre: Tensor) -> Tensor:
         """Local brightness of noisy slices, same shape."""
@@ -98,24 +95,43 @@ class NoiseDraws:
                 torch.ones_like(centre[:1]), self._blur, self._blur
             )
 
-    def _coloured(
-        self,
-        shape: tuple[int, ...] | torch.Size,
-        generator: torch.Generator,
-        kernels: tuple[Tensor, Tensor],
-    ) -> Tensor:
-        down, right = kernels
-        batch, channels, height, width = shape
-        reach_down, reach_right = len(down) // 2, len(right) // 2
-        white = torch.randn(
-            batch, channels, height + 2 * reach_down, width + 2 * reach_right, generator=generator
-        ).to(self._device)
-        if not (reach_down or reach_right):
-            return white
+
+class _Colour:
+    """Draws unit noise of one correlation: white noise times the root of the spectrum.
+
+    It is drawn on a torus that is larger than the image by the largest lag, and cropped: no two pixels of
+    the image are then neighbours around the back, so that variance and correlation are exact up to the edges
+    (circulant embedding: Dietrich and Newsam 1997, "Fast and exact simulation of stationary Gaussian
+    processes through circulant embedding of the covariance matrix").
+    """
+
+    def __init__(self, correlation: Correlation, device: torch.device) -> None:
+        self._correlation, self._device = correlation, device
+        self._roots: dict[tuple[int, int], Tensor] = {}
+
+    def draw(self, shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
+        """Draw (batch, 1, height, width)."""
+        if self._correlation.is_white:
+            return torch.randn(shape, generator=generator).to(self._device)
+        height, width = shape[-2:]
+        torus = self._torus(height, width)
+        white = torch.randn(*shape[:-2], *torus, generator=generator).to(self._device)
         with torch.autocast(self._device.type, enabled=False):
-            # Drawn wider by the kernels' reach and cropped, so that the variance is 1 up to the edge.
-            coloured = smooth(white, down, right)
-        return coloured[..., reach_down : reach_down + height, reach_right : reach_right + width]
+            coloured: Tensor = torch.fft.irfft2(torch.fft.rfft2(white) * self._root(torus), s=torus)
+        return coloured[..., :height, :width]
+
+    def _torus(self, height: int, width: int) -> tuple[int, int]:
+        from scipy.fft import next_fast_len
+
+        down, right = self._correlation.reach
+        rows = next_fast_len(max(height + down, 2 * down + 1), real=True)
+        return rows, next_fast_len(max(width + right, 2 * right + 1), real=True)
+
+    def _root(self, torus: tuple[int, int]) -> Tensor:
+        if torus not in self._roots:
+            half = np.sqrt(self._correlation.spectrum(*torus))[:, : torus[1] // 2 + 1]
+            self._roots[torus] = torch.from_numpy(half).float().to(self._device)
+        return self._roots[torus]
 
 
 def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from diffdenoise.config import StageName, Steps
+from diffdenoise.errors import SettingsError
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.trust.character import PERCENTS, Character
@@ -18,6 +19,7 @@ MOST_LOSSES = 2000
 
 _Level = Annotated[float, Field(gt=0, lt=1e6)]
 _Lags = Annotated[tuple[Annotated[float, Field(ge=-2, le=2)], ...], Field(max_length=64)]
+_Row = Annotated[tuple[Annotated[float, Field(ge=-2, le=2)], ...], Field(max_length=129)]
 _Name = Annotated[str, Field(max_length=200)]
 _Seconds = Annotated[float, Field(ge=0)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -32,10 +34,22 @@ class CorrelationRecord(_Strict):
 
     down: _Lags
     right: _Lags
+    #: Of both axes; folders of before it was there say it by the product of one along each.
+    plane: Annotated[tuple[_Row, ...], Field(max_length=65)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> CorrelationRecord:
+        try:
+            self.correlation()
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return self
 
     def correlation(self) -> Correlation:
         """Return it as the noise model's."""
-        return Correlation(self.down, self.right)
+        if self.plane is None:
+            return Correlation.of_axes(self.down, self.right)
+        return Correlation.of_plane(self.plane)
 
 
 class NoiseRecord(_Strict):

@@ -77,7 +77,7 @@ def _estimate(
             continue
         measured = np.average([one.lagged for one in calm], axis=0, weights=[one.weight for one in calm])
         down, right = _separate(measured, side, lags, measured_lags)
-        found = Correlation(_significant(down), _significant(right))
+        found = Correlation.of_axes(_significant(down), _significant(right))
         if max(down[1], right[1]) <= _IS_WIDE:
             break
     side, _, lags = WIDE
@@ -140,7 +140,7 @@ def _with_fine_half(found: Correlation, calm: Sequence[_Calm]) -> Correlation:
         _rounded(with_fine_half(np.array(axis), residuals, weights, number)) if axis else ()
         for number, axis in ((1, found.down), (2, found.right))
     ]
-    return Correlation(*axes)
+    return Correlation.of_axes(*axes)
 
 
 def _separate(
@@ -157,7 +157,7 @@ def _separate(
 
     def missing(unknown: NDArray[np.float64]) -> NDArray[np.float64]:
         down, right = (np.array([1.0, *part]) for part in np.split(unknown[2:], 2))
-        noise = _expected(down, right, side, measured_lags)
+        noise = _expected(_covariance(down, right, side), side, measured_lags)
         return np.asarray(unknown[0] * noise + unknown[1] * anatomy - measured)
 
     start = np.concatenate([[1.0, 0.05], np.zeros(2 * lags)])
@@ -175,14 +175,32 @@ def anatomy_correlation(side: int) -> Correlation:
 
 def expected_of(correlation: Correlation, side: int, lags: int) -> NDArray[np.float64]:
     """Products that `lagged_products` finds on average in patches of noise of std 1, less their surfaces."""
-    down, right = (np.array([1.0, *axis])[:side] for axis in (correlation.down, correlation.right))
-    return _expected(down, right, side, lags)
+    return _expected(covariance_of(correlation, side), side, lags)
 
 
 def covariance_of(correlation: Correlation, side: int) -> NDArray[np.float64]:
     """Covariance (side^2, side^2) of patches of noise of std 1, less their surfaces."""
-    down, right = (np.array([1.0, *axis])[:side] for axis in (correlation.down, correlation.right))
-    return _covariance(down, right, side)
+    rows, columns = (axis.ravel() for axis in np.indices((side, side)))
+    lags = np.zeros((4 * side - 1, 4 * side - 1))
+    plane = correlation.full()
+    down, right = (min(reach, side - 1) for reach in correlation.reach)
+    inner = np.s_[
+        correlation.reach[0] - down : correlation.reach[0] + down + 1,
+        correlation.reach[1] - right : correlation.reach[1] + right + 1,
+    ]
+    middle = 2 * side - 1
+    lags[middle - down : middle + down + 1, middle - right : middle + right + 1] = plane[inner]
+    full = lags[
+        middle + np.subtract.outer(rows, rows),
+        middle + np.subtract.outer(columns, columns),
+    ]
+    return _less_surfaces(full, side)
+
+
+def _less_surfaces(full: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    shapes = surfaces(side)
+    taken = shapes.T @ (shapes @ full)
+    return np.asarray(full - taken - taken.T + shapes.T @ (shapes @ full @ shapes.T) @ shapes)
 
 
 def _covariance(down: NDArray[np.float64], right: NDArray[np.float64], side: int) -> NDArray[np.float64]:
@@ -190,17 +208,12 @@ def _covariance(down: NDArray[np.float64], right: NDArray[np.float64], side: int
     along, across = (
         np.concatenate([lagged, np.zeros(side - len(lagged))])[apart] for lagged in (down, right)
     )
-    shapes = surfaces(side)
-    full = np.kron(along, across)
-    taken = shapes.T @ (shapes @ full)
-    return np.asarray(full - taken - taken.T + shapes.T @ (shapes @ full @ shapes.T) @ shapes)
+    return _less_surfaces(np.kron(along, across), side)
 
 
-def _expected(
-    down: NDArray[np.float64], right: NDArray[np.float64], side: int, lags: int
-) -> NDArray[np.float64]:
-    """Mean lagged products of patches of unit noise less their surfaces."""
-    left = _covariance(down, right, side).reshape((side,) * 4)
+def _expected(covariance: NDArray[np.float64], side: int, lags: int) -> NDArray[np.float64]:
+    """Mean lagged products of patches with this covariance."""
+    left = covariance.reshape((side,) * 4)
     rows, columns = np.arange(side)[:, None], np.arange(side)[None]
     return np.array(
         [

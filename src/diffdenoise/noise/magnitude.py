@@ -247,7 +247,7 @@ def _correlation(values: NDArray[np.float64], coils: int, slow: float) -> Correl
         products = [(values[part] * other[part]).mean() for part, other in zip(kept, moved, strict=True)]
         lagged = (np.array(products) - mean**2) / (square - mean**2)
         axes.append(_of_complex((lagged - slow) / (1 - slow), coils))
-    return Correlation(*axes)
+    return Correlation.of_axes(*axes)
 
 
 def _of_complex(lags: NDArray[np.float64], coils: int) -> tuple[float, ...]:

@@ -76,13 +76,9 @@ class NoiseModel:
         tree = {
             "brightness": list(self.brightness),
             "stds": list(self.stds),
-            "correlation": _as_lists(self.correlation),
+            "correlation": self.correlation.as_dict(),
         }
-        return tree if self.background is None else {**tree, "background": _as_lists(self.background)}
-
-
-def _as_lists(correlation: Correlation) -> dict[str, list[float]]:
-    return {"down": list(correlation.down), "right": list(correlation.right)}
+        return tree if self.background is None else {**tree, "background": self.background.as_dict()}
 
 
 def model_of_curve(
