@@ -104,7 +104,8 @@ class _Rows:
         self._data, self._stages, self._plan = data, stages, stages.plan
         self._prepared = [prepare(from_array(stack), 0) for stack in data.noisy]
         stacks = [stack for ready in self._prepared for stack in ready.stacks]
-        self._slices = Slices(in_memory(stacks, known_of(self._prepared)), self._plan.neighbours)
+        volumes = in_memory(stacks, known_of(self._prepared))
+        self._slices = Slices(volumes, self._plan.neighbours, places=self._plan.places)
         self._starts = np.cumsum([0, *(len(stack) for stack in data.noisy)])
 
     def _add(self, name: str, estimate_of: Callable[[Tensor, int], Tensor]) -> None:
@@ -118,6 +119,10 @@ class _Rows:
             stack[k] = output
             found.append(self._prepared[s].restored([stack]).whole()[k].astype(np.float32))
         self.results[name] = np.stack(found)
+
+    def _factor(self, number: int) -> Tensor | None:
+        factor = self._slices.factor(number)
+        return None if factor is None else factor.to(self._stages.hardware.device)
 
     def _add_student(self, name: str, stage: str | None, orientations: int = 1) -> None:
         """Add the student as a stage left it; None: as training began."""
@@ -161,13 +166,13 @@ class _Rows:
 
         self._add("condition", lambda item, _: teacher.condition(item))
         self._add("srds", pair)
-        self._add("fusion", lambda item, k: teacher.fuse(item, pairs[k]))
+        self._add("fusion", lambda item, k: teacher.fuse(item, pairs[k], self._factor(k)))
         if every_row:
             self._add("single", lambda item, k: teacher.random_samples(item, k, 1))
             self._add("two-random", lambda item, k: teacher.random_samples(item, k, 2))
             self._add("four-pairs", lambda item, k: teacher.srds(item, k, pairs=4))
             self._add("one-step", lambda item, _: teacher.one_step(item))
-            self._add("corrected", lambda item, k: teacher.corrected(item, k))
+            self._add("corrected", lambda item, k: teacher.corrected(item, k, self._factor(k)))
         settings = self._plan.settings
         distilled = self._stages.workspace.stages["student"]["steps"]["steps"]
         if settings.stage3.refine and distilled:

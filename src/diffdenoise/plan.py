@@ -14,6 +14,7 @@ from diffdenoise.config import Settings, stage_names
 from diffdenoise.errors import InputError, SettingsError
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.place import PlaceMap
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.scan import Scan
@@ -49,6 +50,8 @@ class Plan:
         Level (scaled intensities; given or estimated) and correlation.
     diagnosis : Diagnosis
         All that the scans tell about their noise.
+    places : tuple of PlaceMap or None
+        How the noise's level varies over each volume; None: it doesn't.
     trained_on : tuple of Character
         What the scans, or some that stand for them, are like.
     """
@@ -60,6 +63,7 @@ class Plan:
     blind_spot: int
     noise: NoiseModel
     diagnosis: Diagnosis
+    places: tuple[PlaceMap | None, ...]
     trained_on: tuple[Character, ...]
 
     def __repr__(self) -> str:
@@ -172,7 +176,8 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
         )
     noise = diagnosis.noise.raised_to(LEAST_STD)
     if given:
-        noise = NoiseModel.constant(max(float(np.median(given)), LEAST_STD), noise.correlation)
+        told = max(float(np.median(given)), LEAST_STD)
+        noise = NoiseModel((0.0,), (told,), noise.correlation, place=noise.place)
     plan = Plan(
         settings,
         tuple(volumes),
@@ -181,6 +186,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
         settings.stage1.blind_spot or blind_spot_for(noise.correlation.width_px),
         noise,
         diagnosis,
+        _places(noise, noises),
         tuple(character_of(scans[number], noises[number]) for number in chosen),
     )
     _check_schedule(settings, plan.self_trains)
@@ -209,6 +215,16 @@ def noise_of(scan: Scan, settings: Settings) -> Noise:
     """
     check_scan(scan)
     return diagnose(scan, settings.data.axis if scan.ndim > 2 else None)
+
+
+def _places(noise: NoiseModel, noises: Sequence[Noise]) -> tuple[PlaceMap | None, ...]:
+    """How the level varies over each volume of a data set: each scan's own map, if the one told by has any.
+
+    Scans of bodies in one scanner differ in where their noise is strong, as bodies do.
+    """
+    if noise.place is None:
+        return tuple(None for one in noises for _ in one.ready.volumes)
+    return tuple(one.model.place for one in noises for _ in one.ready.volumes)
 
 
 def _standing_for_all(count: int) -> list[int]:

@@ -88,3 +88,18 @@ def test_blind_risks_count_where_there_is_data():
         return wrong
 
     assert blind_risks([Sample(0, noisy, known)], [estimate], 1, seed=0) == [0.0]
+
+
+def test_risks_are_in_units_of_the_level_at_each_place():
+    draws = NoiseDraws(NoiseModel.constant(0.1), torch.device("cpu"))
+    factor = torch.linspace(0.3, 3, 192).expand(1, 1, 192, 192)
+    clean = torch.full((1, 1, 192, 192), 0.5)
+    noisy = clean + draws.draw(clean, torch.Generator().manual_seed(3), factor=factor)
+    # Half of each pixel's noise is left: a quarter of its variance, wherever it is.
+    found = risks(
+        [Sample(0, noisy, None, factor)],
+        [lambda seen, _: clean, lambda seen, _: (clean + seen) / 2],
+        draws,
+        seed=0,
+    )
+    assert found[1] - found[0] == pytest.approx(0.25 * (1 + 0.25**2), rel=0.1)

@@ -13,6 +13,7 @@ from diffdenoise.method.step_data import StepData
 from diffdenoise.method.student import denoise, squared_distance
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.place import PlaceMap
 from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
@@ -111,9 +112,9 @@ class _Watched(NoiseDraws):
         super().__init__(model, CPU)
         self.asked: list[torch.Tensor] = []
 
-    def std(self, centre: torch.Tensor) -> torch.Tensor:
+    def std(self, centre: torch.Tensor, factor: torch.Tensor | None = None) -> torch.Tensor:
         self.asked.append(centre)
-        return super().std(centre)
+        return super().std(centre, factor)
 
 
 class _Seeing(torch.nn.Module):
@@ -153,6 +154,29 @@ def test_a_step_is_the_risk_of_a_noise_and_its_negative_weighted_by_what_the_stu
     level = NoiseDraws(NoiseModel((0.1, 0.9), (0.02, 0.2)), CPU).std(source)
     assert found == pytest.approx(float(((source - target) / level).square().mean()), rel=1e-4)
     assert any(one.shape == source.shape and torch.allclose(one, source, atol=1e-6) for one in noise.asked)
+
+
+@pytest.mark.parametrize("self_trains", [False, True])
+def test_a_step_draws_and_weighs_by_the_level_of_each_place(self_trains: bool) -> None:
+    rng = np.random.default_rng(0)
+    noisy = (0.5 + 0.1 * rng.standard_normal((2, 80, 80))).astype(np.float32)
+    place = PlaceMap.of_grid(np.log([[[0.2, 0.5], [1.0, 2.0]]]))
+    settings = tiny_settings(data={"patch": 64, "batch": 64})
+    slices = StepData(Slices(in_memory([noisy]), 0, places=[place]), settings, CPU)
+    student, draws = _Seeing(), NoiseDraws(NoiseModel.constant(0.1), CPU)
+    if self_trains:
+        found = float(self_training.step_loss(slices, student, _Seeing(), draws, "step")(0))
+    else:
+        found = float(step_loss(slices, student, draws, 1.0, "step")(0))
+    plus, minus = student.seen.chunk(2)
+    factor = slices.patches(generator(settings.seed, "step", 0), 0, count=32).factor
+    assert factor is not None
+    unit = (plus - minus) / 2 / (0.1 * factor)
+    # Equally strong in units of the level, where that is a tenth as strong too.
+    for part in (unit[factor < 0.3], unit[factor > 1.2]):
+        assert float(part.std()) == pytest.approx(1, abs=0.03)
+    # The student gives what it sees: an error of twice the noise at alpha 1, and of once the drawn noise.
+    assert found == pytest.approx(float(unit.square().mean()) * (1 if self_trains else 4), rel=1e-3)
 
 
 @pytest.mark.parametrize("self_trains", [False, True])

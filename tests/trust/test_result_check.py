@@ -109,3 +109,14 @@ def test_large_slices_are_looked_at_in_parts() -> None:
     less = check_result([noisy], [half], diagnosis())
     assert less is not None
     assert less.taken == pytest.approx(0.5**0.5, abs=0.02)
+
+
+def test_what_is_taken_off_is_measured_by_the_level_at_each_place():
+    factor = np.broadcast_to(np.linspace(0.3, 3, 80, dtype=np.float32), clean().shape)
+    noisy = clean() + factor * noise_of(0.0)
+    found = check_result([noisy], [clean()], diagnosis(), [factor])
+    assert found is not None
+    assert found.taken == pytest.approx(1, abs=0.02)
+    wrong = check_result([noisy], [clean()], diagnosis())
+    assert wrong is not None
+    assert wrong.taken > 1.25

@@ -142,7 +142,8 @@ def step_loss(data: StepData, network: nn.Module, blind: int, noise_std: float, 
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, "blind-spot", step)
-        noisy, _, _, known = data.patches(draws, step)
+        batch = data.patches(draws, step)
+        noisy, known = batch.noisy, batch.known
         centre = noisy[:, :1]
         filled = torch.rand(len(noisy), 1, 1, 1, generator=draws) < settings.stage1.filled_patches
         low, high = FILLED_SHARE

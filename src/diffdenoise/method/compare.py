@@ -48,7 +48,7 @@ def blind_risks(
     Batson and Royer 2019, "Noise2Self", proposition 1.
     """
     totals = [0.0] * len(estimators)
-    for number, noisy, known in slices:
+    for number, noisy, known, _ in slices:
         centre = noisy[:, :1]
         mask = blind_spot.random_mask(centre, _HIDDEN, width, generator(seed, "blind risk", number))
         seen = with_centre(noisy, blind_spot.fill(centre, mask, width))
@@ -90,13 +90,13 @@ def risks(
     """
     totals = [0.0] * len(estimators)
     count = 0
-    for number, noisy, known in slices:
+    for number, noisy, known, factor in slices:
         centre = noisy[:, :1]
-        added = noise.draw(centre, generator(seed, "compare", number))
+        added = noise.draw(centre, generator(seed, "compare", number), factor=factor)
         if known is not None:
             added = known * added
         source, target = recorrupt(centre, added, 1.0, _ALPHA)
-        seen, level = with_centre(noisy, source), noise.std(source)
+        seen, level = with_centre(noisy, source), noise.std(source, factor)
         for place, estimate in enumerate(estimators):
             error = (estimate(seen, number).float() - target) / level
             totals[place] += float(mean_of_known(error.square(), known))

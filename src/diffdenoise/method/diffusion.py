@@ -152,7 +152,8 @@ def step_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        noisy, _, _, known = data.patches(draws, step)
+        batch = data.patches(draws, step)
+        noisy, known = batch.noisy, batch.known
         centre = noisy[:, :1]
         if settings.stage2.jointly_blind:
             mask = blind_spot.random_mask(centre, settings.stage2.hidden_share, blind, draws)

@@ -85,12 +85,14 @@ def _estimator(network: nn.Module, hardware: Hardware) -> Estimator:
 @torch.no_grad()
 def _doubts(judged: Sequence[Sample], estimate: Estimator, plan: Plan) -> list[str]:
     """What is wrong with what a network takes off."""
-    noisy, denoised = [], []
+    noisy, denoised, factors = [], [], []
     for sample in judged:
         before = sample.noisy[:, 0]
         if sample.known is not None:
             before = torch.where(sample.known[:, 0] > 0, before, torch.nan)
         noisy.append(before.cpu().numpy())
         denoised.append(estimate(sample.noisy, sample.number)[:, 0].float().cpu().numpy())
-    found = check_result(noisy, denoised, plan.diagnosis)
+        if sample.factor is not None:
+            factors.append(sample.factor[:, 0].cpu().numpy())
+    found = check_result(noisy, denoised, plan.diagnosis, factors or None)
     return [] if found is None else found.doubts

@@ -23,7 +23,7 @@ class NoiseDraws:
     Parameters
     ----------
     model : NoiseModel
-        Level by brightness, and correlation.
+        Level by brightness, and correlation; how it varies from place to place comes with the slices.
     device : torch.device
         Where the noise is wanted.
     """
@@ -39,13 +39,29 @@ class NoiseDraws:
         self._alike_turned = all(one.is_alike_turned for one in correlations)
         self._blur = gaussian_kernel(_BRIGHTNESS_BLUR_PX, device)
 
-    def std(self, centre: Tensor) -> Tensor:
-        """Noise std at each pixel of noisy slices (batch, 1, height, width)."""
-        if self._constant:
-            return self._stds[:1].reshape(1, 1, 1, 1)
-        return _interpolate(self._brightness(centre), self._knots, self._stds)
+    def std(self, centre: Tensor, factor: Tensor | None = None) -> Tensor:
+        """Noise std at each pixel of noisy slices (batch, 1, height, width).
 
-    def draw(self, centre: Tensor, generator: torch.Generator, turns: Sequence[int] | None = None) -> Tensor:
+        Parameters
+        ----------
+        centre : Tensor (batch, 1, height, width)
+            Noisy slices, which tell the brightness at each pixel.
+        factor : Tensor (batch, 1, height, width), optional
+            How many times its typical level the noise is at each place; None: everywhere the same.
+        """
+        if self._constant:
+            level = self._stds[:1].reshape(1, 1, 1, 1)
+        else:
+            level = _interpolate(self._brightness(centre), self._knots, self._stds)
+        return level if factor is None else factor * level
+
+    def draw(
+        self,
+        centre: Tensor,
+        generator: torch.Generator,
+        turns: Sequence[int] | None = None,
+        factor: Tensor | None = None,
+    ) -> Tensor:
         """Draw noise like that of noisy slices.
 
         Parameters
@@ -54,6 +70,8 @@ class NoiseDraws:
             Noisy slices, which tell the level at each pixel.
         generator, turns
             See `unit`.
+        factor : Tensor, optional
+            See `std`.
         """
         noise = self.unit(centre.shape, generator, turns)
         if self._background is not None:
@@ -61,7 +79,7 @@ class NoiseDraws:
             low, high = self._knots[:2]
             signal = ((self._brightness(centre) - low) / (high - low)).clamp(0, 1)
             noise = signal.sqrt() * noise + (1 - signal).sqrt() * other
-        return self.std(centre) * noise
+        return self.std(centre, factor) * noise
 
     def unit(
         self,

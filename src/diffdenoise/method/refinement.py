@@ -61,14 +61,16 @@ def step_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        half, _, turns, known = data.patches(draws, step, count=max(1, settings.data.batch // 2))
+        batch = data.patches(draws, step, count=max(1, settings.data.batch // 2))
+        half, known, factor = batch.noisy, batch.known, batch.factor
         noisy = torch.cat([half, half])
         centre = noisy[:, :1]
-        added = noise.draw(half[:, :1], draws, turns)
+        added = noise.draw(half[:, :1], draws, batch.turns, factor)
         if known is not None:
             added = known * added
         source, target = recorrupt(centre, torch.cat([added, -added]), 1.0, alpha)
         output = student.denoise(network, with_centre(noisy, source))
-        return mean_of_known(((output - target) / noise.std(source)).square(), twice(known))
+        level = noise.std(source, twice(factor))
+        return mean_of_known(((output - target) / level).square(), twice(known))
 
     return loss_of

@@ -32,16 +32,17 @@ def step_loss(
 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
-        half, _, turns, known = data.patches(draws, step, count=max(1, settings.data.batch // 2))
+        batch = data.patches(draws, step, count=max(1, settings.data.batch // 2))
+        half, known, factor = batch.noisy, batch.known, batch.factor
         with torch.no_grad():
             clean = student.denoise(teacher, half)
-        added = noise.draw(clean, draws, turns)
+        added = noise.draw(clean, draws, batch.turns, factor)
         if known is not None:
             # Where there is no data there is no noise: the constants stay what the student will meet there.
             clean, added = torch.where(known > 0, clean, half[:, :1]), known * added
         source = torch.cat([clean + added, clean - added])
         output = student.denoise(network, with_centre(torch.cat([half, half]), source))
-        errors = (output - torch.cat([clean, clean])) / noise.std(source)
+        errors = (output - torch.cat([clean, clean])) / noise.std(source, twice(factor))
         return mean_of_known(errors.square(), twice(known))
 
     return loss_of

@@ -79,7 +79,7 @@ class Stages:
         self._checkpoint_s = checkpoint_s
         self._now = now
         self._keeps_time = keep_time
-        self.slices = Slices(plan.volumes, plan.neighbours)
+        self.slices = Slices(plan.volumes, plan.neighbours, places=plan.places)
         self._data = StepData(self.slices, self.settings, hardware.device)
         minutes = self.settings.minutes
         self._budget_s = 0.0 if minutes is None else 60 * minutes
@@ -154,7 +154,10 @@ class Stages:
             return
         window = target_window(self.slices, number, _TARGET_SIDE, self.settings.seed)
         noisy = self.slices.whole(number, window).to(self.hardware.device)
-        target = teacher.target(noisy, number, choices.target_kind(self.settings, round_number))
+        factor = self.slices.factor(number, window)
+        if factor is not None:
+            factor = factor.to(self.hardware.device)
+        target = teacher.target(noisy, number, choices.target_kind(self.settings, round_number), factor)
         self.workspace.keep_target(name, number, (window.top, window.left), target[0, 0].cpu())
 
     def student(self, round_number: int) -> None:
@@ -225,11 +228,13 @@ class Stages:
                 with self.hardware.autocast():
                     return student.denoise(self.networks.student, noisy)
 
-            def taught(noisy: Tensor, number: int) -> Tensor:
-                return teacher.target(noisy, number, kind)
-
             order = target_order(self.slices, self.settings.data.patch, seed)[:_COMPARED]
-            compared = samples(self.slices, order, COMPARED_SIDE, seed, self.hardware.device)
+            compared = list(samples(self.slices, order, COMPARED_SIDE, seed, self.hardware.device))
+            factors = {sample.number: sample.factor for sample in compared}
+
+            def taught(noisy: Tensor, number: int) -> Tensor:
+                return teacher.target(noisy, number, kind, factors[number])
+
             found = risks(compared, (taught, own), self.noise_draws(), seed)
             self.workspace.keep(name, found)
             self._progress.finish()

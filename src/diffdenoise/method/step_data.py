@@ -39,8 +39,10 @@ class StepData:
         part = generator(self.settings.seed, "part", step // _PART_STEPS)
         batch = self.slices.patches(draws, count or data.batch, data.patch, targets, part)
         noisy = batch.noisy.to(self.device, memory_format=torch.channels_last)
-        target, known = (None if one is None else one.to(self.device) for one in (batch.target, batch.known))
-        return Batch(noisy, target, batch.turns, known)
+        target, known, factor = (
+            None if one is None else one.to(self.device) for one in (batch.target, batch.known, batch.factor)
+        )
+        return Batch(noisy, target, batch.turns, known, factor)
 
 
 def mean_of_known(values: Tensor, known: Tensor | None) -> Tensor:
@@ -50,9 +52,9 @@ def mean_of_known(values: Tensor, known: Tensor | None) -> Tensor:
     return (known * values).sum() / known.sum().clamp_min(1)
 
 
-def twice(known: Tensor | None) -> Tensor | None:
+def twice(each: Tensor | None) -> Tensor | None:
     """Of a batch, that of the batch and its copy."""
-    return None if known is None else torch.cat([known, known])
+    return None if each is None else torch.cat([each, each])
 
 
 def with_centre(noisy: Tensor, centre: Tensor) -> Tensor:

@@ -38,13 +38,19 @@ def squared_distance(output: Tensor, target: Tensor) -> Tensor:
 def step_loss(
     data: StepData, student: nn.Module, targets: dict[int, Target], noise_std: float, purpose: str
 ) -> LossOf:
-    """Loss of a step: distance of the student's output to the teacher's, in units of the noise's variance."""
+    """Loss of a step: distance of the student's output to the teacher's, in units of the noise's variance.
+
+    `noise_std` is its typical level; where it varies from place to place, that of the place counts.
+    """
     settings = data.settings
 
     def loss_of(step: int) -> Tensor:
-        noisy, target, _, known = data.patches(generator(settings.seed, purpose, step), step, targets)
-        if target is None:
+        batch = data.patches(generator(settings.seed, purpose, step), step, targets)
+        if batch.target is None:
             raise ValueError("step_loss: no targets were given")
-        return mean_of_known((denoise(student, noisy) - target).square(), known) / noise_std**2
+        errors = denoise(student, batch.noisy) - batch.target
+        if batch.factor is not None:
+            errors = errors / batch.factor
+        return mean_of_known(errors.square(), batch.known) / noise_std**2
 
     return loss_of

@@ -105,28 +105,36 @@ class Teacher:
         return condition + sampler.symmetric_pairs(self._denoiser(noisy, condition), starts, self._sigmas)
 
     @torch.no_grad()
-    def fuse(self, noisy: Tensor, estimate: Tensor) -> Tensor:
-        """Give the noisy pixel back to an estimate that was made without it."""
+    def fuse(self, noisy: Tensor, estimate: Tensor, factor: Tensor | None = None) -> Tensor:
+        """Give the noisy pixel back to an estimate made without it; `factor` as in `NoiseDraws.std`."""
         with self._hardware.autocast():
             variance = self._variance_of(noisy)
-        return posterior.fuse(noisy[:, :1], estimate, variance, self._noise.std(noisy[:, :1]))
+        return posterior.fuse(noisy[:, :1], estimate, variance, self._noise.std(noisy[:, :1], factor))
 
     @torch.no_grad()
-    def corrected(self, noisy: Tensor, number: int) -> Tensor:
-        """Recorruption-corrected posterior mean, averaged over the draws."""
+    def corrected(self, noisy: Tensor, number: int, factor: Tensor | None = None) -> Tensor:
+        """Recorruption-corrected posterior mean, averaged over the draws; `factor` as in `NoiseDraws.std`."""
         condition = self.condition(noisy)
         source = generator(self._seed, "recorruption", number)
-        noises = (self._noise.unit(condition.shape, source) for _ in range(self._draws))
+        units = (self._noise.unit(condition.shape, source) for _ in range(self._draws))
+        # What is added must be in proportion to the scan's own noise at each place.
+        noises = units if factor is None else (factor * unit for unit in units)
         return condition + posterior.recorruption_corrected(
             self._denoiser(noisy, condition), noisy[:, :1] - condition, noises, self._noise_std, self._alpha
         )
 
-    def target(self, noisy: Tensor, number: int, kind: Literal["srds", "fusion", "corrected"]) -> Tensor:
-        """What the student is to learn for one slice, (1, 1, height, width)."""
+    def target(
+        self,
+        noisy: Tensor,
+        number: int,
+        kind: Literal["srds", "fusion", "corrected"],
+        factor: Tensor | None = None,
+    ) -> Tensor:
+        """What the student is to learn for one slice (1, 1, height, width); `factor` of `NoiseDraws.std`."""
         if kind == "corrected":
-            return self.corrected(noisy, number)
+            return self.corrected(noisy, number, factor)
         estimate = self.srds(noisy, number)
-        return self.fuse(noisy, estimate) if kind == "fusion" else estimate
+        return self.fuse(noisy, estimate, factor) if kind == "fusion" else estimate
 
     def _starts(self, like: Tensor, number: int, count: int, purpose: str) -> list[Tensor]:
         source = generator(self._seed, purpose, number)

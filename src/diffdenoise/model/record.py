@@ -10,6 +10,7 @@ from diffdenoise.config import StageName, Steps
 from diffdenoise.errors import SettingsError
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.place import PlaceMap
 from diffdenoise.trust.character import PERCENTS, Character
 
 #: Kind of record written here; a larger number is of a later version.
@@ -20,6 +21,8 @@ MOST_LOSSES = 2000
 _Level = Annotated[float, Field(gt=0, lt=1e6)]
 _Lags = Annotated[tuple[Annotated[float, Field(ge=-2, le=2)], ...], Field(max_length=64)]
 _Row = Annotated[tuple[Annotated[float, Field(ge=-2, le=2)], ...], Field(max_length=129)]
+_Logs = Annotated[tuple[Annotated[float, Field(ge=-5, le=5)], ...], Field(min_length=1, max_length=32)]
+_Grid = Annotated[tuple[_Logs, ...], Field(min_length=1, max_length=32)]
 _Name = Annotated[str, Field(max_length=200)]
 _Seconds = Annotated[float, Field(ge=0)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -61,6 +64,7 @@ class NoiseRecord(_Strict):
     stds: Annotated[tuple[_Level, ...], Field(min_length=1, max_length=64)]
     correlation: CorrelationRecord
     background: CorrelationRecord | None = None
+    place: Annotated[tuple[_Grid, ...], Field(min_length=1, max_length=32)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> NoiseRecord:
@@ -68,12 +72,16 @@ class NoiseRecord(_Strict):
             raise ValueError("brightness and stds differ in length")
         if any(later < one for one, later in zip(self.brightness, self.brightness[1:], strict=False)):
             raise ValueError("brightness falls")
+        sizes = {(len(each), len(row)) for each in self.place or () for row in each}
+        if len(sizes) > 1:
+            raise ValueError("place is no grid")
         return self
 
     def model(self) -> NoiseModel:
         """Return it as a noise model."""
         background = None if self.background is None else self.background.correlation()
-        return NoiseModel(self.brightness, self.stds, self.correlation.correlation(), background)
+        place = None if self.place is None else PlaceMap(self.place)
+        return NoiseModel(self.brightness, self.stds, self.correlation.correlation(), background, place)
 
 
 class CharacterRecord(_Strict):
@@ -152,8 +160,9 @@ class ModelRecord(_Strict):
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain lists, numbers and texts, as in the file."""
         tree: dict[str, Any] = self.model_dump(mode="json")
-        if self.noise.background is None:
-            del tree["noise"]["background"]
+        for optional in ("background", "place"):
+            if tree["noise"][optional] is None:
+                del tree["noise"][optional]
         return tree
 
 

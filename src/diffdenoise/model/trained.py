@@ -216,7 +216,7 @@ class Model:
         denoised = self._denoiser.denoise(ready, progress)
         if not all(np.isfinite(one).all() for stack in denoised for one in stack):
             raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
-        checked = check_result(ready.measurable(), denoised, noise.diagnosis)
+        checked = check_result(ready.measurable(), denoised, noise.diagnosis, noise.factors)
         doubts = (*foreign, *([] if checked is None else checked.doubts))
         for doubt in doubts:
             progress.say(f"{scan.name}: look closer: {doubt}")

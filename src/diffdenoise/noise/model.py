@@ -1,4 +1,4 @@
-"""What is known about a scan's noise: its level at each brightness, and its correlation."""
+"""What is known about a scan's noise: its level at each brightness and place, and its correlation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint
 from diffdenoise.noise.patches import is_cut_off, weighted_median
+from diffdenoise.noise.place import PlaceMap
 
 #: The level counts as constant if this share of the patches is within this factor of the median one, and
 #: of those outside the darkest class, often the background, at least the second share.
@@ -19,7 +21,7 @@ _AGREEING, _AGREEING_REST, _NEARLY = 0.7, 0.4, 1.2
 
 @dataclass(frozen=True, repr=False)
 class NoiseModel:
-    """Noise level as a function of brightness, and in-plane correlation.
+    """Noise level as a function of brightness and place, and in-plane correlation.
 
     Attributes
     ----------
@@ -32,18 +34,24 @@ class NoiseModel:
     background : Correlation or None
         Of the noise at the lowest brightness, where that is a background without signal whose noise is
         correlated otherwise; between the two lowest brightnesses, of a mixture.
+    place : PlaceMap or None
+        How many times `stds` the noise is at each place, 1 in the middle of the tissue; None: everywhere
+        the same.
     """
 
     brightness: tuple[float, ...]
     stds: tuple[float, ...]
     correlation: Correlation = WHITE
     background: Correlation | None = None
+    place: PlaceMap | None = None
 
     def __repr__(self) -> str:
         """One line, without the lags."""
         level = f"std {self.typical_std:.2%} of the range"
         if not self.is_constant:
             level += f", {min(self.stds):.2%} to {max(self.stds):.2%} by brightness"
+        if self.place is not None:
+            level += f", times {self.place.least:.2f} to {self.place.most:.2f} by place"
         widths = " x ".join(f"{width:g}" for width in self.correlation.width_px)
         return f"NoiseModel({level}, correlated over {widths} px)"
 
@@ -59,13 +67,25 @@ class NoiseModel:
 
     @property
     def typical_std(self) -> float:
-        """Median level over the brightness classes, scaled intensities."""
+        """Median level over the brightness classes in the middle of the tissue, scaled intensities."""
         return float(np.median(self.stds))
 
     @property
     def least_std(self) -> float:
-        """Lowest level, scaled intensities."""
-        return min(self.stds)
+        """Lowest level at any brightness and place, scaled intensities."""
+        return min(self.stds) * (1.0 if self.place is None else self.place.least)
+
+    def levels(self, clean: NDArray[Any], factor: NDArray[Any] | float = 1.0) -> NDArray[np.float64]:
+        """Return the noise's std at each pixel.
+
+        Parameters
+        ----------
+        clean : array
+            Intensities without noise, scaled.
+        factor : array, same shape, or float
+            Of the map at these places.
+        """
+        return np.asarray(factor * np.interp(clean, self.brightness, self.stds))
 
     def raised_to(self, least_std: float) -> NoiseModel:
         """Return the model with levels below this, in scaled intensities, raised to it."""
@@ -73,18 +93,23 @@ class NoiseModel:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the model as plain lists and numbers."""
-        tree = {
+        tree: dict[str, Any] = {
             "brightness": list(self.brightness),
             "stds": list(self.stds),
             "correlation": self.correlation.as_dict(),
         }
-        return tree if self.background is None else {**tree, "background": self.background.as_dict()}
+        if self.background is not None:
+            tree["background"] = self.background.as_dict()
+        if self.place is not None:
+            tree["place"] = self.place.as_lists()
+        return tree
 
 
 def model_of_curve(
     curve: Sequence[LevelPoint],
     correlation: Correlation,
     background: Correlation | None = None,
+    place: PlaceMap | None = None,
 ) -> NoiseModel | None:
     """Return the noise model that a curve of levels says, of one level if most of it agrees on that.
 
@@ -96,6 +121,8 @@ def model_of_curve(
         Of the noise.
     background : Correlation, optional
         Of the noise of a background without signal; for levels that vary.
+    place : PlaceMap, optional
+        How many times the curve's levels the noise is at each place.
 
     Returns
     -------
@@ -112,7 +139,11 @@ def model_of_curve(
     rest = weights[1:][agreeing[1:]].sum() >= _AGREEING_REST * weights[1:].sum()
     if enough and rest and not is_cut_off(list(stds), list(weights)):
         level = weighted_median(list(stds[agreeing]), list(weights[agreeing]))
-        return NoiseModel.constant(level, correlation)
+        return NoiseModel((0.0,), (level,), correlation, place=place)
     return NoiseModel(
-        tuple(point.brightness for point in curve), tuple(float(std) for std in stds), correlation, background
+        tuple(point.brightness for point in curve),
+        tuple(float(std) for std in stds),
+        correlation,
+        background,
+        place,
     )

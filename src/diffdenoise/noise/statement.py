@@ -6,6 +6,7 @@ from functools import cached_property
 
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.place import Factors
 from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.scan import Scan
 
@@ -50,8 +51,14 @@ class Noise:
         return self.diagnosis.noise
 
     @property
+    def factors(self) -> list[Factors] | None:
+        """How many times its typical level the noise is at each place of each volume; None: alike."""
+        place = self.model.place
+        return None if place is None else [place.over(shape) for shape in self.ready.shapes]
+
+    @property
     def std(self) -> float | None:
-        """Typical level in the scan's units; None where every pixel is like its neighbours."""
+        """Typical level in the scan's units: in the middle of the tissue; None: pixels are all alike."""
         return self.diagnosis.std * self.range if self.diagnosis.std > 0 else None
 
     @property

@@ -53,6 +53,14 @@ class HeldSlices:
         _, height, width = self._volumes[self._places[number][0]].shape
         return height, width
 
+    def place(self, number: int) -> tuple[int, int]:
+        """Volume of one slice, and its number there."""
+        return self._places[number]
+
+    def count(self, volume: int) -> int:
+        """Slices of a volume."""
+        return self._volumes[volume].shape[0]
+
     def image(self, number: int) -> Tensor:
         """One slice, float32 (height, width)."""
         return self._get(self._images, self._read_image, number)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffdenoise.errors import SettingsError
+from diffdenoise.noise.place import PlaceMap
 from diffdenoise.scan.volume import Volume
 from diffdenoise.training.held import MOST_BYTES, HeldSlices
 
@@ -71,12 +72,15 @@ class Batch(NamedTuple):
         How each was turned: see `turn_square`.
     known : Tensor (count, 1, side, side) or None
         1 where there is data, 0 elsewhere; None: everywhere.
+    factor : Tensor (count, 1, side, side) or None
+        How many times its typical level the noise is at each place; None: everywhere the same.
     """
 
     noisy: Tensor
     target: Tensor | None
     turns: list[int]
     known: Tensor | None
+    factor: Tensor | None
 
 
 class Slices:
@@ -90,6 +94,8 @@ class Slices:
         Slices on either side that go with each slice.
     most_bytes : int
         Bytes of slices in memory at most.
+    places : sequence of PlaceMap or None, optional
+        How the noise's level varies over each volume.
 
     Raises
     ------
@@ -97,7 +103,13 @@ class Slices:
         If a volume has too few slices for that many neighbours.
     """
 
-    def __init__(self, volumes: Sequence[Volume], neighbours: int, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        volumes: Sequence[Volume],
+        neighbours: int,
+        most_bytes: int = MOST_BYTES,
+        places: Sequence[PlaceMap | None] | None = None,
+    ) -> None:
         for volume in volumes:
             if volume.shape[0] < 2 * neighbours:
                 raise SettingsError(
@@ -108,6 +120,8 @@ class Slices:
         self._held = HeldSlices(volumes, most_bytes)
         self._boxes = [self._box(number) for number in range(len(self))]
         self._fitting: dict[int, tuple[int, list[int]]] = {}
+        # As with what is known: told of all slices alike, so that those of a batch go together.
+        self._places = None if places is None or not any(places) else list(places)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -141,6 +155,26 @@ class Slices:
         """Where one slice, or a window of it, has data (1, 1, height, width); None: everywhere."""
         where = self._held.known(number)
         return None if where is None else _cut(where, window)[None, None].float()
+
+    def factor(self, number: int, window: Window | None = None) -> Tensor | None:
+        """How many times its typical level the noise of one slice, or of a window of it, is at each place.
+
+        Returns
+        -------
+        Tensor (1, 1, height, width) or None
+            None: no slice's varies.
+        """
+        if self._places is None:
+            return None
+        volume, position = self._held.place(number)
+        place, size = self._places[volume], self.size(number)
+        inside = window or Window(0, 0, *size)
+        if place is None:
+            return torch.ones(1, 1, inside.height, inside.width)
+        rows = (inside.top, inside.top + inside.height)
+        columns = (inside.left, inside.left + inside.width)
+        shape = (self._held.count(volume), *size)
+        return torch.from_numpy(place.of_slice(shape, position, rows, columns))[None, None]
 
     def is_empty(self, number: int) -> bool:
         """Whether a slice has no data at all."""
@@ -207,7 +241,7 @@ class Slices:
         chosen = torch.randint(len(numbers), (count,), generator=generator).tolist()
         draws = torch.rand(count, 2, generator=generator).tolist()
         turns = torch.randint(8, (count,), generator=generator).tolist()
-        noisy, clean, known = [], [], []
+        noisy, clean, known, factor = [], [], [], []
         for which, (down, right), turn in zip(chosen, draws, turns, strict=True):
             number = numbers[which]
             target = None if targets is None else targets[number]
@@ -222,11 +256,15 @@ class Slices:
             where = self.known(number, window)
             if where is not None:
                 known.append(turn_square(where[0], turn))
+            level = self.factor(number, window)
+            if level is not None:
+                factor.append(turn_square(level[0], turn))
         return Batch(
             torch.stack(noisy),
             torch.stack(clean) if targets is not None else None,
             turns,
             torch.stack(known) if known else None,
+            torch.stack(factor) if factor else None,
         )
 
 

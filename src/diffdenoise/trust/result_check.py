@@ -62,7 +62,12 @@ class ResultCheck:
         return found
 
 
-def check_result(noisy: Sequence[Slices], denoised: Sequence[Slices], noise: Diagnosis) -> ResultCheck | None:
+def check_result(
+    noisy: Sequence[Slices],
+    denoised: Sequence[Slices],
+    noise: Diagnosis,
+    factors: Sequence[Slices] | None = None,
+) -> ResultCheck | None:
     """Compare what was taken off with the noise that the scan shows.
 
     Parameters
@@ -73,6 +78,8 @@ def check_result(noisy: Sequence[Slices], denoised: Sequence[Slices], noise: Dia
         Before a bias is undone, which is no noise.
     noise : Diagnosis
         Of the scan.
+    factors : sequence of arrays, same shapes, optional
+        How many times its typical level the noise is at each place; None: everywhere the same.
 
     Returns
     -------
@@ -85,7 +92,9 @@ def check_result(noisy: Sequence[Slices], denoised: Sequence[Slices], noise: Dia
     for (volume, number), parts in _looked_at([_three(stack.shape) for stack in noisy]).items():
         before, after = noisy[volume][number], denoised[volume][number]
         for (top, bottom), (left, right) in parts:
-            found.add(before[top:bottom, left:right], after[top:bottom, left:right])
+            part = (slice(top, bottom), slice(left, right))
+            factor = None if factors is None else factors[volume][number][part]
+            found.add(before[part], after[part], factor)
     return found.figures()
 
 
@@ -111,12 +120,17 @@ class _Found:
         self._squares: list[NDArray[np.float32]] = []
         self._edges: list[NDArray[np.float32]] = []
 
-    def add(self, noisy: NDArray[np.float32], denoised: NDArray[np.float32]) -> None:
+    def add(
+        self,
+        noisy: NDArray[np.float32],
+        denoised: NDArray[np.float32],
+        factor: NDArray[np.float32] | None,
+    ) -> None:
         """Look at a part of a slice (height, width)."""
         from scipy.ndimage import gaussian_gradient_magnitude
 
         before, after = noisy.astype(np.float64), denoised.astype(np.float64)
-        level = np.interp(after, self._noise.noise.brightness, self._noise.noise.stds)
+        level = self._noise.noise.levels(after, 1.0 if factor is None else factor)
         relative = np.clip((before - after) / level, -_LIMIT, _LIMIT)
         known = np.isfinite(relative)
         if not known.any():

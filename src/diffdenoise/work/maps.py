@@ -21,12 +21,14 @@ def _difference(before: Array, after: Array) -> Array:
 
 def noise_map_of(noisy: Scan, denoised: Scan, noise: Noise) -> Voxels:
     """Return the stated std of the noise at each voxel, in the scan's units; 0 where there is no data."""
-    model, ready = noise.model, noise.ready
+    model, ready, factors = noise.model, noise.ready, noise.factors
 
     def levels_in(volume: int, first: int, last: int) -> Array:
         before, after = (each.voxels.slab(ready.axis, volume, first, last) for each in (noisy, denoised))
         clean = np.nan_to_num(ready.intensities.scale(after))
-        levels = np.interp(clean, model.brightness, model.stds) * noise.range
+        numbers = range(first, first + len(clean))
+        factor = 1.0 if factors is None else np.stack([factors[volume][number] for number in numbers])
+        levels = model.levels(clean, factor) * noise.range
         nothing = ready.regions.no_data_in(volume, first, before)
         return levels if nothing is None else np.where(nothing, 0.0, levels)
 
