@@ -72,11 +72,7 @@ fuzz: $(STAMP)
 bench: $(STAMP)
 	@if [ -z "$(DATA)" ]; then echo "make bench: name the data folder: make bench DATA=DIR (docs/benchmarks.md)" >&2; exit 1; fi
 	$(BIN)/python -m bench.noise_estimates --data $(DATA)
-	$(BIN)/python -m bench.quality --data $(DATA) --threads 1
-	$(BIN)/python -m bench.quality --data $(DATA) --threads 1 --cases t1w-white flair-wide m4raw-real \
-	  --methods bm3d-estimated bm4d-estimated bm3d-spectrum bm4d-spectrum dipy-nlm noise2void neighbor2neighbor \
-	  ap-bsn sure unsure r2r-spectrum ours-random-start ours-literal ours-paper ours-distilled \
-	  ours-no-neighbours ours-iterations
+	$(BIN)/python -m bench.quality --data $(DATA) --threads 1 --missing
 	$(BIN)/python -m bench.tables
 
 which-python:

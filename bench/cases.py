@@ -1,159 +1,36 @@
 """The benchmark's cases: clean references with known noise added, and real repeats.
 
-Intensities are scaled so that the clean data's range (0.5th to 99.5th percentile) is 0 to 1; the real
-repeats, stored in 8 bits, are divided by 255. DIR, the data folder, is laid out as in
-docs/benchmarks.md; a case whose files are missing is skipped with a message.
+Intensities are scaled so that the clean data's range (0.5th to 99.5th percentile) is 0 to 1. DIR, the data
+folder, is laid out as in docs/benchmarks.md; a case whose files are missing is skipped with a message.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from diffdenoise.method.noise_draws import NoiseDraws
-from diffdenoise.noise.correlation import Correlation
-from diffdenoise.noise.model import NoiseModel
-from diffdenoise.noise.simulate import gaussian, rician
+from bench.data import Data, MissingDataError
+from bench.noise import Colour, Noise
+from bench.repeats import load_fmri, load_m4raw, load_phantom, load_ulf
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import read_scan
 from diffdenoise.types import Stack
 
-Kind = Literal["gaussian", "rician", "poisson-gaussian", "real"]
-#: Slices that are scored, evenly spaced: enough for a mean, few enough for the slow methods.
-MOST_SCORED = 16
-#: Share of the Poisson-Gaussian noise's variance, at the intensity 1, that does not depend on the signal.
-_GAUSSIAN_SHARE = 0.1
 _MS = Path("mri-brain-ms-ljubljana/longitudinal/patient01")
+_COLIN = Path("mri-brain-colin27-mricron/ch2.nii.gz")
+#: Slices of the T1W average in the cases where a part of it will do, so that slow peers can be run.
+_SLAB = slice(70, 110)
+#: Frequency in cycles a pixel up to which the zero-filled scan was acquired.
+_CUT = 0.25
 
-
-class MissingDataError(Exception):
-    """A case's files are not in the data folder."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Noise of a case.
-
-    Attributes
-    ----------
-    kind : str
-        "real" where it came with the scan.
-    std : float
-        In scaled intensities (Poisson-Gaussian: at the intensity 1). 0 for real noise.
-    kernel_px : float
-        Std of the Gaussian kernel that correlates it inside slices.
-    """
-
-    kind: Kind
-    std: float = 0.0
-    kernel_px: float = 0.0
-
-    def add(self, clean: Stack, rng: np.random.Generator) -> Stack:
-        """Noisy copy of a stack (slices, height, width)."""
-        if self.kind == "rician":
-            noisy = rician(clean.clip(0), self.std, rng=rng)
-        elif self.kind == "poisson-gaussian":
-            noisy = clean + _signal_std(clean, self.std) * rng.standard_normal(clean.shape)
-        else:
-            noisy = gaussian(clean, self.std, correlation_px=self.kernel_px, axis=0, rng=rng)
-        return noisy.astype(np.float32)
-
-    def add_to_patches(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """Noisy copy of patches (batch, channels, height, width), each channel with its own noise."""
-        device = clean.device
-        if self.kind == "rician":
-            real, imaginary = (torch.randn(clean.shape, generator=generator).to(device) for _ in range(2))
-            return torch.hypot(clean.clamp_min(0) + self.std * real, self.std * imaginary)
-        if self.kind == "poisson-gaussian":
-            white = torch.randn(clean.shape, generator=generator).to(device)
-            part = (1 - _GAUSSIAN_SHARE) * clean.clamp_min(0) + _GAUSSIAN_SHARE
-            return clean + self.std * part.sqrt() * white
-        draws = NoiseDraws(NoiseModel.constant(self.std, Correlation.gaussian(self.kernel_px)), device)
-        flat = draws.unit((clean.shape[0] * clean.shape[1], 1, *clean.shape[2:]), generator)
-        return clean + self.std * flat.view(clean.shape)
-
-    def spectrum(self, shape: Sequence[int]) -> NDArray[np.float64]:
-        """Power spectral density as BM3D and BM4D want it: mean of |FFT of the noise|^2."""
-        delta = np.zeros(shape)
-        delta[(0,) * len(shape)] = 1.0
-        if self.kernel_px:
-            from scipy.ndimage import gaussian_filter
-
-            widths = [0.0] * (len(shape) - 2) + [self.kernel_px] * 2
-            delta = gaussian_filter(delta, widths, mode="wrap")
-            delta /= np.sqrt((delta**2).sum())
-        power = self.std**2 * np.abs(np.fft.fftn(delta)) ** 2 * delta.size
-        return np.asarray(power)
-
-
-def _signal_std(clean: Stack, std: float) -> NDArray[np.float64]:
-    part = (1 - _GAUSSIAN_SHARE) * clean.clip(0) + _GAUSSIAN_SHARE
-    return np.asarray(std * np.sqrt(part))
-
-
-@dataclass
-class Data:
-    """What a method is given, and what its result is held against.
-
-    Attributes
-    ----------
-    noisy : list of float32 arrays (slices, height, width)
-        Denoised and scored.
-    clean : list of arrays, same shapes
-        References; for real noise, the mean of other repeats.
-    train : list of arrays
-        Noisy stacks that may be learned from: `noisy` itself where there is one scan.
-    train_clean : list of arrays or None
-        Their references for the ceiling; None where no clean image exists.
-    noise : Noise
-    data_range : float or None
-        Peak in PSNR and SSIM; None: the reference's own range.
-    reference_std : float
-        Std of the reference's own noise, scaled intensities.
-    """
-
-    noisy: list[Stack]
-    clean: list[Stack]
-    train: list[Stack]
-    train_clean: list[Stack] | None
-    noise: Noise
-    data_range: float | None = 1.0
-    reference_std: float = 0.0
-    scored: list[tuple[int, int]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        places = [(s, k) for s, stack in enumerate(self.noisy) for k in range(len(stack))]
-        chosen = np.unique(np.linspace(0, len(places) - 1, min(len(places), MOST_SCORED)).round().astype(int))
-        self.scored = [places[index] for index in chosen]
-
-    def reference(self) -> Stack:
-        """Scored slices of the reference, (slices, height, width)."""
-        return np.stack([self.clean[s][k] for s, k in self.scored])
-
-    @property
-    def told_std(self) -> float:
-        """Level that is told to methods that need one: the true one, or a wavelet estimate of real noise."""
-        if self.noise.kind == "poisson-gaussian":
-            middle = float(np.median(np.concatenate([stack.ravel() for stack in self.clean])))
-            return float(_signal_std(np.array([middle], np.float32), self.noise.std)[0])
-        return self.noise.std or self.estimated_std
-
-    @property
-    def estimated_std(self) -> float:
-        """Wavelet MAD over the scored slices (Donoho and Johnstone 1994), by scikit-image."""
-        from skimage.restoration import estimate_sigma
-
-        levels = [estimate_sigma(self.noisy[s][k]) for s, k in self.scored]  # type: ignore[no-untyped-call]
-        return float(np.median(levels))
+#: Clean stacks from the data folder.
+Read = Callable[[Path], list[Stack]]
 
 
 @dataclass(frozen=True)
@@ -191,33 +68,71 @@ def _dicom(paths: Sequence[Path]) -> list[NDArray[np.float64]]:
     return found
 
 
-def _one_scan(read: Callable[[Path], Stack], noise: Noise) -> Callable[[Path, int], Data]:
-    def load(folder: Path, seed: int) -> Data:
-        clean = [read(folder)]
-        noisy = [noise.add(clean[0], np.random.default_rng(seed))]
-        return Data(noisy, clean, noisy, clean, noise)
-
-    return load
+def _file(path: Path | str) -> Read:
+    return lambda folder: [_nifti(folder / path)]
 
 
-def _knee(folder: Path) -> Stack:
-    return _scaled(_dicom([folder / "mri-knee-moveknee/MOVEKNEE.dcm"])[0])
+def _slab(folder: Path) -> list[Stack]:
+    return [_nifti(folder / _COLIN)[_SLAB]]
+
+
+def _zero_filled(folder: Path) -> list[Stack]:
+    """The slab as if it had been acquired on half the grid and zero-filled in k-space."""
+    stack = _slab(folder)[0]
+    # Noise of that cut is what k-space lets through: see `Colour.cut`.
+    inside = [np.abs(np.fft.fftfreq(size)) < _CUT for size in stack.shape[1:]]
+    kept = np.fft.fft2(stack) * (inside[0][:, None] & inside[1])
+    return [np.abs(np.fft.ifft2(kept)).astype(np.float32)]
+
+
+def _knee(folder: Path) -> list[Stack]:
+    return [_scaled(_dicom([folder / "mri-knee-moveknee/MOVEKNEE.dcm"])[0])]
 
 
 def _ct(folder: Path) -> list[Stack]:
     """Six chest slices, 4 cm apart and more: each an image of its own."""
     numbers = ("000001", "000041", "000091", "000131", "000181", "000226")
-    slices = _dicom([folder / f"ct-chest-fnndsc/{number}.dcm" for number in numbers])
-    scaled = _scaled(np.stack(slices).clip(-1024, None))
+    return _ct_slices([folder / f"ct-chest-fnndsc/{number}.dcm" for number in numbers])
+
+
+def _abdomen(folder: Path) -> list[Stack]:
+    return _ct_slices([folder / f"ct-abdomen-dcmqi/0{number}.dcm" for number in (1, 2, 3)])
+
+
+def _ct_slices(paths: Sequence[Path]) -> list[Stack]:
+    scaled = _scaled(np.stack(_dicom(paths)).clip(-1024, None))
     return [one[None] for one in scaled]
 
 
-def _load_ct(folder: Path, seed: int) -> Data:
-    noise = Noise("poisson-gaussian", 0.10)
-    rng = np.random.default_rng(seed)
-    clean = _ct(folder)
-    noisy = [noise.add(one, rng) for one in clean]
-    return Data(noisy, clean, noisy, clean, noise)
+def _slabs(folder: Path) -> list[Stack]:
+    """Coronal T1 slabs of three people."""
+    root = folder / "mri-brain-t1-slabs-antstutorial"
+    return [_nifti(root / f"ilist{number}.nii.gz", axis=1) for number in (1, 15, 20)]
+
+
+def _chest(folder: Path) -> list[Stack]:
+    files = sorted((folder / "cxr-nih-chestxray8-512/dev").glob("*.png"))
+    if len(files) < 132:
+        raise MissingDataError(f"{folder / 'cxr-nih-chestxray8-512/dev'}: expected 132 PNG")
+    return [_scaled(np.asarray(Image.open(file).convert("L"), np.float32))[None] for file in files[:132]]
+
+
+def _known(read: Read, noise: Noise, others: Sequence[Read] = ()) -> Callable[[Path, int], Data]:
+    """Load clean stacks and add noise; `others` are clean ones of other people, where they are there."""
+
+    def load(folder: Path, seed: int) -> Data:
+        rng = np.random.default_rng(seed)
+        clean = read(folder)
+        noisy = [noise.add(one, rng) for one in clean]
+        found: list[Stack] = []
+        for other in others:
+            try:
+                found += other(folder)
+            except MissingDataError as missing:
+                print(f"of other people: {missing}")
+        return Data(noisy, clean, noisy, clean, noise, others=found)
+
+    return load
 
 
 def _load_chest(folder: Path, seed: int) -> Data:
@@ -229,148 +144,82 @@ def _load_chest(folder: Path, seed: int) -> Data:
     return Data(noisy[100:], clean[100:], noisy[:100], clean[:100], noise)
 
 
-def _load_m4raw(folder: Path, seed: int) -> Data:
-    """Repeat seed + 1 of three, against the gain-fitted mean of the two others."""
-    if seed > 2:
-        raise MissingDataError(f"there are three repeats: seeds 0 to 2, not {seed}")
-    samples = _make_samples()
-    folders = [folder / f"mri-lowfield-m4raw/2022061003_T20{number}.h5" for number in (1, 2, 3)]
-    for each in folders:
-        if not each.is_dir():
-            raise MissingDataError(f"{each} is missing")
-    repeats = [samples.read_repeat(each).astype(np.float64) for each in folders]
-    repeats = repeats[seed:] + repeats[:seed]
-    reference, noise_std = samples.make_reference(repeats)
-    noisy = [(repeats[0] / 255).astype(np.float32)]
-    clean = [(reference / 255).astype(np.float32)]
-    return Data(noisy, clean, noisy, None, Noise("real"), None, noise_std / 255)
-
-
-def _load_slabs(folder: Path, seed: int) -> Data:
-    """Coronal T1 slabs of three people: a data set of volumes."""
-    noise = Noise("gaussian", 0.10)
-    rng = np.random.default_rng(seed)
-    slabs = folder / "mri-brain-t1-slabs-antstutorial"
-    clean = [_nifti(slabs / f"ilist{number}.nii.gz", axis=1) for number in (1, 15, 20)]
-    noisy = [noise.add(one, rng) for one in clean]
-    return Data(noisy, clean, noisy, clean, noise)
-
-
-def _load_fmri(folder: Path, seed: int) -> Data:
-    """Volume 10 x seed of a BOLD run against the mean of all others: short against long averages."""
-    path = folder / "mri-fmri-repeats-studyforrest/bold_10slices_156vols_stored_values.nii.gz"
-    if not path.is_file():
-        raise MissingDataError(f"{path} is missing")
-    volumes = np.moveaxis(read_scan(path).data.astype(np.float64), (3, 2), (0, 1))
-    volumes /= np.percentile(volumes, 99.5)
-    number = 10 * seed % len(volumes)
-    others = np.delete(volumes, number, axis=0)
-    noise_std = float(others.std(axis=0).mean()) / np.sqrt(len(others))
-    noisy, clean = ([one.astype(np.float32)] for one in (volumes[number], others.mean(axis=0)))
-    return Data(noisy, clean, noisy, None, Noise("real"), None, noise_std)
-
-
-def _load_ulf(folder: Path, seed: int) -> Data:
-    """One of two averages of a 0.055 T brain against the other, which is as noisy."""
-    from scipy.io import loadmat
-
-    path = folder / "mri-ulf-0.055T/SupplementaryFigure3A/0.055T_FLAIR_RF cage installed_2D kspace.mat"
-    if not path.is_file():
-        raise MissingDataError(f"{path} is missing")
-    if seed > 1:
-        raise MissingDataError(f"there are two averages: seeds 0 and 1, not {seed}")
-    kspace = np.moveaxis(loadmat(path)["ksp"], (3, 2), (0, 1))
-    centred = np.fft.ifftshift(kspace, axes=(2, 3))
-    images = np.abs(np.fft.fftshift(np.fft.ifft2(centred, axes=(2, 3)), axes=(2, 3)))
-    images /= np.percentile(images, 99.5)
-    noise_std = float((images[0] - images[1]).std() / np.sqrt(2))
-    noisy, clean = ([images[number].astype(np.float32)] for number in (seed, 1 - seed))
-    return Data(noisy, clean, noisy, None, Noise("real"), None, noise_std)
-
-
-def _make_samples() -> Any:
-    """The script that made the shipped samples; it aligns the repeats and fits their gains."""
-    path = Path(__file__).parent.parent / "samples" / "make_samples.py"
-    spec = importlib.util.spec_from_file_location("make_samples", path)
-    if spec is None or spec.loader is None:
-        raise MissingDataError(f"{path} is missing")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _chest(folder: Path) -> list[Stack]:
-    files = sorted((folder / "cxr-nih-chestxray8-512/dev").glob("*.png"))
-    if len(files) < 132:
-        raise MissingDataError(f"{folder / 'cxr-nih-chestxray8-512/dev'}: expected 132 PNG")
-    return [_scaled(np.asarray(Image.open(file).convert("L"), np.float32))[None] for file in files[:132]]
-
-
-def _file(path: Path | str) -> Callable[[Path], list[Stack]]:
-    return lambda folder: [_nifti(folder / path)]
-
+#: Other people's T1 and FLAIR or T2 heads.
+_T1_OTHERS: tuple[Read, ...] = (_file(_COLIN), _slabs)
+_T2_OTHERS: tuple[Read, ...] = (_file("mri-brain-t2-torchio/t2.nii.gz"),)
+_MS_OTHERS: tuple[Read, ...] = (_file(_MS / "study1_T1W.nii.gz"), _slabs)
+_WHITE = Noise("gaussian", 0.10)
 
 #: Clean references by name: their stacks from the data folder.
-REFERENCES: dict[str, Callable[[Path], list[Stack]]] = {
+REFERENCES: dict[str, Read] = {
     "MS T1W": _file(_MS / "study1_T1W.nii.gz"),
     "MS T2W": _file(_MS / "study1_T2W.nii.gz"),
     "MS FLAIR": _file(_MS / "study1_FLAIR.nii.gz"),
-    "knee": lambda folder: [_knee(folder)],
+    "knee": _knee,
     "chest X-rays": lambda folder: _chest(folder)[:16],
-    "T1W average": _file("mri-brain-colin27-mricron/ch2.nii.gz"),
+    "T1W average": _file(_COLIN),
     "chest CT": _ct,
 }
 CASES = {
     "t1w-white": Case(
-        "MS T1W, white Gaussian 10 %",
-        _one_scan(lambda folder: _nifti(folder / _MS / "study1_T1W.nii.gz"), Noise("gaussian", 0.10)),
+        "MS T1W, white Gaussian 10 %", _known(_file(_MS / "study1_T1W.nii.gz"), _WHITE, _T1_OTHERS)
     ),
     "flair-wide": Case(
         "MS FLAIR, Gaussian 10 % correlated by 1.2 px",
-        _one_scan(lambda folder: _nifti(folder / _MS / "study1_FLAIR.nii.gz"), Noise("gaussian", 0.10, 1.2)),
+        _known(_file(_MS / "study1_FLAIR.nii.gz"), Noise("gaussian", 0.10, Colour(1.2)), _T2_OTHERS),
     ),
     "t2w-narrow": Case(
         "MS T2W, Gaussian 10 % correlated by 0.5 px",
-        _one_scan(lambda folder: _nifti(folder / _MS / "study1_T2W.nii.gz"), Noise("gaussian", 0.10, 0.5)),
+        _known(_file(_MS / "study1_T2W.nii.gz"), Noise("gaussian", 0.10, Colour(0.5)), _T2_OTHERS),
     ),
-    "knee-white": Case("knee MR, white Gaussian 10 %", _one_scan(_knee, Noise("gaussian", 0.10))),
+    "knee-white": Case("knee MR, white Gaussian 10 %", _known(_knee, _WHITE)),
     "chest-white": Case("chest X-rays, white Gaussian 5 %, 100 to train, others to test", _load_chest),
     "colin-rician": Case(
-        "T1W average of 27 scans, Rician 10 %",
-        _one_scan(
-            lambda folder: _nifti(folder / "mri-brain-colin27-mricron/ch2.nii.gz"), Noise("rician", 0.10)
-        ),
+        "T1W average of 27 scans, Rician 10 %", _known(_file(_COLIN), Noise("rician", 0.10), _MS_OTHERS)
     ),
-    "ct-poisson": Case("chest CT, Poisson-Gaussian, 10 % in the brightest tissue", _load_ct),
-    "m4raw-real": Case("real 0.3 T T2 (M4Raw), one repeat", _load_m4raw),
+    "ct-poisson": Case(
+        "chest CT, Poisson-Gaussian, 10 % in the brightest tissue",
+        _known(_ct, Noise("poisson-gaussian", 0.10), (_abdomen,)),
+    ),
+    "ct-ramp": Case(
+        "chest CT, ramp-filtered (band-pass) Gaussian 5 %",
+        _known(_ct, Noise("gaussian", 0.05, Colour(ramp=True)), (_abdomen,)),
+    ),
+    "phantom-10": Case(
+        "real CT repeats of FDA's low-contrast phantom, 10 % dose", partial(load_phantom, dose=10)
+    ),
+    "phantom-100": Case(
+        "real CT repeats of FDA's low-contrast phantom, full dose", partial(load_phantom, dose=100)
+    ),
+    "m4raw-real": Case("real 0.3 T T2 (M4Raw), one repeat", load_m4raw),
+    "slab-place": Case(
+        "T1W average, 40 slices, white Gaussian 4 % rising in place to 12 %",
+        _known(_slab, Noise("gaussian", 0.04, rises_to=3.0), _MS_OTHERS),
+    ),
+    "slab-coils": Case(
+        "T1W average, 40 slices, noncentral chi of 8 coils, 10 %",
+        _known(_slab, Noise("chi", 0.10, coils=8), _MS_OTHERS),
+    ),
+    "slab-zero-filled": Case(
+        "T1W average, 40 slices, Rician 5 %, zero-filled to twice the grid",
+        _known(_zero_filled, Noise("rician", 0.05, Colour(cut=_CUT)), _MS_OTHERS),
+    ),
     "t1w-white-5": Case(
         "MS T1W, white Gaussian 5 %",
-        _one_scan(lambda folder: _nifti(folder / _MS / "study1_T1W.nii.gz"), Noise("gaussian", 0.05)),
+        _known(_file(_MS / "study1_T1W.nii.gz"), Noise("gaussian", 0.05), _T1_OTHERS),
     ),
     "t1w-white-20": Case(
         "MS T1W, white Gaussian 20 %",
-        _one_scan(lambda folder: _nifti(folder / _MS / "study1_T1W.nii.gz"), Noise("gaussian", 0.20)),
+        _known(_file(_MS / "study1_T1W.nii.gz"), Noise("gaussian", 0.20), _T1_OTHERS),
     ),
-    "slabs-white": Case("T1 slabs of three people, white Gaussian 10 %, a data set", _load_slabs),
+    "slabs-white": Case("T1 slabs of three people, white Gaussian 10 %, a data set", _known(_slabs, _WHITE)),
     "spine-white": Case(
-        "spine T2, white Gaussian 10 %",
-        _one_scan(
-            lambda folder: _nifti(folder / "mri-spine-sct/testing/t2/t2.nii.gz"), Noise("gaussian", 0.10)
-        ),
+        "spine T2, white Gaussian 10 %", _known(_file("mri-spine-sct/testing/t2/t2.nii.gz"), _WHITE)
     ),
-    "fmri-real": Case("real BOLD volume against the mean of 155 others", _load_fmri),
-    "ulf-real": Case("real 0.055 T FLAIR, one average against the other", _load_ulf),
+    "fmri-real": Case("real BOLD volume against the mean of 155 others", load_fmri),
+    "ulf-real": Case("real 0.055 T FLAIR, one average against the other", load_ulf),
 }
 #: Cases whose noise came with the scan.
-REAL = ("m4raw-real", "fmri-real", "ulf-real")
+REAL = ("phantom-10", "phantom-100", "m4raw-real", "fmri-real", "ulf-real")
 #: Cases of the main table; the rest are secondary.
-MAIN = (
-    "t1w-white",
-    "flair-wide",
-    "t2w-narrow",
-    "knee-white",
-    "chest-white",
-    "colin-rician",
-    "ct-poisson",
-    "m4raw-real",
-)
+MAIN = tuple(name for name in CASES if name not in ("phantom-10", "fmri-real"))

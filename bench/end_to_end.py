@@ -22,8 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.cases import CASES, Data
-from bench.quality import fingerprint, scores
+from bench.cases import CASES
+from bench.data import Data
+from bench.quality import scores
+from bench.version import commit
 from diffdenoise.scan.read import from_array, read_scan
 from diffdenoise.scan.write import write_scan
 
@@ -50,7 +52,7 @@ def main() -> None:
             record[name] = {
                 "minutes": given.minutes,
                 "revision": given.before,
-                "code": fingerprint(),
+                "commit": commit(),
                 "noisy": scores(data, np.stack([data.noisy[s][k] for s, k in data.scored])),
                 **compare(data, sources, given.minutes, folder),
             }

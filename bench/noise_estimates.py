@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.cases import REFERENCES, MissingDataError, Noise
+from bench.cases import REFERENCES
+from bench.data import MissingDataError
+from bench.noise import Colour, Noise
 from diffdenoise.config import Settings
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
 from diffdenoise.scan.prepared import prepare
@@ -27,7 +29,7 @@ CELL = Path(__file__).parent / "cells" / "noise-estimates.json"
 NOISES = {
     "none": None,
     **{f"white {std:.0%}": Noise("gaussian", std) for std in (0.03, 0.05, 0.10, 0.20)},
-    **{f"{width:g} px, 10%": Noise("gaussian", 0.10, width) for width in (0.5, 0.8, 1.2, 1.6)},
+    **{f"{width:g} px, 10%": Noise("gaussian", 0.10, Colour(width)) for width in (0.5, 0.8, 1.2, 1.6)},
     **{f"Rician {std:.0%}": Noise("rician", std) for std in (0.05, 0.10)},
 }
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.cases import Data
+from bench.data import Data
 from diffdenoise.config import Settings, round_name, stage_names
 from diffdenoise.method.stages import Stages
 from diffdenoise.method.train import train_all_stages

@@ -8,9 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.cases import CASES, REAL
 from bench.end_to_end import CELL as VERSIONS_CELL
@@ -18,31 +22,38 @@ from bench.inferences import CELL as INFERENCES_CELL
 from bench.noise_estimates import CELL as NOISE_CELL
 from bench.noise_estimates import NOISES
 from bench.pictures import SHOWN, can_draw, draw, draw_iterations
-from bench.quality import ABLATED, CELLS
+from bench.quality import ABLATED, CELLS, told
 
 _ROOT = Path(__file__).parent.parent
 PAGE = _ROOT / "docs" / "benchmarks.md"
 PICTURES = _ROOT / "docs" / "images"
 
-#: Methods in the order of the tables, with the names they have there.
+#: Methods in the order of the tables, with the names they have there; what each is told has its own column.
 NAMES = {
     "noisy": "noisy",
     "nlm": "NLM",
-    "dipy-nlm": "NLM in 3-D (DIPY), true level",
-    "bm3d": "BM3D, true level",
-    "bm3d-estimated": "BM3D, wavelet estimate",
-    "bm3d-spectrum": "BM3D, true spectrum",
-    "bm4d": "BM4D, true level",
-    "bm4d-estimated": "BM4D, wavelet estimate",
-    "bm4d-spectrum": "BM4D, true spectrum",
+    "dipy-nlm": "NLM in 3-D (DIPY)",
+    **{
+        f"{method}{ending}": f"{name}{words}"
+        for method, name in (("bm3d", "BM3D"), ("bm4d", "BM4D"))
+        for ending, words in {
+            "": "",
+            "-estimated": ", estimate",
+            "-spectrum": ", spectrum",
+            "-our-spectrum": ", our diagnosis",
+            "-repeats": ", repeats",
+            "-stabilised": ", stabilised",
+            "-place": ", map",
+        }.items()
+    },
     "noise2void": "Noise2Void",
     "neighbor2neighbor": "Neighbor2Neighbor",
     "ap-bsn": "AP-BSN",
     "unsure": "UNSURE",
-    "sure": "SURE, true level",
-    "r2r": "R2R, true level",
-    "r2r-start": "R2R, true level, synthetic start",
-    "r2r-spectrum": "R2R, true spectrum",
+    "sure": "SURE",
+    "r2r": "R2R",
+    "r2r-start": "R2R, synthetic start",
+    "r2r-spectrum": "R2R, spectrum",
     "ours": "**DiffDenoise**",
     "ours-random-start": "ours, random start",
     "ours-literal": "ours, random start, literal stage 2, distilled from the pair",
@@ -50,8 +61,8 @@ NAMES = {
     "ours-distilled": "ours, random start, distilled from pair + fusion",
     "ours-no-neighbours": "ours, no neighbour slices",
     "ours-iterations": "ours, three iterations",
-    "ceiling": "ceiling: same network, clean pairs",
-    "ceiling-start": "ceiling, synthetic start",
+    "ceiling-others": "ceiling: clean images of other people",
+    "ceiling": "ceiling: clean images of this scan",
 }
 #: Rows of one of our runs, in order.
 STAGES = {
@@ -70,12 +81,11 @@ STAGES = {
     "one-pass": "stage 3: student, one pass",
     "result": "**stage 3: student**",
 }
-#: Methods that know what no user knows.
-_TOLD = ("r2r-spectrum", "bm3d-spectrum", "bm4d-spectrum", "ceiling", "ceiling-start")
 #: Methods that are ours in part: they begin with our weights.
 _HALF_OURS = ("r2r-start",)
-#: Cells with more than the tables' time for a training.
-LONGER = CELLS.parent / "longer"
+#: Rows of a peer's cell that stand for it: averaged over orientations where it is a network, and with the
+#: bias of magnitudes undone.
+_PEER_ROWS = ("result", "one-pass", "inverted", "one-pass-inverted")
 
 Cell = dict[str, Any]
 Cells = dict[tuple[str, str], list[Cell]]
@@ -91,7 +101,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=PICTURES)
     given = parser.parse_args()
     for name in CASES:
-        names = {method: _name(method, name) for method in SHOWN}
+        names = {method: NAMES[method] for method in SHOWN}
         draw(name, names, given.cells, given.pictures / f"bench-{name}.png")
     draw_iterations(given.cells, given.pictures / "iterations.png")
     write(given.cells, given.noise, given.inferences, given.page, _ROOT / "README.md")
@@ -104,33 +114,35 @@ def write(
     page: Path,
     readme: Path,
     versions_cell: Path = VERSIONS_CELL,
-    longer_folder: Path = LONGER,
 ) -> None:
     """Fill the page's tables, and the README's, from folders of cells, and the other scripts' cells."""
     cells = read_cells(folder)
-    drawn = [name for name in CASES if can_draw(name, folder)]
+    drawn = [name for name in CASES if (PICTURES / f"bench-{name}.png").is_file() and can_draw(name, folder)]
     text = page.read_text(encoding="utf-8")
     for name, table in {
         "summary": summary(cells),
         "cases": per_case(cells, drawn),
-        "longer": longer(cells, read_cells(longer_folder)),
         "stages": stages(cells),
         "ablations": ablations(cells),
         "iterations": iterations(cells),
         "end-to-end": versions(
             json.loads(versions_cell.read_text(encoding="utf-8")) if versions_cell.is_file() else {}
         ),
-        "inferences": inferences_table(json.loads(inferences.read_text(encoding="utf-8"))),
+        "inferences": inferences_table(
+            json.loads(inferences.read_text(encoding="utf-8")) if inferences.is_file() else {}
+        ),
         "noise": noise_table(json.loads(noise.read_text(encoding="utf-8"))),
     }.items():
         text = fill(text, name, table)
     page.write_text(text, encoding="utf-8")
-    front = fill(readme.read_text(encoding="utf-8"), "summary", summary(cells))
-    readme.write_text(front, encoding="utf-8")
+    page_one = fill(readme.read_text(encoding="utf-8"), "summary", front(cells))
+    readme.write_text(page_one, encoding="utf-8")
 
 
 def inferences_table(record: dict[str, Any]) -> str:
     """Mean and spread of each kind of inference."""
+    if not record:
+        return "Not run yet."
     lines = ["| kind | inferences | mean PSNR | standard deviation |", "|---|---|---|---|"]
     for kind, values in record["psnr"].items():
         spread = f"{pstdev(values):.4f}" if len(values) > 1 else "none"
@@ -167,82 +179,82 @@ def _number(value: float | None, digits: int, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.{digits}f}"
 
 
-def _minutes(cells: Cells, cases: Sequence[str]) -> str:
-    """How long ours was trained, in words."""
-    found = {cell["minutes"] for case in cases for cell in cells.get((case, "ours"), [])}
-    return " and ".join(f"{minutes:g}" for minutes in sorted(found))
+def front(cells: Cells) -> str:
+    """The README's table: cases that ours was run on with this code."""
+    lines = [
+        "| case | noisy | best peer | it is told | DiffDenoise, one pass | mean of eight | over that peer |",
+        "|---" * 7 + "|",
+    ]
+    for case in CASES:
+        if (case, "ours") in cells:
+            lines.append("|".join(_summary_row(cells, case).split("|")[:8]) + "|")
+    return "\n".join(lines) if len(lines) > 2 else "Being run again: see the benchmarks."
 
 
 def summary(cells: Cells) -> str:
-    """One line a case: ours, the best peer that knows no more than a user, and the ceiling."""
+    """One line a case: ours and the ceilings, in one pass and averaged over eight, and the best peer."""
     lines = [
-        "| case | noisy | best peer | DiffDenoise | over that peer | ceiling | below it |",
-        "|---|---|---|---|---|---|---|",
+        "| case | noisy | best peer | it is told | DiffDenoise, one pass | eight | over that peer "
+        "| ceiling, other people: one pass | eight | ceiling, this scan: one pass | eight |",
+        "|---" * 11 + "|",
     ]
-    for case in CASES:
-        ours = _score(cells, case, "ours")
-        if ours is None:
+    lines += [_summary_row(cells, case) for case in CASES if (case, "noisy") in cells]
+    return "\n".join(lines)
+
+
+def _summary_row(cells: Cells, case: str) -> str:
+    """A line of the summary."""
+    best = _best_peer(cells, case)
+    eight, over = _score(cells, case, "ours"), ""
+    if best is not None and eight is not None:
+        over = f"{eight - (_score(cells, case, best.method, row=best.row) or 0.0):+.2f} dB"
+    row = [
+        CASES[case].title,
+        _pair(cells, case, "noisy"),
+        "" if best is None else f"{best.name}: {_pair(cells, case, best.method, best.row)}",
+        "" if best is None else best.told,
+        _pair(cells, case, "ours", "one-pass"),
+        "" if eight is None else f"**{_pair(cells, case, 'ours')}**",
+        over,
+        *(
+            _pair(cells, case, method, ends)
+            for method in ("ceiling-others", "ceiling")
+            for ends in ("one-pass", "result")
+        ),
+    ]
+    return f"| {' | '.join(row)} |"
+
+
+@dataclass(frozen=True)
+class _Best:
+    method: str
+    row: str
+    name: str
+    told: str
+
+
+def _best_peer(cells: Cells, case: str) -> _Best | None:
+    """The peer with the highest PSNR, whatever it is told."""
+    found: list[tuple[float, _Best]] = []
+    for method in NAMES:
+        if method.startswith(("ours", "ceiling")) or method in (*_HALF_OURS, "noisy"):
             continue
-        best = _best_peer(cells, case)
-        over = None if best is None else ours - (_score(cells, case, best) or 0.0)
-        ceiling = _score(cells, case, "ceiling")
-        lines.append(
-            f"| {CASES[case].title} | {_pair(cells, case, 'noisy')} "
-            f"| {'-' if best is None else f'{_name(best, case)}: {_pair(cells, case, best)}'} "
-            f"| **{_pair(cells, case, 'ours')}** "
-            f"| {'-' if over is None else f'{over:+.2f} dB'} "
-            f"| {_pair(cells, case, 'ceiling')} "
-            f"| {'-' if ceiling is None else f'{ceiling - ours:.2f} dB'} |"
-        )
-    return "\n".join(lines)
+        for row in _PEER_ROWS:
+            value = _score(cells, case, method, row=row)
+            if value is not None:
+                name, what = _row_name(method, row), cells[case, method][0].get("told") or told(method, case)
+                found.append((value, _Best(method, row, name, what)))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
-def _best_peer(cells: Cells, case: str) -> str | None:
-    """The peer with the highest PSNR of those that know no more than the level."""
-    peers = {
-        method: _score(cells, case, method)
-        for method in NAMES
-        if not method.startswith("ours") and method not in (*_TOLD, *_HALF_OURS, "noisy")
-    }
-    known = {method: value for method, value in peers.items() if value is not None}
-    return max(known, key=lambda method: known[method], default=None)
-
-
-def longer(cells: Cells, more: Cells) -> str:
-    """A line a case for ours and the ceiling with more time, and what they were with less."""
-    cases = [case for case in CASES if (case, "ours") in more]
-    if not cases:
-        return "Not run yet."
-    minutes = [_minutes(found, cases) for found in (cells, more)]
-    head = [
-        "case",
-        "best peer",
-        f"ours, {minutes[0]} min",
-        f"ours, {minutes[1]} min",
-        f"ceiling, {minutes[1]} min",
-    ]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for case in cases:
-        best = _best_peer(cells, case)
-        row = [
-            CASES[case].title,
-            "-" if best is None else f"{_name(best, case)}: {_pair(cells, case, best)}",
-            _pair(cells, case, "ours"),
-            _pair(more, case, "ours"),
-            _pair(more, case, "ceiling"),
-        ]
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
-
-
-def _name(method: str, case: str) -> str:
-    """Name in a table; of a real scan nobody knows the true level."""
-    return NAMES[method].replace("true level", "wavelet level") if case in REAL else NAMES[method]
+def _row_name(method: str, row: str) -> str:
+    ending = ", then our inversion" if row.endswith("inverted") else ""
+    return f"{NAMES[method]}{', one pass' if row.startswith('one-pass') else ''}{ending}"
 
 
 def _pair(cells: Cells, case: str, method: str, row: str = "result") -> str:
     psnr, ssim = (_score(cells, case, method, key, row) for key in ("psnr", "ssim"))
-    return "-" if psnr is None else f"{psnr:.2f} / {_number(ssim, 3)}"
+    return "" if psnr is None else f"{psnr:.2f} / {_number(ssim, 3)}"
 
 
 def per_case(cells: Cells, drawn: Sequence[str]) -> str:
@@ -252,39 +264,82 @@ def per_case(cells: Cells, drawn: Sequence[str]) -> str:
         methods = [method for method in NAMES if (case, method) in cells]
         if not methods:
             continue
-        real = any(
-            cell["rows"]["result"]["psnr_corrected"] != cell["rows"]["result"]["psnr"]
-            for cell in cells[case, methods[0]]
-        )
-        head = [
-            "method",
-            "seeds",
-            "PSNR",
-            *(["PSNR corrected"] if real else []),
-            "SSIM",
-            "sharpness",
-            "bias %",
-        ]
+        real = case in REAL
+        head = ["method", "told", "seeds", "PSNR", *(["PSNR corrected"] if real else [])]
+        head += ["SSIM", "sharpness", "bias %", "commit"]
         lines = [f"### {CASES[case].title}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for method in methods:
-            of_method = cells[case, method]
-            psnrs = [cell["rows"]["result"]["psnr"] for cell in of_method]
-            spread = f" ({min(psnrs):.2f} to {max(psnrs):.2f})" if len(psnrs) > 1 else ""
-            row = [
-                _name(method, case),
-                str(len(of_method)),
-                f"{mean(psnrs):.2f}{spread}",
-                *([_number(_score(cells, case, method, "psnr_corrected"), 2)] if real else []),
-                _number(_score(cells, case, method, "ssim"), 3),
-                _number(_score(cells, case, method, "sharpness"), 3),
-                _number(_score(cells, case, method, "bias_percent"), 2, "+"),
+            lines += [
+                _line(cells, case, method, row, real=real)
+                for row in _PEER_ROWS
+                if any(row in cell["rows"] for cell in cells[case, method])
             ]
-            lines.append(f"| {' | '.join(row)} |")
-        lines += ["", _how(cells, case, methods)]
+        lines += ["", *_inserts(cells, case, methods), _how(cells, case, methods)]
         if case in drawn:
             lines += ["", f"![{CASES[case].title}: crops and differences](images/bench-{case}.png)"]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _line(cells: Cells, case: str, method: str, row: str, *, real: bool) -> str:
+    """A row of a method's cells as a line of its case's table."""
+    of_method = [cell for cell in cells[case, method] if row in cell["rows"]]
+    psnrs = [cell["rows"][row]["psnr"] for cell in of_method]
+    spread = f" ({min(psnrs):.2f} to {max(psnrs):.2f})" if len(psnrs) > 1 else ""
+    commits = dict.fromkeys(str(cell.get("commit")) for cell in of_method)
+    items = [
+        _row_name(method, row),
+        of_method[0].get("told") or told(method, case),
+        ", ".join(str(cell["seed"]) for cell in of_method),
+        f"{mean(psnrs):.2f}{spread}",
+        *([_number(_score(cells, case, method, "psnr_corrected", row), 2)] if real else []),
+        _number(_score(cells, case, method, "ssim", row), 3),
+        _number(_score(cells, case, method, "sharpness", row), 3),
+        _number(_score(cells, case, method, "bias_percent", row), 2, "+"),
+        ", ".join(commits),
+    ]
+    return f"| {' | '.join(items)} |"
+
+
+def _inserts(cells: Cells, case: str, methods: Sequence[str]) -> list[str]:
+    """What is left of a phantom's inserts: contrast over the noisy scan's, and d', with standard errors."""
+    found = {
+        method: cells[case, method][0]["rows"]["result"]
+        for method in methods
+        if "inserts" in cells[case, method][0]["rows"].get("result", {})
+    }
+    if "noisy" not in found:
+        return []
+    names = list(found["noisy"]["inserts"])
+    lines = [
+        f"| method | contrast kept | {' | '.join(f'd, {name}' for name in names)} |",
+        "|---" * (2 + len(names)) + "|",
+    ]
+    for method, row in found.items():
+        kept, error = contrast_kept(row, found["noisy"])
+        seen = [f"{row['inserts'][name]['d']:.2f} ± {row['inserts'][name]['d_se']:.2f}" for name in names]
+        lines.append(f"| {NAMES[method]} | {kept:.2f} ± {error:.2f} | {' | '.join(seen)} |")
+    return [*lines, ""]
+
+
+def contrast_kept(row: dict[str, Any], noisy: dict[str, Any]) -> tuple[float, float]:
+    """Contrast of all inserts together as a share of that in the noisy repeats, and its standard error.
+
+    Both are of the same repeats, so that the noise that they share cancels; repeats are drawn anew.
+    """
+    names = list(noisy["inserts"])
+    weights = np.array([float(name.split(" ")[0]) ** 2 for name in names])
+    present = np.array(noisy["present"])
+
+    def shares(one: dict[str, Any], drawn: NDArray[np.intp], absent: NDArray[np.intp]) -> float:
+        contrasts = np.array([one["inserts"][name]["contrasts"] for name in names])
+        return float(weights @ (contrasts[:, drawn].mean(1) - contrasts[:, absent].mean(1)) / weights.sum())
+
+    yes, no = np.flatnonzero(present), np.flatnonzero(~present)
+    rng = np.random.default_rng(0)
+    draws = [(rng.choice(yes, len(yes)), rng.choice(no, len(no))) for _ in range(400)]
+    ratios = [shares(row, *drawn) / shares(noisy, *drawn) for drawn in draws]
+    return shares(row, yes, no) / shares(noisy, yes, no), float(np.std(ratios))
 
 
 def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
@@ -293,10 +348,10 @@ def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
     for method in methods:
         details = cells[case, method][0]["details"]
         if "steps" in details:
-            found.append(f"{_name(method, case)} {details['steps']}")
+            found.append(f"{NAMES[method]} {details['steps']}")
         elif "stages" in details:
             steps = ", ".join(f"{name} {one['steps']['steps']}" for name, one in details["stages"].items())
-            found.append(f"{_name(method, case)} {steps}")
+            found.append(f"{NAMES[method]} {steps}")
     if not found:
         return ""
     minutes = sorted({cell["minutes"] for method in methods for cell in cells[case, method]})
@@ -308,7 +363,8 @@ def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
 
 def stages(cells: Cells) -> str:
     """What each stage of our runs gives."""
-    return _stages_of(cells, "ours", [case for case in CASES if (case, "ours") in cells])
+    found = [case for case in CASES if (case, "ours") in cells]
+    return _stages_of(cells, "ours", found) if found else "Not run yet."
 
 
 def _stages_of(cells: Cells, method: str, cases: Sequence[str]) -> str:
@@ -325,6 +381,8 @@ def ablations(cells: Cells) -> str:
     variants = [method for method in NAMES if method.startswith("ours-") and method != "ours-iterations"]
     cases = [case for case in ABLATED if any((case, method) in cells for method in variants)]
     methods = [method for method in ("ours", *variants) if any((case, method) in cells for case in cases)]
+    if not cases:
+        return "Not run yet."
     found = _rows_by_case(cells, cases, [(NAMES[method], method, "result") for method in methods])
     inside = [case for case in cases if (case, "ours-distilled") in cells]
     if not inside:

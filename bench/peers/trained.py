@@ -17,20 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.cases import Data
+from bench.data import Data
 from bench.peers.deepinv_package import deepinv
 from diffdenoise.config import Settings, Steps
 from diffdenoise.method import blind_spot
 from diffdenoise.method.choices import RATE_RANDOM, RATE_SYNTHETIC
-from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.method.refinement import recorrupt
 from diffdenoise.method.step_data import with_centre
 from diffdenoise.method.student import denoise, squared_distance
+from diffdenoise.model.orientations import run_turned
+from diffdenoise.model.tiles import Channels
 from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.start import load_start
 from diffdenoise.networks.student import student_network
-from diffdenoise.noise.correlation import Correlation
-from diffdenoise.noise.model import NoiseModel
 from diffdenoise.plan import Plan
 from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.clock import StagePlan
@@ -104,35 +103,34 @@ class Job:
         network.eval()
         return plan.steps()
 
-    def estimates(self, estimate_of: Callable[[Tensor], Tensor]) -> Stack:
-        """Run an estimator on the scored slices; it gets (1, channels, h, w) and returns (1, 1, h, w)."""
+    def estimates(self, estimate_of: Callable[[Tensor], Tensor]) -> dict[str, Stack]:
+        """Run an estimator on the scored slices; it gets (1, channels, h, w) and returns (1, 1, h, w).
+
+        Returns
+        -------
+        dict of row name to scored slices
+            "result", averaged over eight orientations as ours is, and "one-pass".
+        """
         slices = Slices(in_memory(self.data.noisy), self.plan.neighbours)
         starts = np.cumsum([0, *(len(stack) for stack in self.data.noisy)])
-        found = []
-        for s, k in self.data.scored:
-            item = slices.whole(int(starts[s]) + k).to(self.hardware.device)
+
+        def run(item: Channels) -> Channels:
+            # Turned arrays are views with negative strides, which torch does not take.
+            tensor = torch.from_numpy(np.ascontiguousarray(item)).to(self.hardware.device)
             with torch.no_grad(), self.hardware.autocast():
-                found.append(estimate_of(item)[0, 0].float().cpu().numpy())
-        return np.stack(found)
+                return estimate_of(tensor).float().cpu().numpy()
+
+        found: dict[str, list[Stack]] = {"result": [], "one-pass": []}
+        for s, k in self.data.scored:
+            item = slices.whole(int(starts[s]) + k).numpy()
+            found["result"].append(run_turned(run, item, ORIENTATIONS)[0, 0])
+            found["one-pass"].append(run(item)[0, 0])
+        return {row: np.stack(images) for row, images in found.items()}
 
 
+#: Turned and mirrored copies that results are averaged over, where a row does not say one pass.
+ORIENTATIONS = 8
 Result = tuple[dict[str, Stack], dict[str, Any]]
-
-
-def ceiling(job: Job) -> Result:
-    """The student's network on clean pairs, the noise drawn anew in each step."""
-    if job.data.train_clean is None:
-        raise ValueError("ceiling: this case has no clean images")
-    slices = Slices(in_memory(job.data.train_clean), job.plan.neighbours)
-    student = job.student()
-
-    def loss_of(step: int) -> Tensor:
-        patch, draws = job.patches(slices, "ceiling", step)
-        dirty = job.data.noise.add_to_patches(patch, draws)
-        return squared_distance(denoise(student, dirty), patch[:, :1]) / job.data.told_std**2
-
-    steps = job.fit(student, loss_of)
-    return {"result": job.estimates(lambda item: denoise(student, item))}, steps.model_dump()
 
 
 class _Centre(nn.Module):
@@ -180,28 +178,25 @@ def r2r(job: Job) -> Result:
     steps = job.fit(centre, loss_of)
     model.eval()
     torch.manual_seed(job.settings.seed)
-    return {"result": job.estimates(lambda item: model(centre.hold(item), physics))}, steps.model_dump()
+    return job.estimates(lambda item: model(centre.hold(item), physics)), steps.model_dump()
 
 
 def r2r_spectrum(job: Job) -> Result:
     """R2R told the noise's true covariance: recorrupted with noise of that kernel."""
-    kernel = job.data.noise.kernel_px
-    draws_of = NoiseDraws(
-        NoiseModel.constant(job.data.told_std, Correlation.gaussian(kernel)), job.hardware.device
-    )
+    unit_of = dataclasses.replace(job.data.noise, std=1.0)
     student, alpha = job.student(), 0.5
     slices = Slices(in_memory(job.data.train), job.plan.neighbours)
 
     def loss_of(step: int) -> Tensor:
         noisy, draws = job.patches(slices, "r2r-spectrum", step)
         centre = noisy[:, :1]
-        unit = draws_of.unit(centre.shape, draws)
+        unit = unit_of.add_to_patches(torch.zeros_like(centre), draws)
         source, target = recorrupt(centre, unit, job.data.told_std, alpha)
         output = denoise(student, with_centre(noisy, source))
         return squared_distance(output, target) / job.data.told_std**2
 
     steps = job.fit(student, loss_of)
-    return {"result": job.estimates(lambda item: denoise(student, item))}, steps.model_dump()
+    return job.estimates(lambda item: denoise(student, item)), steps.model_dump()
 
 
 def _sure(job: Job, *, unknown: bool) -> Result:
@@ -222,7 +217,7 @@ def _sure(job: Job, *, unknown: bool) -> Result:
         return value / job.data.told_std**2
 
     steps = job.fit(centre, loss_of)
-    return {"result": job.estimates(lambda item: centre(centre.hold(item)))}, steps.model_dump()
+    return job.estimates(lambda item: centre(centre.hold(item))), steps.model_dump()
 
 
 def sure(job: Job) -> Result:
@@ -266,7 +261,7 @@ def neighbor2neighbor(job: Job) -> Result:
         return value / job.data.told_std**2
 
     steps = job.fit(centre, loss_of)
-    return {"result": job.estimates(lambda item: centre(centre.hold(item)))}, steps.model_dump()
+    return job.estimates(lambda item: centre(centre.hold(item))), steps.model_dump()
 
 
 #: Noise2Void: share of pixels masked in a step, and reach of the window that a replacement comes from.
@@ -299,7 +294,7 @@ def noise2void(job: Job) -> Result:
         return error.square().mean() / job.data.told_std**2
 
     steps = job.fit(student, loss_of)
-    return {"result": job.estimates(lambda item: denoise(student, item))}, steps.model_dump()
+    return job.estimates(lambda item: denoise(student, item)), steps.model_dump()
 
 
 def _mirror(index: Tensor, size: int) -> Tensor:
@@ -346,7 +341,7 @@ def ap_bsn(job: Job) -> Result:
             total += blind_spot.predict(network, torch.where(back, y, first), 1, job.data.told_std)[0]
         return (total / _MASKS)[..., :height, :width]
 
-    return {"result": job.estimates(refined)}, steps.model_dump()
+    return job.estimates(refined), steps.model_dump()
 
 
 def _split(y: Tensor, stride: int) -> Tensor:
@@ -366,8 +361,6 @@ def _from_our_start(method: Callable[[Job], Result]) -> Callable[[Job], Result]:
 
 #: Methods by name.
 TRAINED: dict[str, Callable[[Job], Result]] = {
-    "ceiling": ceiling,
-    "ceiling-start": _from_our_start(ceiling),
     "r2r": r2r,
     "r2r-start": _from_our_start(r2r),
     "r2r-spectrum": r2r_spectrum,

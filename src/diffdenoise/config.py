@@ -104,8 +104,8 @@ class Sampling(_Frozen):
 
     pairs: int = Field(default=1, ge=1, le=1000)
     """Symmetric pairs (+e, -e) averaged for one output. The paper has 1."""
-    nodes: int = Field(default=5, ge=1, le=1000)
-    """Noise levels of the deterministic Heun sampler."""
+    nodes: int = Field(default=9, ge=1, le=1000)
+    """Noise levels of the deterministic Heun sampler; each but the last takes two calls of the network."""
     sigma_min: float = Field(default=0.02, gt=0)
     """Lowest diffusion noise level, as a multiple of the residual's std."""
     sigma_max: float = Field(default=20.0, gt=0)

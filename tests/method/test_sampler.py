@@ -10,13 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffdenoise.config import Sampling
 from diffdenoise.method.sampler import heun, one_step, sigma_grid, symmetric_pairs
 
 #: Weights, means and standard deviations of the mixtures.
 GAUSSIAN = ([1.0], [0.0], [1.0])
 TWO_PEAKS = ([0.5, 0.5], [-1.0, 1.0], [0.5, 0.5])
 SKEWED = ([0.8, 0.2], [0.0, 3.0], [0.5, 1.0])
-SIGMAS = sigma_grid(100, 0.002, 20.0)
+SIGMAS = sigma_grid(100, 0.002, 20.0, 1.0)
 
 
 def mixture_denoiser(mixture):
@@ -56,29 +57,56 @@ def test_spread_of_single_samples_of_two_and_of_a_pair(
 ):
     denoiser, mean = mixture_denoiser(mixture), mean_of(mixture)
     noise = normal_quantiles(8000)
-    single = heun(denoiser, noise, SIGMAS) - mean
+    single = heun(denoiser, noise, SIGMAS, 1.0) - mean
     shuffled = single.flatten()[torch.randperm(8000, generator=torch.Generator().manual_seed(0))]
-    pair = symmetric_pairs(denoiser, [noise], SIGMAS) - mean
+    pair = symmetric_pairs(denoiser, [noise], SIGMAS, 1.0) - mean
     assert float(single.std()) == pytest.approx(single_std, abs=0.02)
     assert float((single.flatten() + shuffled).std() / 2) == pytest.approx(two_std, abs=0.02)
     assert float(pair.std()) == pytest.approx(pair_std, abs=pair_tolerance)
 
 
+@pytest.mark.parametrize("nodes", [3, 5, Sampling().nodes])
+@pytest.mark.parametrize("std", [1.0, 0.03])
+def test_samples_of_a_gaussian_are_as_wide_as_it_is_with_few_levels(nodes, std):
+    # In steps of sigma they are 1.40 times too wide with five levels and 1.09 times with nine.
+    noise = normal_quantiles(2000)
+    given = Sampling()
+    sigmas = sigma_grid(nodes, given.sigma_min * std, given.sigma_max * std, std)
+    found = heun(mixture_denoiser(([1.0], [0.0], [std])), noise, sigmas, std)
+    assert float(found.std() / noise.std()) == pytest.approx(std, rel=0.005)
+
+
+@pytest.mark.parametrize(("mixture", "apart"), [(TWO_PEAKS, 0.01), (SKEWED, 0.05)])
+def test_the_default_levels_lead_where_many_do(mixture, apart):
+    denoiser, noise, given = mixture_denoiser(mixture), normal_quantiles(2000), Sampling()
+    weights, means, stds = mixture
+    second = sum(w * (m * m + s * s) for w, m, s in zip(weights, means, stds, strict=True))
+    std = math.sqrt(second - mean_of(mixture) ** 2)
+    few = sigma_grid(given.nodes, given.sigma_min * std, given.sigma_max * std, std)
+    exact = heun(denoiser, noise, sigma_grid(600, 0.001, 200.0, std), std)
+    assert float((heun(denoiser, noise, few, std) - exact).square().mean().sqrt()) < apart
+
+
+def test_levels_that_do_not_end_in_0_are_refused():
+    with pytest.raises(ValueError, match="end in 0"):
+        heun(mixture_denoiser(GAUSSIAN), normal_quantiles(3), [5.0, 1.0], 1.0)
+
+
 def test_a_symmetric_pair_is_the_mean_itself():
     for mixture in (GAUSSIAN, TWO_PEAKS):
-        pair = symmetric_pairs(mixture_denoiser(mixture), [normal_quantiles(50)], SIGMAS)
+        pair = symmetric_pairs(mixture_denoiser(mixture), [normal_quantiles(50)], SIGMAS, 1.0)
         assert float(pair.abs().max()) < 1e-4
 
 
 def test_the_pair_is_slightly_biased_for_a_skewed_density():
     noise = normal_quantiles(8000)
-    pair = symmetric_pairs(mixture_denoiser(SKEWED), [noise], SIGMAS)
+    pair = symmetric_pairs(mixture_denoiser(SKEWED), [noise], SIGMAS, 1.0)
     assert float(pair.mean()) - mean_of(SKEWED) == pytest.approx(-0.04, abs=0.01)
 
 
 def test_the_bias_of_a_shifted_gaussian_is_its_share_of_the_highest_level():
     # From 0 instead of mean at the highest level: exactly mean x std / sqrt(highest^2 + std^2).
-    pair = symmetric_pairs(mixture_denoiser(([1.0], [0.8], [0.5])), [normal_quantiles(20)], SIGMAS)
+    pair = symmetric_pairs(mixture_denoiser(([1.0], [0.8], [0.5])), [normal_quantiles(20)], SIGMAS, 1.0)
     assert float(pair.std()) < 1e-4
     assert float(pair.mean()) == pytest.approx(0.8 - 0.8 * 0.5 / math.hypot(20.0, 0.5), abs=1e-3)
 
@@ -94,31 +122,31 @@ def test_with_an_affine_denoiser_pairs_give_the_sample_from_zero_noise(slope, of
     def denoiser(z, sigma):
         return slope / (1 + sigma) * z + offset * math.cos(sigma)
 
-    sigmas = sigma_grid(nodes, 0.05, 10.0)
+    sigmas = sigma_grid(nodes, 0.05, 10.0, 0.7)
     generator = torch.Generator().manual_seed(nodes)
     noises = [torch.randn(2, 1, 3, 4, dtype=torch.float64, generator=generator) for _ in range(pairs)]
-    expected = heun(denoiser, torch.zeros(2, 1, 3, 4, dtype=torch.float64), sigmas)
-    torch.testing.assert_close(symmetric_pairs(denoiser, noises, sigmas), expected, atol=1e-9, rtol=1e-9)
+    expected = heun(denoiser, torch.zeros(2, 1, 3, 4, dtype=torch.float64), sigmas, 0.7)
+    torch.testing.assert_close(symmetric_pairs(denoiser, noises, sigmas, 0.7), expected, atol=1e-9, rtol=1e-9)
 
 
 def test_pairs_are_averaged():
     denoiser = mixture_denoiser(SKEWED)
     first, second = torch.full((1, 1, 1, 1), 0.3).double(), torch.full((1, 1, 1, 1), 1.7).double()
-    each = [symmetric_pairs(denoiser, [noise], SIGMAS) for noise in (first, second)]
-    torch.testing.assert_close(symmetric_pairs(denoiser, iter([first, second]), SIGMAS), sum(each) / 2)
+    each = [symmetric_pairs(denoiser, [noise], SIGMAS, 1.0) for noise in (first, second)]
+    torch.testing.assert_close(symmetric_pairs(denoiser, iter([first, second]), SIGMAS, 1.0), sum(each) / 2)
 
 
 def test_no_pair_is_refused():
     with pytest.raises(ValueError, match="no noise was given"):
-        symmetric_pairs(mixture_denoiser(GAUSSIAN), [], SIGMAS)
+        symmetric_pairs(mixture_denoiser(GAUSSIAN), [], SIGMAS, 1.0)
 
 
 def test_heun_is_of_second_order():
     # Four times fewer errors with twice the steps; Euler's method would halve them only.
     noise = torch.full((1, 1, 1, 1), 1.2, dtype=torch.float64)
-    exact = float(heun(mixture_denoiser(TWO_PEAKS), noise, sigma_grid(3000, 0.01, 20.0)))
+    exact = float(heun(mixture_denoiser(TWO_PEAKS), noise, sigma_grid(3000, 0.01, 20.0, 1.0), 1.0))
     coarse, fine = (
-        abs(float(heun(mixture_denoiser(TWO_PEAKS), noise, sigma_grid(nodes, 0.01, 20.0))) - exact)
+        abs(float(heun(mixture_denoiser(TWO_PEAKS), noise, sigma_grid(nodes, 0.01, 20.0, 1.0), 1.0)) - exact)
         for nodes in (40, 80)
     )
     assert fine < coarse / 3
@@ -126,7 +154,7 @@ def test_heun_is_of_second_order():
 
 @given(nodes=st.integers(2, 30), lowest=st.floats(1e-3, 0.5), ratio=st.floats(2.0, 1e4))
 def test_grid_falls_from_the_highest_to_the_lowest_level_and_then_to_zero(nodes, lowest, ratio):
-    grid = sigma_grid(nodes, lowest, lowest * ratio)
+    grid = sigma_grid(nodes, lowest, lowest * ratio, 0.3)
     assert len(grid) == nodes + 1
     assert grid[-1] == 0.0
     assert grid[0] == pytest.approx(lowest * ratio)
@@ -135,10 +163,10 @@ def test_grid_falls_from_the_highest_to_the_lowest_level_and_then_to_zero(nodes,
 
 
 def test_a_grid_of_one_node_is_one_step():
-    assert sigma_grid(1, 0.1, 5.0) == [5.0, 0.0]
+    assert sigma_grid(1, 0.1, 5.0, 1.0) == pytest.approx([5.0, 0.0])
     denoiser = mixture_denoiser(SKEWED)
     zero = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
-    torch.testing.assert_close(heun(denoiser, zero, [5.0, 0.0]), one_step(denoiser, zero, 5.0))
+    torch.testing.assert_close(heun(denoiser, zero, [5.0, 0.0], 1.0), one_step(denoiser, zero, 5.0))
 
 
 def test_one_step_is_the_estimate_from_zero_noise():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from diffdenoise.config import Steps, round_name, stage_names
 from diffdenoise.method import (
     blind_spot,
+    calibration,
     choices,
     diffusion,
     kept,
@@ -258,7 +259,7 @@ class Stages:
         return Teacher(
             self.networks.diffusion,
             self.condition_of(round_number),
-            lambda noisy: self._predict(noisy)[1],
+            self._variance,
             residual_std=self.residual_std,
             sampling=self.settings.sampling,
             noise=self.noise_draws(),
@@ -277,6 +278,16 @@ class Stages:
         """Stage 1's mean and variance of each pixel given its surroundings."""
         network = self.networks.blind_spot
         return blind_spot.predict(network, noisy, self.plan.blind_spot, self.plan.noise.least_std)
+
+    def _variance(self, noisy: Tensor, factor: Tensor | None) -> Tensor:
+        """Stage 1's variance, corrected by what its mean misses by: see `calibration`."""
+        points, std_of = self.workspace.figure("variance"), self.noise_draws().std
+        if points is None:
+            numbers = evenly_spaced(self.slices)
+            shown = samples(self.slices, numbers, COMPARED_SIDE, self.settings.seed, self.hardware.device)
+            points = calibration.measure(shown, self._predict, std_of)
+            self.workspace.keep("variance", points)
+        return calibration.calibrated(self._predict(noisy)[1], std_of(noisy[:, :1], factor), points)
 
     def _kept_residual_std(self, round_number: int) -> float:
         """Std of noisy - condition, computed once a round."""

@@ -25,7 +25,7 @@ class Teacher:
     condition_of : callable
         noisy (1, channels, height, width) to condition (1, 1, height, width).
     variance_of : callable
-        noisy to the variance of each pixel given its surroundings, for the fusion.
+        noisy and `factor` to the variance of each pixel given its surroundings, for the fusion.
     residual_std : float
         Std of noisy - condition in training.
     sampling : Sampling
@@ -48,7 +48,7 @@ class Teacher:
         self,
         network: nn.Module,
         condition_of: Callable[[Tensor], Tensor],
-        variance_of: Callable[[Tensor], Tensor],
+        variance_of: Callable[[Tensor, Tensor | None], Tensor],
         *,
         residual_std: float,
         sampling: Sampling,
@@ -71,7 +71,10 @@ class Teacher:
         self._hardware = hardware
         self._seed = seed
         self._sigmas = sampler.sigma_grid(
-            sampling.nodes, sampling.sigma_min * residual_std, sampling.sigma_max * residual_std
+            sampling.nodes,
+            sampling.sigma_min * residual_std,
+            sampling.sigma_max * residual_std,
+            residual_std,
         )
 
     @torch.no_grad()
@@ -86,7 +89,7 @@ class Teacher:
         condition = self.condition(noisy)
         denoiser = self._denoiser(noisy, condition)
         samples = [
-            sampler.heun(denoiser, noise, self._sigmas)
+            sampler.heun(denoiser, noise, self._sigmas, self._residual_std)
             for noise in self._starts(condition, number, count, "sample")
         ]
         return condition + torch.stack(samples).mean(0)
@@ -102,13 +105,14 @@ class Teacher:
         """Stabilised reverse diffusion sampling: the symmetric pairs' average; None: as many as set."""
         condition = self.condition(noisy)
         starts = self._starts(condition, number, pairs or self._sampling.pairs, "pair")
-        return condition + sampler.symmetric_pairs(self._denoiser(noisy, condition), starts, self._sigmas)
+        denoiser = self._denoiser(noisy, condition)
+        return condition + sampler.symmetric_pairs(denoiser, starts, self._sigmas, self._residual_std)
 
     @torch.no_grad()
     def fuse(self, noisy: Tensor, estimate: Tensor, factor: Tensor | None = None) -> Tensor:
         """Give the noisy pixel back to an estimate made without it; `factor` as in `NoiseDraws.std`."""
         with self._hardware.autocast():
-            variance = self._variance_of(noisy)
+            variance = self._variance_of(noisy, factor)
         return posterior.fuse(noisy[:, :1], estimate, variance, self._noise.std(noisy[:, :1], factor))
 
     @torch.no_grad()
