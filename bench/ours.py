@@ -38,7 +38,7 @@ def plan_of(stacks: Sequence[Stack], settings: Settings) -> Plan:
 
 
 def ours(
-    data: Data, settings: Settings, hardware: Hardware, now: Callable[[], float], *, every_row: bool = True
+    data: Data, settings: Settings, hardware: Hardware, now: Callable[[], float], *, samples: str = "all"
 ) -> tuple[dict[str, Stack], dict[str, Any]]:
     """Train the three stages on the noisy scans alone, and denoise the scored slices with each.
 
@@ -46,8 +46,8 @@ def ours(
     ----------
     now : callable
         Source of seconds.
-    every_row : bool
-        Whether to score all kinds of samples of stage 2, which takes as long as the training.
+    samples : "all", "few" or "none"
+        Which of stage 2's estimates are scored: all take as long as the training, a few a third of it.
 
     Returns
     -------
@@ -70,8 +70,8 @@ def ours(
         rows = _Rows(data, stages)
         kept = stages.better_start()
         rows.add_students(kept is not None)
-        if settings.iterations == 1:
-            rows.add_samples(every_row=every_row)
+        if settings.iterations == 1 and samples != "none":
+            rows.add_samples(every_row=samples == "all")
         details = {
             "stages": {
                 name: {key: record[key] for key in ("steps", "seconds")}
@@ -105,7 +105,9 @@ class _Rows:
         self._prepared = [prepare(from_array(stack), 0) for stack in data.noisy]
         stacks = [stack for ready in self._prepared for stack in ready.stacks]
         volumes = in_memory(stacks, known_of(self._prepared))
-        self._slices = Slices(volumes, self._plan.neighbours, places=self._plan.places)
+        # How the level varies in place is known of the scans that were learned from.
+        places = self._plan.places if data.train is data.noisy else None
+        self._slices = Slices(volumes, self._plan.neighbours, places=places)
         self._starts = np.cumsum([0, *(len(stack) for stack in data.noisy)])
 
     def _add(self, name: str, estimate_of: Callable[[Tensor, int], Tensor]) -> None:
@@ -147,10 +149,13 @@ class _Rows:
         self._add_student("one-pass", delivered)
         if settings.starts_synthetic("stage3"):
             self._add_student("start", None, orientations)
+        if plan.self_trains:
+            self._add_student("refined", round_name("refine", turns), orientations)
         if plan.rician_std is not None:
             biased = self.results["result"]
             for name, image in self.results.items():
-                self.results[name] = _unbiased(image, plan.rician_std, self._data, self._prepared)
+                found = plan.rician_std, plan.diagnosis.coils
+                self.results[name] = _unbiased(image, *found, self._data, self._prepared)
             self.results["biased"] = biased
         for turn in range(1, turns):
             self._add_student(f"iteration-{turn}", round_name(last.removesuffix(f"-{turns}"), turn))
@@ -177,8 +182,6 @@ class _Rows:
         distilled = self._stages.workspace.stages["student"]["steps"]["steps"]
         if settings.stage3.refine and distilled:
             self._add_student("distilled", "student")
-        if self._plan.self_trains:
-            self._add_student("refined", "refine", settings.stage3.orientations or 8)
 
 
 def known_of(prepared: Sequence[Prepared]) -> list[NDArray[np.bool_]] | None:
@@ -192,13 +195,13 @@ def known_of(prepared: Sequence[Prepared]) -> list[NDArray[np.bool_]] | None:
     ]
 
 
-def _unbiased(image: Stack, std: float, data: Data, prepared: Sequence[Prepared]) -> Stack:
+def _unbiased(image: Stack, std: float, coils: int, data: Data, prepared: Sequence[Prepared]) -> Stack:
     """Undo the Rician bias of the scored slices, scan by scan, as the model does."""
     result = np.empty_like(image)
     scans = np.array([s for s, _ in data.scored])
     for s in np.unique(scans):
         own = scans == s
-        (result[own],) = signal_of_denoised([image[own]], std * prepared[s].intensities.range)
+        (result[own],) = signal_of_denoised([image[own]], std * prepared[s].intensities.range, coils)
     return result
 
 

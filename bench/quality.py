@@ -106,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             continue
         settings = Settings.build(None, given.assignments, minutes=seconds / 60, seed=one.seed)
         began = time.monotonic()
-        results, details = run(one.method, data, settings, seconds, hardware, now)
+        samples = "all" if one.method == _EVERY_ROW else "few" if one.case in ABLATED else "none"
+        results, details = run(one.method, data, settings, seconds, hardware, now, samples)
         record = {
             "case": one.case,
             "method": one.method,
@@ -184,13 +185,14 @@ def run(
     seconds: float,
     hardware: Hardware,
     now: Callable[[], float],
+    samples: str = "none",
 ) -> tuple[dict[str, Stack], dict[str, Any]]:
-    """Run one method: its results by row (scored slices), and what it says of its run."""
+    """One method's results by row (scored slices), and what it says of its run; `samples`: see `ours`."""
     if method == "noisy":
         rows = {"result": np.stack([data.noisy[s][k] for s, k in data.scored])}
         return {**rows, "reference": data.reference()}, {}
     if method in VARIANTS:
-        return ours(data, VARIANTS[method](settings), hardware, now, every_row=method == _EVERY_ROW)
+        return ours(data, VARIANTS[method](settings), hardware, now, samples=samples)
     if method in FILTERS:
         one = FILTERS[method]
         rows, details = {"result": one.run(data)}, {"told_std": round(data.told_std, 5)}

@@ -117,6 +117,21 @@ def test_a_cell_is_not_run_twice_and_another_codes_cell_only_if_asked(
     assert json.loads(cell.read_text())["seed"] == 0
 
 
+def test_missing_cells_are_run_in_order_and_only_those(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # BM3D around a map of levels makes no sense here, and the third case's files are not there.
+    found = [("t1w-white", "nlm"), ("t1w-white", "bm3d-place"), ("knee-white", "nlm"), ("t1w-white", "noisy")]
+    monkeypatch.setattr(quality, "wanted", lambda: [quality.Wanted(*one, 0) for one in found])
+    arguments = ["--data", str(folder), "--cells", str(tmp_path), "--missing"]
+    quality.main(arguments)
+    assert {path.stem for path in tmp_path.glob("*.json")} == {"t1w-white-nlm-seed0", "t1w-white-noisy-seed0"}
+    said = capsys.readouterr().out
+    assert said.index("nlm") < said.index("skipped knee-white") < said.index("t1w-white-noisy")
+    quality.main(arguments)
+    assert "psnr" not in capsys.readouterr().out
+
+
 def test_cases_without_their_files_are_skipped_with_a_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
