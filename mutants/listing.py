@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+#: What is copied to be broken; all else is linked, and broken there it would be broken in the tree.
+COPIED = ("src", "tests", "pretraining", "bench")
 _KEYS = {"name", "file", "old", "new", "tests"}
 
 
@@ -94,6 +96,8 @@ def _mutant(entry: Any, number: int, root: Path) -> Mutant:
     mutant = Mutant(**words, tests=tuple(str(test) for test in entry["tests"]))
     if "\n" in mutant.old + mutant.new or mutant.old == mutant.new:
         raise ListError(f"{mutant.name}: expected two different parts of one line")
+    if Path(mutant.file).parts[0] not in COPIED:
+        raise ListError(f"{mutant.name}: {mutant.file} is in none of {', '.join(COPIED)}")
     if not (root / mutant.file).is_file():
         raise ListError(f"{mutant.name}: {mutant.file} is not there any more")
     absent = [test for test in mutant.tests if not _is_there(test, root)]

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pytest
 
-from mutants.listing import Mutant
+from mutants.listing import COPIED, Mutant
 
 #: Seconds after which tests are taken to hang, which is no way to notice a breakage.
 _HANG_S = 300.0
-#: What isn't copied; all but sources and tests is linked, as no mutant changes it.
-_COPIED = ("src", "tests")
+#: What is left out of the copy: the benchmark's results are large.
+_NOT_COPIED = ("__pycache__", "cells")
 #: Exit codes of pytest: all passed, some failed. Others say that the tests could not even begin.
 _PASSED, _FAILED = 0, 1
 #: Exit code of a fork in which the package was not the copy's.
@@ -61,8 +61,8 @@ class _Slot:
         self.folder = folder
         folder.mkdir()
         for path in root.iterdir():
-            if path.name in _COPIED:
-                shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+            if path.name in COPIED:
+                shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns(*_NOT_COPIED))
             elif not path.name.startswith("."):
                 (folder / path.name).symlink_to(path.resolve())
         self.mutant: Mutant | None = None

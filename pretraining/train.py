@@ -1,22 +1,23 @@
 """Learn the starting weights of the three networks on synthetic pictures.
 
-    python -m pretraining.train --minutes 10 --out src/diffdenoise/weights
+    python -m pretraining.train --steps 12000 --out FOLDER [--pause-after 600]
 
 Stages 1 and 2 learn what they learn on a scan, from noisy pictures alone; the student learns to give the
-clean picture. Two processes with `--only` train side by side.
+clean picture. Two processes with `--only` train side by side. A long training goes in pieces: one that
+paused, or was killed, goes on from its last state when the same command is given again, and ends with the
+same weights as one that ran through.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from diffdenoise.networks.blind_spot import BlindSpotNet
@@ -24,13 +25,12 @@ from diffdenoise.networks.unet import UNet
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from pretraining.losses import blind_spot_loss, diffusion_loss, student_loss
 from pretraining.pictures import SLICES
+from pretraining.progress import Progress, State
 from pretraining.source import Source
 
 NETWORKS = ("blind-spot", "diffusion", "student")
 #: Decay of the averaged weights.
 _EMA = 0.999
-#: Seconds between weights written.
-_KEEP_S = 120.0
 #: Steps in which the learning rate rises.
 _WARM_UP = 200
 
@@ -63,33 +63,33 @@ def jobs(source: Source, networks: dict[str, nn.Module], batch: int) -> dict[str
     }
 
 
-def fit(
-    job: Job,
-    done: Callable[[int], float],
-    hardware: Hardware,
-    keep: Callable[[dict[str, Tensor], int], None],
-) -> None:
+def fit(job: Job, progress: Progress, hardware: Hardware, state: State) -> bool:
     """Train a network, the learning rate falling along half a cosine; leaves averaged weights in it.
 
     Parameters
     ----------
     job : Job
         What to train.
-    done : callable
-        Part of the training that is done, from the number of steps taken; 1 ends it.
+    progress : Progress
+        How much of it is done, and when to pause.
     hardware : Hardware
         Device and precision.
-    keep : callable
-        Given the averaged weights and the steps taken, now and then and in the end.
+    state : State
+        What is kept now and then, and gone on from.
+
+    Returns
+    -------
+    bool
+        Whether it came to its end; if not, it paused.
     """
     optimizer = torch.optim.AdamW(
         job.network.parameters(), lr=job.rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
     )
     own = dict(job.network.named_parameters())
     average = {name: parameter.detach().clone() for name, parameter in own.items()}
-    step, smoothed = 0, 0.0
-    began = kept = time.monotonic()
-    while (part := done(step)) < 1:
+    step, smoothed = state.load(job.network, optimizer, average), 0.0
+    first = step
+    while (part := progress.part(step)) < 1 and not progress.pauses():
         for group in optimizer.param_groups:
             group["lr"] = job.rate * min(1.0, (step + 1) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * part))
         with hardware.autocast():
@@ -102,22 +102,21 @@ def fit(
         with torch.no_grad():
             for name, parameter in own.items():
                 average[name].lerp_(parameter, 1 - decay)
-        smoothed += (float(loss.detach()) - smoothed) / min(step + 1, 500)
         step += 1
-        if time.monotonic() - kept > _KEEP_S:
-            kept = time.monotonic()
-            print(f"{step} steps in {kept - began:.0f} s, loss {smoothed:.4f}", flush=True)
-            keep(average, step)
+        smoothed += (float(loss.detach()) - smoothed) / min(step - first, 500)
+        if progress.keeps():
+            print(f"{step} steps, loss {smoothed:.4f}", flush=True)
+            state.keep(job.network, optimizer, average, step)
+    state.keep(job.network, optimizer, average, step)
     job.network.load_state_dict(average)
-    keep(average, step)
+    return part >= 1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train the networks and write their weights, and how they came about."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    length = parser.add_mutually_exclusive_group(required=True)
-    length.add_argument("--minutes", type=float, help="for each network")
-    length.add_argument("--steps", type=int, help="for each network")
+    parser.add_argument("--steps", type=int, required=True, help="for each network")
+    parser.add_argument("--pause-after", type=float, metavar="SECONDS", help="stop then, to go on later")
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--stacks", type=int, default=480)
     parser.add_argument("--batch", type=int, default=16)
@@ -132,35 +131,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         hardware.place(network)
         if given.begin_with is not None:
             network.load_state_dict(load_file(given.begin_with / f"{name}.safetensors"))
-    began = time.monotonic()
+    progress = Progress(given.steps, given.pause_after)
     source = Source(given.stacks, given.seed, hardware.device)
-    print(f"{given.stacks} stacks in {time.monotonic() - began:.0f} s", flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
+    made = {"steps": given.steps, "batch": given.batch, "stacks": given.stacks, "seed": given.seed}
+    made |= {"device": hardware.describe(), "torch": torch.__version__}
     for name, job in jobs(source, networks, given.batch).items():
         if name not in given.only:
             continue
         print(name, flush=True)
-        record = {"batch": given.batch, "stacks": given.stacks, "seed": given.seed}
-        record |= {"device": hardware.describe(), "torch": torch.__version__}
-        path = given.out / f"{name}.safetensors"
-
-        def keep(
-            average: dict[str, Tensor], steps: int, path: Path = path, record: dict[str, object] = record
-        ) -> None:
-            # Half precision: the files are half as large, and training goes on from there anyway.
-            weights = {key: value.half().contiguous() for key, value in average.items()}
-            metadata = {key: str(value) for key, value in {"steps": steps, **record}.items()}
-            save_file(weights, path, metadata=metadata)
-
-        fit(job, _progress(given.minutes, given.steps), hardware, keep)
-
-
-def _progress(minutes: float | None, steps: int | None) -> Callable[[int], float]:
-    """Part of the training that is done after a number of steps, by the clock or by that number."""
-    began = time.monotonic()
-    if minutes is not None:
-        return lambda step: (time.monotonic() - began) / (60 * minutes)
-    return lambda step: step / (steps or 1)
+        state = State(given.out, name, {key: str(value) for key, value in made.items()}, source.generator)
+        if not fit(job, progress, hardware, state):
+            print("paused; the same command goes on from here", flush=True)
+            return
 
 
 if __name__ == "__main__":

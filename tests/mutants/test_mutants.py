@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mutants.choose import changed_since, choose
-from mutants.listing import ListError, Mutant, read_list
+from mutants.listing import COPIED, ListError, Mutant, read_list
 
 ROOT = Path(__file__).parents[2]
 ADD = {
@@ -65,6 +65,29 @@ def test_a_mutant_that_is_noticed_is_well(tree: Path) -> None:
     assert not list(tree.rglob("__pycache__"))
 
 
+@pytest.mark.parametrize("folder", COPIED)
+def test_only_a_copy_is_broken(tree: Path, folder: str) -> None:
+    (tree / folder).mkdir(exist_ok=True)
+    module = tree / folder / "products.py"
+    module.write_text("def times(a, b):\n    return a * b\n")
+    # Notices a broken copy, and passes where the tree itself is broken.
+    (tree / "tests/test_products.py").write_text(
+        "from pathlib import Path\n\n\ndef test_times():\n"
+        f"    broken, tree = (Path(one).read_text() for one in ('{folder}/products.py', '{module}'))\n"
+        "    assert 'a * b' in broken or 'a * b' not in tree\n"
+    )
+    entry = {
+        **ADD,
+        "file": f"{folder}/products.py",
+        "old": "a * b",
+        "new": "a / b",
+        "tests": ["tests/test_products.py"],
+    }
+    found = run(tree, entry)
+    assert "1 tried, 0 survived" in found.stdout, found.stdout + found.stderr
+    assert "a * b" in module.read_text()
+
+
 def test_survivors_are_named(tree: Path) -> None:
     found = run(tree, ADD, LARGE)
     assert found.returncode == 1
@@ -105,6 +128,7 @@ def test_no_other_is_begun_after_the_time(tree: Path) -> None:
         ({"old": "a ++ b"}, "sums are differences: 'a ++ b' is 0 times in src/sums.py"),
         ({"old": "a"}, "sums are differences: 'a' is 4 times in src/sums.py"),
         ({"file": "src/gone.py"}, "sums are differences: src/gone.py is not there any more"),
+        ({"file": "list.yaml"}, "sums are differences: list.yaml is in none of src, tests"),
         ({"tests": ["tests/gone.py"]}, "sums are differences: these tests are not there: tests/gone.py"),
         ({"tests": ["tests/test_sums.py::test_gone"]}, "tests are not there: tests/test_sums.py::test_gone"),
         ({"tests": []}, "none is named"),

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.unet import UNet
 from pretraining import train
+from pretraining.progress import Progress
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,29 @@ def test_the_same_seed_gives_the_same_weights(folder: Path, tmp_path: Path) -> N
     for name in train.NETWORKS:
         first, second = (load_file(place / f"{name}.safetensors") for place in (folder, tmp_path))
         assert all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+def test_one_that_paused_ends_with_the_same_weights(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--steps", "3", "--stacks", "2", "--batch", "2", "--out", str(tmp_path)]
+    asked = iter([False, True])
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "pauses", lambda _: next(asked))
+        train.main([*arguments, "--only", "student"])
+    with safe_open(tmp_path / "student.safetensors", "pt") as stored:
+        assert stored.metadata()["steps"] == "1"
+    train.main([*arguments, "--only", "student"])
+    train.main(
+        ["--steps", "3", "--stacks", "2", "--batch", "2", "--out", str(tmp_path / "b"), "--only", "student"]
+    )
+    first, second = (load_file(place / "student.safetensors") for place in (tmp_path, tmp_path / "b"))
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+def test_a_state_of_another_training_is_not_gone_on_with(folder: Path) -> None:
+    with pytest.raises(SystemExit, match="--batch 2"):
+        train.main(["--steps", "3", "--stacks", "2", "--batch", "4", "--out", str(folder)])
 
 
 @pytest.mark.parametrize("name", train.NETWORKS)
