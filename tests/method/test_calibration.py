@@ -90,7 +90,8 @@ def test_levels_that_vary_in_place_are_divided_out():
 
     points = measure([Sample(0, noisy, None, factor)], predict, std_of)
     found = calibrated(1.2 * truth, std_of(noisy, factor), points)
-    torch.testing.assert_close(found, truth, rtol=0.05, atol=0)
+    # A bin's mean square scatters by 2 %, the worst of twelve by three times that.
+    torch.testing.assert_close(found, truth, rtol=0.07, atol=0)
 
 
 def test_a_run_fuses_with_the_corrected_variance_and_measures_it_once(tmp_path: Path):
