@@ -15,7 +15,9 @@ from torch import Tensor
 
 from bench.data import Data
 from diffdenoise.config import Settings, round_name, stage_names
+from diffdenoise.method import choices
 from diffdenoise.method.stages import Stages
+from diffdenoise.method.step_data import with_centre
 from diffdenoise.method.train import train_all_stages
 from diffdenoise.model.denoiser import denoiser_of
 from diffdenoise.networks.start import load_start
@@ -26,9 +28,13 @@ from diffdenoise.scan.prepared import Prepared, prepare
 from diffdenoise.scan.read import from_array
 from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.hardware import Hardware
+from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Quiet, Stack
+
+#: Draws that the student at its training level is averaged over: as many as there are orientations.
+_RECORRUPTED = 8
 
 
 def plan_of(stacks: Sequence[Stack], settings: Settings) -> Plan:
@@ -126,8 +132,8 @@ class _Rows:
         factor = self._slices.factor(number)
         return None if factor is None else factor.to(self._stages.hardware.device)
 
-    def _add_student(self, name: str, stage: str | None, orientations: int = 1) -> None:
-        """Add the student as a stage left it; None: as training began."""
+    def _run_of(self, stage: str | None, orientations: int) -> Callable[[Tensor], Tensor]:
+        """The student as a stage left it, as users run it; None: as training began."""
         settings = self._plan.settings
         student = self._stages.hardware.place(student_network(settings, self._plan.neighbours))
         if stage is None:
@@ -136,7 +142,30 @@ class _Rows:
             self._stages.workspace.load(stage, student)
         device = self._stages.hardware.device.type
         as_run = denoiser_of(student, orientations, device, torch.get_num_threads())
-        self._add(name, lambda item, _: torch.from_numpy(as_run.run(item.cpu().numpy())))
+        return lambda item: torch.from_numpy(as_run.run(item.cpu().numpy()))
+
+    def _add_student(self, name: str, stage: str | None, orientations: int = 1) -> None:
+        """Add the student as a stage left it; None: as training began."""
+        run = self._run_of(stage, orientations)
+        self._add(name, lambda item, _: run(item))
+
+    def add_recorrupted(self) -> None:
+        """Add the refined student at the level that it was trained at: on y + alpha n e, averaged over draws.
+
+        In one pass it is run on y itself, which is less noisy by the factor sqrt(1 + alpha^2).
+        """
+        plan, seed = self._plan, self._plan.settings.seed
+        run, noise = self._run_of("refine", 1), self._stages.noise_draws()
+
+        def estimate(item: Tensor, number: int) -> Tensor:
+            draws, centre = generator(seed, "recorrupted", number), item[:, :1]
+            total = torch.zeros_like(centre)
+            for _ in range(_RECORRUPTED):
+                added = noise.draw(centre, draws, factor=self._factor(number))
+                total += run(with_centre(item, centre + choices.alpha(plan) * added))
+            return total / _RECORRUPTED
+
+        self._add("recorrupted", estimate)
 
     def add_students(self, start_is_kept: bool) -> None:
         """Add what users get, in one pass too, and what it began with."""
@@ -169,6 +198,8 @@ class _Rows:
             pairs[number] = teacher.srds(item, number)
             return pairs[number]
 
+        if self._plan.settings.stage3.refine:
+            self.add_recorrupted()
         self._add("condition", lambda item, _: teacher.condition(item))
         self._add("srds", pair)
         self._add("fusion", lambda item, k: teacher.fuse(item, pairs[k], self._factor(k)))

@@ -78,6 +78,7 @@ STAGES = {
     "distilled": "stage 3: distilled only",
     "refined": "stage 3: student before self-training",
     "biased": "stage 3: before the Rician bias is undone",
+    "recorrupted": "stage 3: refined student on recorrupted copies as in training, mean of eight",
     "one-pass": "stage 3: student, one pass",
     "result": "**stage 3: student**",
 }

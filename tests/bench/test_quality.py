@@ -75,7 +75,7 @@ def test_a_method_gives_scores_and_a_picture(folder: Path, tmp_path: Path, metho
     if method in ("ceiling", "noise2void", "ap-bsn", "ours"):
         assert {"result", "one-pass"} <= cell["rows"].keys()
     if method == "ours":
-        assert {"condition", "srds", "one-pass", "distilled"} <= cell["rows"].keys()
+        assert {"condition", "srds", "one-pass", "distilled", "recorrupted"} <= cell["rows"].keys()
         assert cell["details"]["stages"]["refine"]["steps"]["steps"] >= 1
     if method == "ours-distilled":
         assert {"single", "two-random", "four-pairs", "one-step", "corrected"} <= cell["rows"].keys()
