@@ -107,7 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = Settings.build(None, given.assignments, minutes=seconds / 60, seed=one.seed)
         began = time.monotonic()
         samples = "all" if one.method == _EVERY_ROW else "few" if one.case in ABLATED else "none"
-        results, details = run(one.method, data, settings, seconds, hardware, now, samples)
+        try:
+            results, details = run(one.method, data, settings, seconds, hardware, now, samples)
+        except ModuleNotFoundError as missing:
+            print(f"skipped {one.case}, {one.method}: {missing.name} is not installed")
+            continue
         record = {
             "case": one.case,
             "method": one.method,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,16 @@ def test_missing_cells_are_run_in_order_and_only_those(
     assert said.index("nlm") < said.index("skipped knee-white") < said.index("t1w-white-noisy")
     quality.main(arguments)
     assert "psnr" not in capsys.readouterr().out
+
+
+def test_a_package_that_is_not_there_is_named_and_the_rest_goes_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    arguments = ["--data", str(folder), "--cells", str(tmp_path), "--cases", "t1w-white"]
+    quality.main([*arguments, "--methods", "bm3d", "noisy"])
+    assert "skipped t1w-white, bm3d: bm3d is not installed" in capsys.readouterr().out
+    assert [path.stem for path in tmp_path.glob("*.json")] == ["t1w-white-noisy-seed0"]
 
 
 def test_cases_without_their_files_are_skipped_with_a_message(
