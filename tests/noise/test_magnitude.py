@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from diffdenoise.noise.diagnosis import diagnose_stacks
-from diffdenoise.noise.magnitude import find_magnitude
+from diffdenoise.noise.magnitude import Magnitude, _has_darker, find_magnitude
 from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_rician import object_in_air
 
@@ -143,3 +143,14 @@ def test_air_whose_level_tissue_does_not_bear_out_tells_nothing():
     noisy = magnitude(head())
     louder = np.where(head() > 0, head() + 2 * (noisy - head()), noisy)
     assert diagnose_stacks([np.abs(louder).astype(np.float32)], [0.0]).rician_std is None
+
+
+def test_a_body_of_counts_over_empty_surroundings_is_no_air_of_four_coils():
+    # Poisson noise of a quarter of its mean looks just like four coils' air, but nothing is darker there.
+    rng = np.random.default_rng(0)
+    clean = np.where(np.indices((112, 112))[0] < 80, 16.0, 0.5)
+    counts = rng.poisson(clean).astype(np.float32) / 16
+    air = Magnitude(float(np.sqrt((counts[:80] ** 2).mean() / 8)), 4, None)
+    assert _has_darker([counts], air)
+    magnitude = air.std * np.sqrt((rng.standard_normal((8, 112, 112)) ** 2).sum(0))
+    assert not _has_darker([magnitude.astype(np.float32)], air)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffdenoise.noise.autocorrelation import estimate_background
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
-from diffdenoise.noise.evenness import is_noise, least_level
+from diffdenoise.noise.evenness import least_level, only_noise
 from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
 from diffdenoise.noise.magnitude import LEAST_OF_THEORY, find_magnitude, is_borne_out, levels_of
@@ -167,7 +167,8 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
         model = model_of_curve(repeats, WHITE)
         if model is not None:
             return Diagnosis(model, between, tuple(repeats), std, coils)
-    if told is None and not is_noise(stacks, correlation, adjacent=adjacent):
+    calm = only_noise(stacks, curve, correlation, adjacent=adjacent) if told is None else curve
+    if curve and not calm:
         least = least_level(stacks, adjacent=adjacent)
         if least is not None and least.std < rough.std:
             if std is not None and least.std < LEAST_OF_THEORY * std:
@@ -179,9 +180,9 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     if background == correlation:
         background = None
     return Diagnosis(
-        model_of_curve(curve, correlation, background) or NoiseModel.constant(rough.std, correlation),
+        model_of_curve(calm, correlation, background) or NoiseModel.constant(rough.std, correlation),
         between,
-        tuple(curve),
+        tuple(calm),
         std,
         coils,
     )

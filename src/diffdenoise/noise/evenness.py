@@ -1,62 +1,127 @@
-"""Whether what calm patches hold is noise at all.
+"""Whether what calm patches hold is noise at all, brightness class by brightness class.
 
-Noise of one kind scatters in a known way: the variances of patches of it differ by what chance allows.
-Those of anatomy differ far more, so that where anatomy is too fine or too coarsely sampled to leave calm
-places, the patches' variances tell so.
+Noise of one kind scatters in a known way: the variances of patches of it differ by what chance allows, and
+small patches tell the same level as large ones. Those of anatomy differ far more, and grow with the patch, so
+that where anatomy is too fine or too coarsely sampled to leave calm places, the patches' variances tell so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffdenoise.noise.autocorrelation import NARROW, WIDE, covariance_of
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint
 from diffdenoise.noise.level import MEDIAN_OF_NORMAL
-from diffdenoise.noise.patches import Patches, calm_levels, find_patches, tissue_levels
+from diffdenoise.noise.patches import CalmLevel, Patches, calm_levels, find_patches, is_cut_off, tissue_levels
 from diffdenoise.types import Slices
 
-#: Times the scatter of pure noise from which on patches are taken for anatomy: more than noise that varies
-#: from place to place has.
-_UNEVEN = 2.0
+#: Times the scatter of pure noise from which on patches are taken for anatomy, unless their levels differ by
+#: no more than the second factor between quartiles: noise that varies from place to place.
+_UNEVEN, _NEARLY_EVEN = 2.0, 1.25
+#: Times the level of small patches from which on what patches of twice the side hold is anatomy.
+_GROWS = 1.3
 #: Side of the patches that the least level is read from, and share of the calm ones that it is told by.
 _SMALL, _LOWEST = 4, 0.1
 
 
-def is_noise(stacks: Sequence[Slices], correlation: Correlation, *, adjacent: bool) -> bool:
-    """Whether calm patches scatter as noise of this correlation does.
+@dataclass(frozen=True)
+class _Scatter:
+    """What a patch's variance is on average for noise of std 1, and of how many free values."""
+
+    mean: float
+    free: float
+
+    @classmethod
+    def of(cls, correlation: Correlation, side: int) -> _Scatter:
+        # Of a quadratic form of Gaussian variables: mean tr(C), variance 2 tr(C C).
+        covariance = covariance_of(correlation, side)
+        trace = float(np.trace(covariance))
+        return cls(trace / (side**2 - 6), trace**2 / float(np.square(covariance).sum()))
+
+    def level(self, variances: NDArray[np.float64], share: float) -> float:
+        """Std of the noise of which this share of the variances is below what they are."""
+        from scipy.stats import chi2
+
+        expected = self.mean * float(chi2.ppf(share, self.free)) / self.free
+        return float(np.sqrt(np.quantile(variances, share) / expected))
+
+    def unevenness(self, variances: NDArray[np.float64]) -> float:
+        """Scatter of the variances as a multiple of pure noise's."""
+        low, middle, high = np.quantile(variances, [0.25, 0.5, 0.75])
+        return float((high - low) / (2 * MEDIAN_OF_NORMAL * middle) / np.sqrt(2 / self.free))
+
+
+def only_noise(
+    stacks: Sequence[Slices], curve: Sequence[LevelPoint], correlation: Correlation, *, adjacent: bool
+) -> list[LevelPoint]:
+    """Return the points of a curve of levels in whose class the calm patches hold noise.
 
     Parameters
     ----------
     stacks : sequence of arrays (slices, height, width)
         Scaled intensities.
+    curve : sequence of LevelPoint
+        Levels of brightness classes, from dark to bright.
     correlation : Correlation
-        Of what they hold.
+        Of the noise.
     adjacent : bool
         As in `find_patches`.
+
+    Returns
+    -------
+    list of LevelPoint
+        Empty where no tissue is calm. A background that is cut off at zero goes with its tissue.
     """
-    for side in (WIDE[0], NARROW[0]) if correlation.is_wide else (NARROW[0],):
+    side, small = (WIDE[0], NARROW[0]) if correlation.is_wide else (NARROW[0], _SMALL)
+    patches = find_patches(stacks, side, adjacent=adjacent)
+    if not len(patches.mean) and correlation.is_wide:
+        side, small = NARROW[0], _SMALL
         patches = find_patches(stacks, side, adjacent=adjacent)
-        if len(patches.mean):
-            return _unevenness(patches, side, correlation) < _UNEVEN
-    return True
-
-
-def _unevenness(patches: Patches, side: int, correlation: Correlation) -> float:
-    """Scatter of the calm patches' variances about each class's median, as a multiple of pure noise's."""
-    levels = tissue_levels(calm_levels(patches, trim=False))
+    levels = calm_levels(patches, trim=False)
     if not levels:
-        return 1.0
-    scatter = []
-    for level in levels:
-        low, middle, high = np.quantile(patches.variance[level.chosen], [0.25, 0.5, 0.75])
-        scatter.append((high - low) / (2 * MEDIAN_OF_NORMAL * middle))
-    covariance = covariance_of(correlation, side)
-    # Of a quadratic form of Gaussian variables: mean tr(C), variance 2 tr(C C).
-    expected = np.sqrt(2 * np.square(covariance).sum()) / np.trace(covariance)
-    return float(np.average(scatter, weights=[len(level.chosen) for level in levels]) / expected)
+        return list(curve)
+    even = [_is_even(patches, level, _Scatter.of(correlation, side)) for level in levels]
+    smaller = _levels_of(stacks, small, correlation, adjacent=adjacent)
+    own = _Scatter.of(correlation, side)
+    alike = [_is_alike(patches, level, own, smaller) for level in levels]
+    means = np.array([level.mean for level in levels])
+    noise = np.array(even) & np.array(alike)
+    kept = [point for point in curve if noise[np.abs(means - point.brightness).argmin()]]
+    cut_off = is_cut_off([point.std for point in curve], [float(point.patches) for point in curve])
+    if cut_off and any(point is not curve[0] for point in kept) and curve[0] not in kept:
+        kept.insert(0, curve[0])
+    return kept if not cut_off or any(point is not curve[0] for point in kept) else []
+
+
+def _is_even(patches: Patches, level: CalmLevel, scatter: _Scatter) -> bool:
+    variances = patches.variance[level.chosen]
+    nearly = scatter.level(variances, 0.75) < _NEARLY_EVEN * scatter.level(variances, 0.25)
+    return nearly or scatter.unevenness(variances) < _UNEVEN
+
+
+def _levels_of(
+    stacks: Sequence[Slices], side: int, correlation: Correlation, *, adjacent: bool
+) -> list[LevelPoint]:
+    """Levels that patches of a side tell, as if they held noise alone."""
+    patches = find_patches(stacks, side, adjacent=adjacent)
+    scatter = _Scatter.of(correlation, side)
+    return [
+        LevelPoint(level.mean, scatter.level(patches.variance[level.chosen], 0.25), len(level.chosen))
+        for level in calm_levels(patches, trim=False)
+    ]
+
+
+def _is_alike(patches: Patches, level: CalmLevel, scatter: _Scatter, smaller: Sequence[LevelPoint]) -> bool:
+    """Whether smaller patches of that brightness tell a level like it."""
+    if not smaller:
+        return True
+    expected = np.interp(level.mean, [one.brightness for one in smaller], [one.std for one in smaller])
+    return scatter.level(patches.variance[level.chosen], 0.25) < _GROWS * float(expected)
 
 
 def least_level(stacks: Sequence[Slices], *, adjacent: bool) -> LevelPoint | None:
@@ -68,7 +133,7 @@ def least_level(stacks: Sequence[Slices], *, adjacent: bool) -> LevelPoint | Non
     Parameters
     ----------
     stacks, adjacent
-        As in `is_noise`.
+        As in `only_noise`.
 
     Returns
     -------

@@ -52,6 +52,8 @@ _OF_THEORY_OF_MANY = (0.85, 1.15)
 _ALIKE, _MEDIAN_OF_NORMAL = 2.5, 0.6745
 #: Correlation between neighbours up to which noise is taken for independent, and at other lags for none.
 _FEIGNED, _NOTHING = 0.06, 0.03
+#: Share of air's values that is taken for none, and share of a scan that may be as dark all the same.
+_NEVER, _MOST_DARKER = 1e-4, 0.005
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,22 @@ def find_magnitude(stacks: Sequence[Slices], *, adjacent: bool) -> Magnitude | N
     looked_at = [cut_part(stacks[part.volume], part) for part in parts_of(shapes_of(stacks))]
     if any(bool((image < 0).any()) for image in looked_at):
         return None
-    wide = _of_patches(find_patches(stacks, _SIDE, adjacent=adjacent))
-    if wide is not None:
-        return wide
-    # Only now, as patches take many times the memory of the image that they are of.
-    patches = find_patches(stacks, _SIDE // 2, adjacent=adjacent)
-    return _of_patches(patches) or _of_levels(patches)
+    found = _of_patches(find_patches(stacks, _SIDE, adjacent=adjacent))
+    if found is None:
+        # Only now, as patches take many times the memory of the image that they are of.
+        patches = find_patches(stacks, _SIDE // 2, adjacent=adjacent)
+        found = _of_patches(patches) or _of_levels(patches)
+    return None if found is not None and _has_darker(looked_at, found) else found
+
+
+def _has_darker(images: Sequence[NDArray[np.float32]], magnitude: Magnitude) -> bool:
+    """Whether much is darker than air can be, so that what was taken for air is tissue."""
+    from scipy.stats import chi
+
+    limit = magnitude.std * float(chi.ppf(_NEVER, 2 * magnitude.coils))
+    known = sum(int(np.isfinite(image).sum()) for image in images)
+    darker = sum(int((image < limit).sum()) for image in images)
+    return darker > _MOST_DARKER * known
 
 
 def _of_patches(patches: Patches) -> Magnitude | None:

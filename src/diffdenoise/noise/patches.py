@@ -28,6 +28,12 @@ _CLASSES, CALM, _MOST_CALM, _LEAST_PIXELS = 8, 0.08, 0.4, 3000
 _TOO_VARIED = 2.0
 #: A darkest level below this share of the others' median is that of a background cut off at zero.
 _CUT_OFF = 0.75
+#: The classes are equally wide up to this many times the 90th percentile of the brightness; beyond, each is
+#: twice as wide as the one before: a few hot spots must not leave the rest in one class.
+_BULK = 4.0
+#: Noise grows with brightness no faster than that itself, as speckle does; a class with more than this many
+#: times what another one's level allows for holds edges, and so does one with less than this share.
+_OVER, _FEW = 2.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -190,10 +196,54 @@ def calm_levels(patches: Patches, share: float = CALM, *, trim: bool = True) -> 
     if not len(patches.mean):
         return []
     # The classes are those of the smallest share, whatever the share.
-    calm = _levels(patches, _CLASSES, CALM, trim=trim)
+    edges = class_edges(patches.mean)
+    calm = _levels(patches, edges, CALM, trim=trim)
     if not calm:
-        return _levels(patches, 1, share, trim=trim)
-    return calm if share == CALM else _levels(patches, _CLASSES, share, trim=trim)
+        return _levels(patches, edges[[0, -1]], share, trim=trim)
+    calm = _without_edges(calm, edges[0])
+    if share == CALM:
+        return calm
+    kept = {level.number for level in calm}
+    return [one for one in _levels(patches, edges, share, trim=trim) if one.number in kept]
+
+
+def class_edges(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Borders of the brightness classes, from dark to bright; what lies beyond belongs to the outer ones.
+
+    Parameters
+    ----------
+    means : array (patches,)
+        Of at least one patch.
+    """
+    low, bright, high = np.quantile(means, [0.005, 0.9, 0.995])
+    bulk = min(high - low, _BULK * (bright - low))
+    if bulk <= 0:
+        bulk = max(high - low, 1e-9)
+    edges = [*np.linspace(low, low + bulk, _CLASSES + 1)]
+    while edges[-1] < high - 1e-9:
+        edges.append(edges[-1] + 2 * (edges[-1] - edges[-2]))
+    return np.array(edges)
+
+
+def _without_edges(levels: list[CalmLevel], dark: float) -> list[CalmLevel]:
+    """Leave out classes between tissues that hold nothing but edges, told by what noise can't be.
+
+    Parameters
+    ----------
+    levels : list of CalmLevel
+        From dark to bright.
+    dark : float
+        Lowest brightness.
+    """
+    most = max(len(level.chosen) for level in levels)
+
+    def allowed(level: CalmLevel, other: CalmLevel) -> float:
+        """Highest level that noise can have in a class, by that of another."""
+        brighter = (level.mean - dark) / max(other.mean - dark, 1e-9)
+        return _OVER * other.std * max(brighter, 1.0)
+
+    telling = [level for level in tissue_levels(levels) if len(level.chosen) >= _FEW * most]
+    return [level for level in levels if all(level.std <= allowed(level, other) for other in telling)]
 
 
 def is_cut_off(stds: Sequence[float], weights: Sequence[float]) -> bool:
@@ -220,12 +270,13 @@ def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
     return float(np.asarray(values)[order][int(np.searchsorted(passed, 0.5 * passed[-1]))])
 
 
-def _levels(patches: Patches, classes: int, least_share: float, *, trim: bool) -> list[CalmLevel]:
+def _levels(
+    patches: Patches, edges: NDArray[np.float64], least_share: float, *, trim: bool
+) -> list[CalmLevel]:
     area = patches.residual.shape[1] ** 2
-    low, high = np.quantile(patches.mean, [0.005, 0.995])
-    number = np.clip((patches.mean - low) / max(high - low, 1e-9) * classes, 0, classes - 1).astype(int)
+    number = np.searchsorted(edges[1:-1], patches.mean, side="right")
     found = []
-    for each in range(classes):
+    for each in range(len(edges) - 1):
         inside = np.flatnonzero(number == each)
         share = max(least_share, 1.1 * _LEAST_PIXELS / area / max(len(inside), 1))
         if share > max(_MOST_CALM, least_share):
