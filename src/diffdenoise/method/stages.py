@@ -259,7 +259,7 @@ class Stages:
         return Teacher(
             self.networks.diffusion,
             self.condition_of(round_number),
-            self._variance,
+            self.variance,
             residual_std=self.residual_std,
             sampling=self.settings.sampling,
             noise=self.noise_draws(),
@@ -279,7 +279,7 @@ class Stages:
         network = self.networks.blind_spot
         return blind_spot.predict(network, noisy, self.plan.blind_spot, self.plan.noise.least_std)
 
-    def _variance(self, noisy: Tensor, factor: Tensor | None) -> Tensor:
+    def variance(self, noisy: Tensor, factor: Tensor | None) -> Tensor:
         """Stage 1's variance, corrected by what its mean misses by: see `calibration`."""
         points, std_of = self.workspace.figure("variance"), self.noise_draws().std
         if points is None:
