@@ -117,7 +117,9 @@ def _chest(folder: Path) -> list[Stack]:
     return [_scaled(np.asarray(Image.open(file).convert("L"), np.float32))[None] for file in files[:132]]
 
 
-def _known(read: Read, noise: Noise, others: Sequence[Read] = ()) -> Callable[[Path, int], Data]:
+def _known(
+    read: Read, noise: Noise, others: Sequence[Read] = (), spacing_mm: tuple[float, ...] | None = None
+) -> Callable[[Path, int], Data]:
     """Load clean stacks and add noise; `others` are clean ones of other people, where they are there."""
 
     def load(folder: Path, seed: int) -> Data:
@@ -130,7 +132,7 @@ def _known(read: Read, noise: Noise, others: Sequence[Read] = ()) -> Callable[[P
                 found += other(folder)
             except MissingDataError as missing:
                 print(f"of other people: {missing}")
-        return Data(noisy, clean, noisy, clean, noise, others=found)
+        return Data(noisy, clean, noisy, clean, noise, others=found, spacing_mm=spacing_mm)
 
     return load
 
@@ -149,6 +151,8 @@ _T1_OTHERS: tuple[Read, ...] = (_file(_COLIN), _slabs)
 _T2_OTHERS: tuple[Read, ...] = (_file("mri-brain-t2-torchio/t2.nii.gz"),)
 _MS_OTHERS: tuple[Read, ...] = (_file(_MS / "study1_T1W.nii.gz"), _slabs)
 _WHITE = Noise("gaussian", 0.10)
+#: Voxel sizes of the volumes with cubic voxels.
+_CUBES = (1.0, 1.0, 1.0)
 
 #: Clean references by name: their stacks from the data folder.
 REFERENCES: dict[str, Read] = {
@@ -175,7 +179,8 @@ CASES = {
     "knee-white": Case("knee MR, white Gaussian 10 %", _known(_knee, _WHITE)),
     "chest-white": Case("chest X-rays, white Gaussian 5 %, 100 to train, others to test", _load_chest),
     "colin-rician": Case(
-        "T1W average of 27 scans, Rician 10 %", _known(_file(_COLIN), Noise("rician", 0.10), _MS_OTHERS)
+        "T1W average of 27 scans, Rician 10 %",
+        _known(_file(_COLIN), Noise("rician", 0.10), _MS_OTHERS, _CUBES),
     ),
     "ct-poisson": Case(
         "chest CT, Poisson-Gaussian, 10 % in the brightest tissue",
@@ -194,15 +199,15 @@ CASES = {
     "m4raw-real": Case("real 0.3 T T2 (M4Raw), one repeat", load_m4raw),
     "slab-place": Case(
         "T1W average, 40 slices, white Gaussian 4 % rising in place to 12 %",
-        _known(_slab, Noise("gaussian", 0.04, rises_to=3.0), _MS_OTHERS),
+        _known(_slab, Noise("gaussian", 0.04, rises_to=3.0), _MS_OTHERS, _CUBES),
     ),
     "slab-coils": Case(
         "T1W average, 40 slices, noncentral chi of 8 coils, 10 %",
-        _known(_slab, Noise("chi", 0.10, coils=8), _MS_OTHERS),
+        _known(_slab, Noise("chi", 0.10, coils=8), _MS_OTHERS, _CUBES),
     ),
     "slab-zero-filled": Case(
         "T1W average, 40 slices, Rician 5 %, zero-filled to twice the grid",
-        _known(_zero_filled, Noise("rician", 0.05, Colour(cut=_CUT)), _MS_OTHERS),
+        _known(_zero_filled, Noise("rician", 0.05, Colour(cut=_CUT)), _MS_OTHERS, _CUBES),
     ),
     "t1w-white-5": Case(
         "MS T1W, white Gaussian 5 %",
@@ -212,9 +217,12 @@ CASES = {
         "MS T1W, white Gaussian 20 %",
         _known(_file(_MS / "study1_T1W.nii.gz"), Noise("gaussian", 0.20), _T1_OTHERS),
     ),
-    "slabs-white": Case("T1 slabs of three people, white Gaussian 10 %, a data set", _known(_slabs, _WHITE)),
+    "slabs-white": Case(
+        "T1 slabs of three people, white Gaussian 10 %, a data set", _known(_slabs, _WHITE, spacing_mm=_CUBES)
+    ),
     "spine-white": Case(
-        "spine T2, white Gaussian 10 %", _known(_file("mri-spine-sct/testing/t2/t2.nii.gz"), _WHITE)
+        "spine T2, white Gaussian 10 %",
+        _known(_file("mri-spine-sct/testing/t2/t2.nii.gz"), _WHITE, spacing_mm=_CUBES),
     ),
     "fmri-real": Case("real BOLD volume against the mean of 155 others", load_fmri),
     "ulf-real": Case("real 0.055 T FLAIR, one average against the other", load_ulf),

@@ -50,6 +50,8 @@ class Data:
         What an observer is to find in the scored slices.
     scored : list of (stack, slice)
         Which are scored; none given: evenly spaced ones.
+    spacing_mm : tuple of float or None
+        Voxel sizes across the slices, down and right; None: single slices, or thick ones.
     """
 
     noisy: list[Stack]
@@ -63,6 +65,7 @@ class Data:
     others: list[Stack] = field(default_factory=list)
     phantom: Phantom | None = None
     scored: list[tuple[int, int]] = field(default_factory=list)
+    spacing_mm: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.scored:

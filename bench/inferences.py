@@ -56,7 +56,7 @@ def main() -> None:
     hardware = choose_hardware(given.device, given.threads)
     data = CASES[_CASE].load(given.data, 0)
     settings = Settings.build(minutes=given.minutes)
-    plan = plan_of(data.noisy, settings)
+    plan = plan_of(data.noisy, settings, data.spacing_mm)
     intensities = prepare(from_array(data.noisy[0]), 0).intensities
     number = len(data.noisy[0]) // 2
     clean = data.clean[0][number]

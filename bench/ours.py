@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,11 @@ from diffdenoise.types import Quiet, Stack
 _RECORRUPTED = 8
 
 
-def plan_of(stacks: Sequence[Stack], settings: Settings) -> Plan:
-    """Our plan for stacks of slices."""
+def plan_of(stacks: Sequence[Stack], settings: Settings, spacing_mm: tuple[float, ...] | None = None) -> Plan:
+    """Our plan for stacks of slices, of voxels of that size."""
     data = settings.data.model_copy(update={"axis": 0})
-    return make_plan([from_array(stack) for stack in stacks], settings.model_copy(update={"data": data}))
+    scans = [replace(from_array(stack), spacing_mm=spacing_mm) for stack in stacks]
+    return make_plan(scans, settings.model_copy(update={"data": data}))
 
 
 def ours(
@@ -62,7 +64,7 @@ def ours(
     details : dict
         Steps and seconds by stage, the noise as found, the choices made.
     """
-    plan = plan_of(data.train, settings)
+    plan = plan_of(data.train, settings, data.spacing_mm)
     if plan.is_clean:
         # As `denoise` does, which says so.
         unchanged = np.stack([data.noisy[s][k] for s, k in data.scored])

@@ -201,7 +201,7 @@ def run(
         one = FILTERS[method]
         rows, details = {"result": one.run(data)}, {"told_std": round(data.told_std, 5)}
         return (rows if one.inverts else _with_inverted(rows, data)), details
-    job = Job(data, plan_of(data.train, settings), settings, seconds, hardware, now)
+    job = Job(data, plan_of(data.train, settings, data.spacing_mm), settings, seconds, hardware, now)
     if method in CEILINGS:
         return CEILINGS[method](job)
     rows, details = TRAINED[method](job)

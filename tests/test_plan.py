@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,30 @@ def plan_of(*arrays, **overrides):
 @pytest.mark.parametrize(("slices", "expected"), [(2, 0), (3, 1), (9, 1)])
 def test_neighbours_follow_from_the_number_of_slices(slices, expected):
     assert plan_of(volume((slices, 40, 40))).neighbours == expected
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "slices", "expected"),
+    [
+        ((1.0, 1.0, 1.0), 9, 3),
+        ((1.25, 1.0, 1.1), 9, 3),
+        ((0.5, 1.0, 1.0), 6, 3),
+        ((1.3, 1.0, 1.0), 9, 1),
+        ((1.3, 1.3, 1.0), 9, 1),
+        ((1.0, 1.0, 1.0), 5, 1),
+        ((1.0, 1.0, 1.0), 2, 0),
+        (None, 9, 1),
+    ],
+)
+def test_neighbours_follow_from_how_near_they_are(spacing_mm, slices, expected):
+    scan = replace(from_array(volume((slices, 40, 40))), spacing_mm=spacing_mm)
+    assert make_plan([scan], Settings.build(data={"axis": 0})).neighbours == expected
+
+
+def test_slices_of_one_noise_are_no_neighbours_however_near():
+    data = np.repeat(volume((5, 40, 40)), 2, axis=0)
+    scan = replace(from_array(data), spacing_mm=(1.0, 1.0, 1.0))
+    assert make_plan([scan], Settings.build(data={"axis": 0})).neighbours == 0
 
 
 def test_neighbours_follow_from_the_thinnest_volume_and_from_the_settings():

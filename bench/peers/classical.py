@@ -89,7 +89,7 @@ def _our_spectrum(data: Data, noisy: Stack) -> Prepared:
     from diffdenoise.config import Settings
     from diffdenoise.method.noise_draws import NoiseDraws
 
-    plan = plan_of(data.train, Settings())
+    plan = plan_of(data.train, Settings(), data.spacing_mm)
     span = prepare(from_array(data.train[0]), 0).intensities.range
     generator = torch.Generator().manual_seed(0)
     draws = NoiseDraws(plan.noise, torch.device("cpu"))

@@ -64,8 +64,8 @@ class Data(_Frozen):
     axis: int | None = Field(default=None, ge=0, le=2)
     """Array axis along which a volume is cut into slices; None: chosen from the voxel sizes."""
     neighbours: int | None = Field(default=None, ge=0, le=3)
-    """Slices on either side given as extra inputs; None: 1 for volumes whose slices have noise of
-    their own, else 0."""
+    """Slices on either side given as extra inputs; None: for volumes whose slices have noise of their own
+    1, or 3 where these lie at most 1.25 times as far apart as pixels; else 0."""
     patch: int = Field(default=64, ge=16, le=4096, multiple_of=8)
     """Side of a training patch in pixels."""
     batch: int = Field(default=16, ge=1, le=4096)

@@ -26,6 +26,8 @@ from diffdenoise.trust.character import Character, character_of
 BLIND_SPOTS = ((0.5, 1), (0.75, 3), (1.1, 5), (np.inf, 7))
 #: Scans of a data set whose noise is looked at.
 _MOST_DIAGNOSED = 9
+#: Slices on either side that the networks see where voxels are nearly isotropic, and what that means.
+_MOST_NEIGHBOURS, _NEARLY = 3, 1.25
 #: Levels under this share of the range are treated as this: nothing can be learned below rounding.
 LEAST_STD = 1e-3
 
@@ -169,7 +171,8 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
     diagnosis = _middle([noises[number] for number in chosen], noises)
     neighbours = settings.data.neighbours
     if neighbours is None:
-        neighbours = 1 if fewest >= 3 and diagnosis.slices_independent else 0
+        independent = diagnosis.slices_independent
+        neighbours = _neighbours_for(scans, axes, fewest) if independent else 0
     elif fewest < 2 * neighbours:
         raise SettingsError(
             f"data.neighbours is {neighbours}, but a volume has {fewest} slice(s) only; set data.neighbours=0"
@@ -191,6 +194,32 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
     )
     _check_schedule(settings, plan.self_trains)
     return plan
+
+
+def _neighbours_for(scans: Sequence[Scan], axes: Sequence[int | None], fewest: int) -> int:
+    """Return the slices on either side that tell of a slice: three where they lie as near as its pixels do.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+        Whose slices have noise of their own.
+    axes : sequence of int or None
+        Across each one's slices.
+    fewest : int
+        Slices of the smallest volume.
+    """
+    if fewest < 3:
+        return 0
+    near = all(_is_nearly_isotropic(scan, axis) for scan, axis in zip(scans, axes, strict=True))
+    return _MOST_NEIGHBOURS if near and fewest >= 2 * _MOST_NEIGHBOURS else 1
+
+
+def _is_nearly_isotropic(scan: Scan, axis: int | None) -> bool:
+    """Whether slices lie about as near to each other as the pixels in them; not where sizes are unknown."""
+    if axis is None or scan.spacing_mm is None:
+        return False
+    inside = [size for other, size in enumerate(scan.spacing_mm[:3]) if other != axis]
+    return scan.spacing_mm[axis] <= _NEARLY * min(inside)
 
 
 def _check_schedule(settings: Settings, self_trains: bool) -> None:
