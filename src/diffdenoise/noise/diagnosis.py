@@ -18,6 +18,8 @@ from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correla
 from diffdenoise.noise.magnitude import LEAST_OF_THEORY, find_magnitude, is_borne_out, levels_of
 from diffdenoise.noise.model import NoiseModel, model_of_curve
 from diffdenoise.noise.patches import is_cut_off
+from diffdenoise.noise.place import Placed, placed
+from diffdenoise.noise.place_fit import find_place
 from diffdenoise.noise.repeats import levels_of_repeats
 from diffdenoise.types import Slices
 
@@ -114,17 +116,22 @@ class Diagnosis:
 
 
 class _Shifted:
-    """Slices less a number."""
+    """Slices less a number; those with a map of the noise's level divided by it too.
+
+    Magnitudes of a signal and of noise that are both divided by that level are those of noise of one level.
+    """
 
     def __init__(self, slices: Slices, less: float) -> None:
         self.shape = slices.shape
         self._slices, self._less = slices, less
+        self._factors = slices.factors if isinstance(slices, Placed) else None
 
     def __len__(self) -> int:
         return len(self._slices)
 
     def __getitem__(self, number: int) -> NDArray[np.float32]:
-        return np.asarray(self._slices[number] - self._less)
+        less = self._slices[number] - self._less
+        return np.asarray(less if self._factors is None else less / self._factors[number])
 
 
 def _in_tissue(curve: Sequence[LevelPoint]) -> float:
@@ -146,6 +153,9 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     rough = estimate_noise(stacks)
     between = slice_correlation(stacks, rough.correlation.steps)
     adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
+    place = find_place(stacks, rough.correlation, adjacent=adjacent)
+    # What follows takes residuals in units of the level at their place.
+    stacks = placed(stacks, place)
     shifted = [_Shifted(*pair) for pair in zip(stacks, zeros, strict=True)]
     magnitude = find_magnitude(shifted, adjacent=adjacent)
     # Air tells the correlation without anatomy, and without what surfaces take off.
@@ -180,7 +190,7 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     if background == correlation:
         background = None
     return Diagnosis(
-        model_of_curve(calm, correlation, background) or NoiseModel.constant(rough.std, correlation),
+        model_of_curve(calm, correlation, background, place) or NoiseModel.constant(rough.std, correlation),
         between,
         tuple(calm),
         std,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffdenoise.noise.place import Placed
 from diffdenoise.scan.sample import Part, Shape, parts_of
 from diffdenoise.types import Slices
 
@@ -50,6 +51,8 @@ class Patches:
         Mean of the patch, and variance of the residual.
     surroundings : array (patches,)
         Mean variance of the patches around it.
+    place : array (patches, 3)
+        Where its middle is in its volume: across slices, down and right, each from 0 to 1.
     """
 
     values: NDArray[np.float32]
@@ -57,6 +60,7 @@ class Patches:
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
     surroundings: NDArray[np.float64]
+    place: NDArray[np.float64]
 
 
 def shapes_of(stacks: Sequence[Slices]) -> list[Shape]:
@@ -76,7 +80,8 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
     Parameters
     ----------
     stacks : sequence of arrays (slices, height, width)
-        Scaled intensities; NaN where there is nothing to measure.
+        Scaled intensities; NaN where there is nothing to measure. What is left of patches of `Placed` ones,
+        and its variance, is in units of the level at their place.
     side : int
         Side of a patch in pixels.
     adjacent : bool
@@ -89,22 +94,26 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
         if min(image.shape) < 3 * side:
             continue
         values, mean, residual, variance, flat = _cut(image, side)
+        level = _level(stack, part, part.number, side)
+        if level is not None:
+            residual, variance = residual / level[:, :, None, None], variance / level**2
         surroundings = _around(variance)
         if adjacent:
             beside = [k for k in (part.number - 1, part.number + 1) if 0 <= k < len(stack)]
-            others = [_variance(cut_part(stack, part, k), side) for k in beside]
+            others = [_variance(stack, part, k, side) for k in beside]
             surroundings = surroundings + _mean_of_known(others) if others else surroundings
         # Not those that are constant, or reach to where nothing can be measured.
         keep = ~flat.astype(bool) & np.isfinite(variance) & np.isfinite(surroundings)
         # In float32 at once: of a large image these are many.
         kept = (values[keep].astype(np.float32), residual[keep].astype(np.float32))
-        found.append((*kept, mean[keep], variance[keep], surroundings[keep]))
+        found.append(
+            (*kept, mean[keep], variance[keep], surroundings[keep], _places(part, stack, keep, side))
+        )
     if not found:
         nothing = np.empty(0)
         none = np.empty((0, side, side), np.float32)
-        return Patches(none, none, nothing, nothing, nothing)
-    values, residuals, means, variances, around = (np.concatenate(each) for each in zip(*found, strict=True))
-    return Patches(values, residuals, means, variances, around)
+        return Patches(none, none, nothing, nothing, nothing, np.empty((0, 3)))
+    return Patches(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
 def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[Any], ...]:
@@ -127,9 +136,34 @@ def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[Any], ...]:
     )
 
 
-def _variance(image: NDArray[np.float32], side: int) -> NDArray[np.float64]:
-    """Variance alone of each patch's residual."""
-    return _cut(image, side)[3]
+def _variance(stack: Slices, part: Part, number: int, side: int) -> NDArray[np.float64]:
+    """Variance alone of each patch's residual, of the same part of another slice."""
+    variance = _cut(cut_part(stack, part, number), side)[3]
+    level = _level(stack, part, number, side)
+    return variance if level is None else np.asarray(variance / level**2)
+
+
+def _level(stack: Slices, part: Part, number: int, side: int) -> NDArray[np.float64] | None:
+    """How many times its typical level the noise is in the middle of each patch; None: it isn't said."""
+    if not isinstance(stack, Placed):
+        return None
+    (top, bottom), (left, right) = part.rows, part.columns
+    step, middle = side // 2, side // 2
+    rows, columns = ((end - start - side) // step + 1 for start, end in (part.rows, part.columns))
+    factors = stack.factors[number][top + middle : bottom : step, left + middle : right : step]
+    return np.asarray(factors[:rows, :columns], dtype=np.float64)
+
+
+def _places(part: Part, stack: Slices, keep: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
+    """Where those patches of a part that are kept are: across slices, down and right, from 0 to 1."""
+    down, right = np.nonzero(keep)
+    middle = (side - 1) / 2
+    pixels = (part.rows[0] + side // 2 * down + middle, part.columns[0] + side // 2 * right + middle)
+    sizes = stack.shape[1:]
+    inside = [at / max(size - 1, 1) for at, size in zip(pixels, sizes, strict=True)]
+    # A single slice is in the middle of what it is a part of.
+    across = part.number / (len(stack) - 1) if len(stack) > 1 else 0.5
+    return np.stack([np.full(len(down), across), *inside], axis=1)
 
 
 def _around(variance: NDArray[np.float64]) -> NDArray[np.float64]:
