@@ -75,6 +75,19 @@ def test_it_says_when_it_ended_by_the_cap(monkeypatch: pytest.MonkeyPatch) -> No
     assert details["stopped"] == "cap"
 
 
+def test_peers_are_scored_in_one_pass_and_averaged_over_eight_turned_back() -> None:
+    data = data_of(4)
+    found = job_of(data).estimates(lambda item: item[:, :1])
+    scored = np.stack([data.noisy[s][k] for s, k in data.scored])
+    for row in ("one-pass", "result"):
+        np.testing.assert_allclose(found[row], scored, atol=1e-6)
+    # What lies one pixel up lies on all sides when turned: the mean of eight tells that they were.
+    moved = job_of(data).estimates(lambda item: torch.roll(item[:, :1], 1, 2))
+    sides = sum(np.roll(scored, step, axis) for step in (1, -1) for axis in (1, 2)) / 4
+    np.testing.assert_allclose(moved["one-pass"], np.roll(scored, 1, 1), atol=1e-6)
+    np.testing.assert_allclose(moved["result"], sides, atol=1e-6)
+
+
 def test_slices_kept_back_are_neither_learned_from_nor_scored() -> None:
     data = data_of(12)
     split = ceiling.own_scan(job_of(data))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ CASES = [Noise("rician", 0.1), Noise("chi", 0.1, coils=4), Noise("chi", 0.1, coi
 CASES += [Noise("poisson-gaussian", 0.1), Noise("poisson-gaussian", 0.05)]
 
 
+@cache
 def stabiliser_of(noise: Noise) -> Stabiliser:
     if noise.is_magnitude:
         return of_magnitudes(noise.std, noise.coils, 2.0)
