@@ -59,7 +59,7 @@ def measure(data: Data, steps: int, hardware: Hardware) -> tuple[list[float], li
     one = Steps(steps=1)
     rest = dict.fromkeys(("diffusion", "targets", "student", "refine", "self-training"), one)
     settings = Settings.build(minutes=None, schedule={"blind-spot": Steps(steps=steps), **rest})
-    plan = plan_of(data.noisy, settings)
+    plan = plan_of(data.noisy, settings, data.spacing_mm)
     span = prepare(from_array(data.noisy[0]), 0).intensities
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(folder) / "work", settings, plan.fingerprint(), resume=False)
