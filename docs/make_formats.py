@@ -13,10 +13,9 @@ START, END = "<!-- formats: made by docs/make_formats.py -->", "<!-- end of form
 def table() -> str:
     """Return a line a format."""
     lines = ["| format, read | suffixes | written as | what is kept | float |", "|---|---|---|---|---|"]
-    titles = {fmt.name: fmt.title for fmt in FORMATS}
     for fmt in FORMATS:
         suffixes = ", ".join(f"`{suffix}`" for suffix in fmt.suffixes)
-        written = titles[fmt.written_as or fmt.name]
+        written = (fmt.written_as or fmt).title
         holds = "yes" if fmt.holds_float else "no"
         lines.append(f"| {fmt.title} | {suffixes} | {written} | {fmt.keeps} | {holds} |")
     return "\n".join(lines)

@@ -189,7 +189,7 @@ def _nrrd(tmp_path: Path, **fields: str) -> Path:
     ],
 )
 def test_geometry_of_nrrd_that_is_no_number_is_refused_by_field(fields, named, tmp_path):
-    with pytest.raises(FormatError, match=f"its {named} hold NaN or infinity"):
+    with pytest.raises(FormatError, match=f"its {named} holds NaN or infinity"):
         read_scan(_nrrd(tmp_path, **fields))
 
 

@@ -21,7 +21,7 @@ from tests.scan.dicom import files as dicom_files
 
 LIMITS = [
     f"diffdenoise.scan.{module}.LAZY_FROM_BYTES"
-    for module in ("formats.nifti", "formats.zarr_file", "formats.hdf5_file", "dicom.read")
+    for module in ("formats.nifti", "formats.chunked", "dicom.read")
 ]
 
 

@@ -122,11 +122,11 @@ def test_a_write_that_fails_leaves_the_old_file(error, scan, out, monkeypatch):
     write_scan(scan, path)
     before = path.read_bytes()
 
-    def write_half(scan, path, *, float32):
+    def write_half(out, path):
         path.write_bytes(b"half")
         raise error
 
-    broken = replace(nifti.FORMAT, write=write_half)
+    broken = replace(nifti.FORMAT, writer=write_half)
     monkeypatch.setattr(registry, "FORMATS", (broken,))
     with pytest.raises(OutputError if isinstance(error, OSError) else KeyboardInterrupt):
         write_scan(scan, path, overwrite=True)

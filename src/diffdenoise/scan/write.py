@@ -108,7 +108,7 @@ def _output_format(path: Path, source_format: str) -> Format:
     """Return the format of the output's suffix if it is that of the source; DICOM needs no suffix."""
     wanted = format_named(source_format)
     if wanted is not None and wanted.written_as is not None:
-        wanted = format_named(wanted.written_as)
+        wanted = wanted.written_as
     try:
         fmt = format_of(path)
     except FormatError as error:

@@ -133,6 +133,5 @@ def _place(given: Path, job: Job, alone: bool, is_picture: bool) -> Path:
         return given / f"{stem}.png"
     if job.found.series is not None or own is None:
         return given / f"{stem}.nii.gz"
-    written = own if own.written_as is None else format_named(own.written_as)
     ending = suffix if own.written_as is None else None
-    return given / f"{stem}{ending or (written or own).suffixes[-1]}"
+    return given / f"{stem}{ending or (own.written_as or own).suffixes[-1]}"

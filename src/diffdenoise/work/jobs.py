@@ -260,7 +260,7 @@ def written_name(found: Found) -> str:
 def _written_as(found: Found) -> Format | None:
     """The other format that a scan is written in, if it isn't its own."""
     own = format_named(found.format)
-    return None if own is None or own.written_as is None else format_named(own.written_as)
+    return None if own is None else own.written_as
 
 
 def batches_of(jobs: Sequence[Job]) -> list[list[Job]]:

@@ -7,13 +7,12 @@ from pathlib import Path
 from diffdenoise.errors import OutputError
 from diffdenoise.scan.dicom.read import read
 from diffdenoise.scan.dicom.sources import is_dicom
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.scan import Scan
+from diffdenoise.scan.format import Format, Outgoing
 
 NOT_FROM_OTHERS = "DICOM can only be derived from DICOM; write another format"
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
+def _write(out: Outgoing, path: Path) -> None:
     """Refuse: what came from DICOM is written as a series, and nothing else knows patient and study."""
     raise OutputError(f"{path}: {NOT_FROM_OTHERS}")
 
@@ -24,7 +23,7 @@ FORMAT = Format(
     (".dcm", ".dicom", ".ima"),
     is_dicom,
     read,
-    write,
+    _write,
     "everything that a derived series may keep, see below; told by content, whatever the suffix",
     holds_float=False,
 )

@@ -8,40 +8,24 @@ fastMRI data sets, https://fastmri.med.nyu.edu; ISMRM Raw Data Format, https://i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, OutputError, ShapeError
-from diffdenoise.scan.blocks import BlockVoxels, Range
-from diffdenoise.scan.child import UndecodableError, run_in_child
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import LEAST_SIDE, import_extra, not_one_image
-from diffdenoise.scan.limits import most_unpacked
-from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.errors import FormatError
+from diffdenoise.scan.child import run_in_child
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.formats.chunked import Chunked
+from diffdenoise.scan.formats.named_arrays import Place, has_sides, import_extra, not_one_image, rebuild
+from diffdenoise.scan.pixels import refuse_oversized
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.survey import axis_of, look_through
-from diffdenoise.scan.voxels import LAZY_FROM_BYTES
 from diffdenoise.types import Array
 
 _KEEPS = "the array's place, shape, type and attributes; everything else but complex arrays (k-space)"
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: Arrays of fastMRI files, the best first: (slices, height, width).
 _FASTMRI = ("reconstruction_rss", "reconstruction_esc", "reconstruction")
-#: Bytes that an HDF5 file takes beside its values, however few these are.
-_OWN_BYTES = 2**20
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where the array is, and the shape that it has there."""
-
-    file: Path = field(compare=False)
-    key: str
-    shape: tuple[int, ...]
 
 
 def _recognise(head: bytes) -> bool:
@@ -53,88 +37,28 @@ def import_h5py(path: Path) -> Any:
     return import_extra("h5py", path, "HDF5", "hdf5")
 
 
-def read(path: Path) -> Scan:
-    """Read the image in an HDF5 file.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Returns
-    -------
-    Scan
-        Axes of length 1 are left out; of fastMRI and ISMRMRD the first axis is that of the slices.
-
-    Raises
-    ------
-    FormatError
-        If there is no image or several, or it is kept outside of the file.
-    ShapeError
-        If it has more than four axes.
-    """
+def _read(path: Path) -> Scan:
+    """Axes of length 1 are left out; of fastMRI and ISMRMRD the first axis is that of the slices."""
     import_h5py(path)
     facts = {"path": str(path)}
     found, _ = run_in_child(f"{__name__}:look", facts, name=str(path), stated=0, held=path.stat().st_size)
-    stated, held = int(found["stated"]), int(found["held"])
-    refuse_oversized(str(path), stated, held, compressed=bool(found["compressed"]))
-    key, shape = str(found["key"]), tuple(int(size) for size in found["shape"])
-    part = _Part(path.absolute(), str(path), found)
-    if len(part.shape) > 4:
-        raise ShapeError(f"{path}: has {len(part.shape)} axes {part.shape}; expected 2 to 4; split it first")
-    sliced = key in _FASTMRI or key.rpartition("/")[0].rpartition("/")[2].startswith("image_")
-    stored = np.dtype(str(found["dtype"]))
-    scan = Scan(
-        np.broadcast_to(np.zeros((), stored.newbyteorder("=")), part.shape),
-        format="hdf5",
-        stored_dtype=stored,
-        slice_axis=0 if sliced and len(part.shape) == 3 else None,
-        header=_Source(path, key, shape),
-        name=str(path),
+    held, key, chunk = int(found["held"]), str(found["key"]), found["chunks"]
+    refuse_oversized(str(path), int(found["stated"]), held, compressed=bool(found["compressed"]))
+    shape = tuple(int(size) for size in found["shape"])
+    array = Chunked(
+        function=f"{__name__}:load",
+        facts={"path": str(path.absolute()), "key": key},
+        path=path,
+        shape=shape,
+        dtype=np.dtype(str(found["dtype"])),
+        chunk=None if chunk is None else tuple(int(size) for size in chunk),
+        order=[axis for axis, size in enumerate(shape) if size != 1],
+        held=held,
     )
-    if stated < LAZY_FROM_BYTES:
-        return scan.with_data(part.load([(0, size) for size in part.shape]))
-    scan = scan.with_data(part.voxels(axis_of(scan)))
-    # Damaged chunks show when they are read.
-    look_through(scan)
-    return scan
-
-
-class _Part:
-    """Reads parts of an array, given and returned by the axes of a scan: those longer than 1."""
-
-    def __init__(self, path: Path, title: str, found: dict[str, Any]) -> None:
-        self._path, self._title, self._found = path, title, found
-        self._kept = [axis for axis, size in enumerate(found["shape"]) if size != 1]
-        self.shape = tuple(int(found["shape"][axis]) for axis in self._kept)
-
-    def voxels(self, axis: int | None) -> BlockVoxels:
-        """The array, to be read by whole chunks across an axis of the scan."""
-        # Without chunks, any part is as good as another.
-        chunks = self._found["chunks"] or self._found["shape"]
-        thickness = 1 if axis is None else int(chunks[self._kept[axis]])
-        dtype = np.dtype(str(self._found["dtype"])).newbyteorder("=")
-        return BlockVoxels(self.shape, dtype, axis, thickness, self.load)
-
-    def load(self, ranges: Sequence[Range]) -> Array:
-        """Return values of a range along each axis of the scan."""
-        select = [(0, 1)] * len(self._found["shape"])
-        for axis, given in zip(self._kept, ranges, strict=True):
-            select[axis] = given
-        itemsize = np.dtype(str(self._found["dtype"])).itemsize
-        asked = math.prod(last - first for first, last in select)
-        stated = max(asked, math.prod(self._found["chunks"] or (0,))) * itemsize
-        facts = {"path": str(self._path), "key": self._found["key"], "select": select}
-        held = int(self._found["held"])
-        try:
-            _, stored = run_in_child(f"{__name__}:load", facts, name=self._title, stated=stated, held=held)
-        except UndecodableError:
-            raise FormatError(
-                f"{self._title}: is damaged, or was changed since it was opened; get a complete copy"
-            ) from None
-        if stored is None:
-            raise not_one_image(self._path, [])
-        return native(stored.reshape([last - first for first, last in ranges]))
+    blank = array.blank()
+    sliced = key in _FASTMRI or key.rpartition("/")[0].rpartition("/")[2].startswith("image_")
+    axis = 0 if sliced and blank.ndim == 3 else None
+    return array.fill(Scan(blank, slice_axis=axis, header=Place(key, shape, path)))
 
 
 def look(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], None]:
@@ -146,7 +70,7 @@ def look(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Non
 
         # Hard links alone are visited: none leads out of the file.
         def visit(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and _is_image(item):
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf" and has_sides(item.shape):
                 found[name] = item
 
         file.visititems(visit)
@@ -178,40 +102,10 @@ def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Arr
         return {}, file[facts["key"]][select]
 
 
-def _is_image(array: Any) -> bool:
-    """Whether an array may be an image: real numbers, two sides that are long enough."""
-    sides = sorted(array.shape)
-    return array.dtype.kind in "iuf" and len(sides) >= 2 and sides[-2] >= LEAST_SIDE
-
-
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as .h5, with all that the source held but its complex arrays.
-
-    Parameters
-    ----------
-    scan : Scan
-        Rounded and clipped if its stored dtype is an integer.
-    path : path
-        Where to write.
-    float32 : bool
-        Store float32 instead.
-    """
+def _write(out: Outgoing, path: Path) -> None:
+    """With all that the source held but its complex arrays."""
     import_h5py(path)
-    source = scan.header if isinstance(scan.header, _Source) else None
-    if source is not None and not source.file.is_file():
-        raise OutputError(f"{path}: {source.file} is gone; what lies beside the image comes from it")
-    data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
-    facts = {
-        "path": "" if source is None else str(source.file),
-        "key": "image" if source is None else source.key,
-        "shape": data.shape if source is None else source.shape,
-        "dtype": data.dtype.str,
-    }
-    most = _OWN_BYTES + 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
-    _, made = run_in_child(f"{__name__}:build", facts, data.tobytes(), name=str(path), stated=most, held=most)
-    if made is None:
-        raise OutputError(f"{path}: was not made; write another format")
-    path.write_bytes(made.tobytes())
+    rebuild(f"{__name__}:build", out, path)
 
 
 def build(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
@@ -244,4 +138,4 @@ def _copy(source: Any, target: Any, key: str, data: Array) -> None:
     source.visititems(copy)
 
 
-FORMAT = Format("hdf5", "HDF5", (".h5", ".hdf5"), _recognise, read, write, _KEEPS)
+FORMAT = Format("hdf5", "HDF5", (".h5", ".hdf5"), _recognise, _read, _write, _KEEPS)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, IntensityError, OutputError
+from diffdenoise.errors import FormatError, IntensityError
 from diffdenoise.scan.child import run_in_child
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import LEAST_SIDE, not_one_image, printable_name
-from diffdenoise.scan.limits import most_unpacked
-from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.formats.named_arrays import Place, has_sides, not_one_image, printable_name, rebuild
+from diffdenoise.scan.pixels import refuse_oversized
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Array
 
@@ -25,35 +23,14 @@ _ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint
 _ITEM_BYTES |= {"int64": 8, "uint64": 8, "double": 8}
 #: Items of cells and structures are at least an empty element: a tag. In memory each is an object.
 _LEAST_ITEM_BYTES = 8
-#: Bytes that a file takes beside its values, however few these are.
-_OWN_BYTES = 2**16
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The array's name, and the file in which other variables may lie beside it."""
-
-    key: str
-    file: Path = field(compare=False)
 
 
 def _recognise(head: bytes) -> bool:
     return head.startswith(b"MATLAB 5.0") or head.startswith(b"MATLAB 7.3")
 
 
-def read(path: Path) -> Scan:
-    """Read a .mat file that holds one image.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Raises
-    ------
-    FormatError
-        If it holds no image or several, is damaged, or of version 7.3.
-    """
+def _read(path: Path) -> Scan:
+    """The one image of a file up to version 7."""
     with path.open("rb") as stream:
         if stream.read(10) == b"MATLAB 7.3":
             raise FormatError(f"{path}: is of version 7.3; expected 7 or older; save it with -v7 in MATLAB")
@@ -71,7 +48,7 @@ def read(path: Path) -> Scan:
     images = [
         (key, math.prod(shape) * _ITEM_BYTES[kind])
         for key, shape, kind in listed
-        if kind in _ITEM_BYTES and 2 <= len(shape) <= 4 and sorted(shape)[-2] >= LEAST_SIDE
+        if kind in _ITEM_BYTES and len(shape) <= 4 and has_sides(shape)
     ]
     if len(images) != 1:
         raise not_one_image(path, [key for key, _ in images])
@@ -83,13 +60,7 @@ def read(path: Path) -> Scan:
     _, stored = run_in_child(f"{__name__}:load", facts, name=str(path), stated=stated, held=held)
     if stored is None:
         raise not_one_image(path, [])
-    return Scan(
-        data=native(stored),
-        format="matlab",
-        stored_dtype=stored.dtype,
-        header=_Source(key, path),
-        name=str(path),
-    )
+    return Scan(stored, header=Place(key, stored.shape, path))
 
 
 def look(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], None]:
@@ -141,36 +112,9 @@ def build(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Ar
     return {}, np.frombuffer(made.getbuffer(), np.uint8)
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as .mat of version 7, under its name and with the variables that lay beside it.
-
-    Parameters
-    ----------
-    scan : Scan
-        Rounded and clipped if its stored dtype is an integer.
-    path : path
-        Where to write.
-    float32 : bool
-        Store float32 instead.
-    """
-    source = scan.header if isinstance(scan.header, _Source) else None
-    if source is not None and not source.file.is_file():
-        raise OutputError(f"{path}: {source.file} is gone; the variables beside the image come from it")
-    data = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
-    facts = {
-        "path": "" if source is None else str(source.file),
-        "key": "image" if source is None else source.key,
-        "dtype": data.dtype.str,
-        "shape": data.shape,
-    }
-    # What lies beside the image may be larger than it.
-    most = _OWN_BYTES + 2 * data.nbytes + (0 if source is None else most_unpacked(source.file.stat().st_size))
-    _, made = run_in_child(
-        f"{__name__}:build", facts, data.tobytes(order="F"), name=str(path), stated=most, held=most
-    )
-    if made is None:
-        raise OutputError(f"{path}: was not made; write another format")
-    path.write_bytes(made.tobytes())
+def _write(out: Outgoing, path: Path) -> None:
+    """As version 7, under its name and with the variables that lay beside it."""
+    rebuild(f"{__name__}:build", out, path, "F")
 
 
-FORMAT = Format("matlab", "MATLAB", (".mat",), _recognise, read, write, _KEEPS)
+FORMAT = Format("matlab", "MATLAB", (".mat",), _recognise, _read, _write, _KEEPS)

@@ -16,12 +16,19 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import placing
-from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.formats.header import (
+    check_axes,
+    check_finite,
+    check_sizes,
+    in_order,
+    placing,
+    second_file,
+)
+from diffdenoise.scan.pixels import refuse_oversized
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.unpack import Unpacked, read_plain
-from diffdenoise.types import Affine, Array
+from diffdenoise.types import Affine
 
 _KEEPS = "all header fields, orientation, offset and spacing, type, byte order, compression"
 _TYPES = {
@@ -62,31 +69,16 @@ def _recognise(head: bytes) -> bool:
     return head.lstrip()[:10] == b"ObjectType" or head.lstrip()[:5] == b"NDims"
 
 
-def read(path: Path) -> Scan:
-    """Read a .mha or .mhd file.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged, states more than it can hold, or names voxels outside of its folder.
-    ShapeError, IntensityError
-        If it isn't one real number a voxel in up to four axes.
-    """
+def _read(path: Path) -> Scan:
     with path.open("rb") as stream:
         fields = _header(stream, path)
         start = stream.tell()
     shape, dtype = _layout(fields, path)
     compressed = fields.get("CompressedData", "False").lower() == "true"
     place = fields[_LAST_FIELD]
-    file = path if place.upper() == "LOCAL" else _second_file(path, place)
+    file = path if place.upper() == "LOCAL" else second_file(path, place)
     start = start if file is path else 0
-    count = math.prod(shape)
-    stated, held = count * dtype.itemsize, file.stat().st_size - start
+    stated, held = math.prod(shape) * dtype.itemsize, file.stat().st_size - start
     refuse_oversized(str(path), stated, held, compressed=compressed)
     with file.open("rb") as stream:
         stream.seek(start)
@@ -96,16 +88,9 @@ def read(path: Path) -> Scan:
             skipped = int(fields.get("HeaderSize", 0))
             stream.seek(start + (max(0, held - stated) if skipped == -1 else max(0, skipped)))
             content = read_plain(stream, stated)
-    if len(content) < stated:
-        raise FormatError(
-            f"{path}: is cut short: {len(content):,} of {stated:,} bytes are there; get a complete copy"
-        )
-    stored = content.view(dtype).reshape(shape, order="F")
     affine, spacing = _geometry(fields, len(shape), path)
     return Scan(
-        data=native(stored),
-        format="metaimage",
-        stored_dtype=dtype,
+        in_order(content, dtype, shape, path),
         spacing_mm=spacing,
         affine=affine,
         header=_Source(
@@ -113,7 +98,6 @@ def read(path: Path) -> Scan:
             compressed,
             dtype.byteorder,
         ),
-        name=str(path),
     )
 
 
@@ -140,12 +124,11 @@ def _header(stream: BinaryIO, path: Path) -> dict[str, str]:
 def _layout(fields: dict[str, str], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and stored dtype."""
     shape = tuple(int(size) for size in fields["DimSize"].split())
-    if not 2 <= len(shape) <= 4 or len(shape) != int(fields.get("NDims", len(shape))):
-        raise ShapeError(f"{path}: has {len(shape)} axes {shape}; expected 2 to 4; split it first")
-    if min(shape) < 1:
-        raise FormatError(
-            f"{path}: is damaged: its header states a size of {min(shape)}; get a complete copy"
-        )
+    check_axes(shape, path)
+    stated = int(fields.get("NDims", len(shape)))
+    if len(shape) != stated:
+        raise ShapeError(f"{path}: has {len(shape)} axes, and {stated} by its NDims; correct its header")
+    check_sizes(shape, path)
     if int(fields.get("ElementNumberOfChannels", 1)) != 1:
         raise IntensityError(f"{path}: holds several values a voxel; expected one; split it first")
     kind = fields.get("ElementType", "")
@@ -157,30 +140,16 @@ def _layout(fields: dict[str, str], path: Path) -> tuple[tuple[int, ...], np.dty
     return shape, np.dtype(_TYPES[kind]).newbyteorder(">" if big else "<")
 
 
-def _second_file(path: Path, name: str) -> Path:
-    """The file of the voxels; it must lie in the header's folder, or below."""
-    if name.upper().startswith("LIST") or "%" in name:
-        raise FormatError(f"{path}: has its voxels in several files; expected one; join them first")
-    file = path.parent / name
-    if not file.resolve().is_relative_to(path.parent.resolve()):
-        raise FormatError(f"{path}: names voxels outside of its folder; move them beside it")
-    if not file.is_file():
-        raise FormatError(f"{path}: its second file, {name}, is missing; get both")
-    return file
-
-
 def _geometry(
     fields: dict[str, str], axes: int, path: Path
 ) -> tuple[Affine | None, tuple[float, ...] | None]:
     """Affine in RAS and voxel sizes, of the axes in space."""
     count = min(axes, 3)
     spacing = _numbers(fields, ("ElementSpacing", "ElementSize"), axes)
-    if spacing is not None and not all(math.isfinite(size) for size in spacing[:count]):
-        raise FormatError(
-            f"{path}: its ElementSpacing holds NaN or infinity; expected numbers; correct its header"
-        )
-    known = spacing is not None and min(spacing[:count]) > 0
-    if spacing is None or not known:
+    if spacing is None:
+        return None, None
+    check_finite(spacing[:count], "ElementSpacing", path)
+    if min(spacing[:count]) <= 0:
         return None, None
     turn = _numbers(fields, ("TransformMatrix", "Rotation", "Orientation"), axes * axes)
     offset = _numbers(fields, ("Offset", "Position", "Origin"), axes)
@@ -191,9 +160,8 @@ def _geometry(
     affine = np.eye(4)
     affine[:3, :3] = directions[:3, :3].T * np.array(spacing[:3])
     affine[:3, 3] = offset[:3]
-    if not np.isfinite(affine).all():
-        field = "TransformMatrix" if not np.isfinite(affine[:3, :3]).all() else "Offset"
-        raise FormatError(f"{path}: its {field} holds NaN or infinity; expected numbers; correct its header")
+    check_finite(affine[:3, :3], "TransformMatrix", path)
+    check_finite(affine, "Offset", path)
     return placing(_TO_RAS @ affine), tuple(spacing[:count])
 
 
@@ -203,33 +171,17 @@ def _numbers(fields: dict[str, str], names: tuple[str, ...], count: int) -> list
     return None if words is None or len(words) != count else [float(word) for word in words]
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as .mha, with the header that it came with.
-
-    Parameters
-    ----------
-    scan : Scan
-        Rounded and clipped if its stored dtype is an integer.
-    path : path
-        Where to write.
-    float32 : bool
-        Store float32 instead.
-
-    Raises
-    ------
-    OutputError
-        If MetaImage has no name for the dtype.
-    """
-    source = scan.header if isinstance(scan.header, _Source) else None
+def _write(out: Outgoing, path: Path) -> None:
+    """As .mha, with the header that it came with."""
+    source = out.source(_Source)
     order: Literal["<", ">"] = "<" if source is None or source.byteorder != ">" else ">"
-    dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
     names = {code: name for name, code in _TYPES.items() if name not in ("MET_LONG", "MET_ULONG")}
-    name = names.get(f"{dtype.kind}{dtype.itemsize}")
+    name = names.get(f"{out.dtype.kind}{out.dtype.itemsize}")
     if name is None:
-        raise OutputError(f"{path}: MetaImage cannot store {dtype}; ask for float32")
-    fields = dict(source.fields) if source is not None else _new_fields(scan)
+        raise OutputError(f"{path}: MetaImage cannot store {out.dtype}; ask for float32")
+    fields = dict(source.fields) if source is not None else _new_fields(out.scan)
     compressed = source.compressed if source is not None else True
-    content = _bytes(to_stored(scan.data, dtype), dtype.newbyteorder(order))
+    content = out.values.astype(out.dtype.newbyteorder(order)).tobytes(order="F")
     if compressed:
         content = zlib.compress(content)
     fields["BinaryDataByteOrderMSB"] = str(order == ">")
@@ -239,10 +191,6 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     fields |= {"ElementType": name}
     text = "".join(f"{key} = {value}\n" for key, value in fields.items() if key)
     path.write_bytes(text.encode("latin-1") + f"{_LAST_FIELD} = LOCAL\n".encode() + content)
-
-
-def _bytes(values: Array, dtype: np.dtype[Any]) -> bytes:
-    return values.astype(dtype).tobytes(order="F")
 
 
 def _new_fields(scan: Scan) -> dict[str, str]:
@@ -262,4 +210,4 @@ def _new_fields(scan: Scan) -> dict[str, str]:
     return fields
 
 
-FORMAT = Format("metaimage", "MetaImage", (".mhd", ".mha"), _recognise, read, write, _KEEPS)
+FORMAT = Format("metaimage", "MetaImage", (".mhd", ".mha"), _recognise, _read, _write, _KEEPS)

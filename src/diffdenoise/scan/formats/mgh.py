@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from diffdenoise.errors import FormatError, OutputError
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import placing
-from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.formats.header import check_finite, check_sizes, in_order, placing
+from diffdenoise.scan.pixels import refuse_oversized
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.unpack import Unpacked, read_plain
 
@@ -43,19 +43,7 @@ def _recognise(head: bytes) -> bool:
     return head[:4] == b"\0\0\0\1" or head[:2] == _GZIP
 
 
-def read(path: Path) -> Scan:
-    """Read a .mgh or .mgz file.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged, cut short, or its orientation holds no numbers.
-    """
+def _read(path: Path) -> Scan:
     import nibabel as nib
 
     kind: Any = nib.MGHImage.header_class
@@ -68,65 +56,42 @@ def read(path: Path) -> Scan:
         # Its last fields lie after the voxels.
         header = kind(fields + bytes(kind._ftrdtype.itemsize))
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
-        if min(shape) < 1:
-            raise FormatError(
-                f"{path}: is damaged: its header states a size of {min(shape)}; get a complete copy"
-            )
-        count = math.prod(int(size) for size in shape)
-        stated = count * dtype.itemsize
+        check_sizes(shape, path)
+        stated = math.prod(int(size) for size in shape) * dtype.itemsize
         refuse_oversized(str(path), stated, path.stat().st_size, compressed=packed is not None)
-        content = take(stated)
-        if len(content) < stated:
-            raise FormatError(
-                f"{path}: is cut short: {len(content):,} of {stated:,} bytes are there; get a complete copy"
-            )
+        stored = in_order(take(stated), np.dtype(dtype).newbyteorder(">"), shape, path)
         footer = take(kind._ftrdtype.itemsize).tobytes()
         tags = take(min(_MOST_TAG_BYTES, path.stat().st_size * 1032) + 1).tobytes()
     if len(tags) > _MOST_TAG_BYTES:
         raise FormatError(f"{path}: has over {_MOST_TAG_BYTES:,} bytes after its voxels; get a complete copy")
     header = kind(fields + footer)
     for name in ("delta", "Mdc", "Pxyz_c"):
-        if not np.isfinite(header[name]).all():
-            raise FormatError(
-                f"{path}: its {name} holds NaN or infinity; expected numbers; correct its header"
-            )
-    affine = placing(header.get_affine())
-    stored = content.view(np.dtype(dtype).newbyteorder(">")).reshape(shape, order="F")
+        check_finite(header[name], name, path)
     spacing = tuple(float(size) for size in header["delta"])
     return Scan(
-        data=native(stored),
-        format="mgh",
-        stored_dtype=np.dtype(dtype).newbyteorder("="),
+        stored,
+        stored_dtype=stored.dtype.newbyteorder("="),
         spacing_mm=spacing if min(spacing) > 0 else None,
-        affine=affine,
+        affine=placing(header.get_affine()),
         header=_Source(header, tags),
-        name=str(path),
     )
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as .mgh or .mgz, with the header and the tags that it came with.
-
-    Raises
-    ------
-    OutputError
-        If MGH has no code for the dtype.
-    """
+def _write(out: Outgoing, path: Path) -> None:
     import nibabel as nib
 
-    source = scan.header if isinstance(scan.header, _Source) else None
-    dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
+    source = out.source(_Source)
     header = nib.MGHImage.header_class() if source is None else source.header.copy()  # type: ignore[no-untyped-call]
     try:
-        header.set_data_dtype(dtype)
+        header.set_data_dtype(out.dtype)
     except Exception as error:  # HeaderDataError, not exported by name
-        raise OutputError(f"{path}: MGH cannot store {dtype}; ask for float32, or write NIfTI") from error
-    image = nib.MGHImage(to_stored(scan.data, dtype), scan.affine, header)  # type: ignore[no-untyped-call]
+        raise OutputError(f"{path}: MGH cannot store {out.dtype}; ask for float32, or write NIfTI") from error
+    image = nib.MGHImage(out.values, out.scan.affine, header)  # type: ignore[no-untyped-call]
     content = image.to_bytes() + (b"" if source is None else source.tags)
     # The date is left out, so that the same scan gives the same bytes.
     path.write_bytes(gzip.compress(content, mtime=0) if path.name.lower().endswith(".mgz") else content)
 
 
 FORMAT = Format(
-    "mgh", "MGH", (".mgh", ".mgz"), _recognise, read, write, "header, affine, type, tags after the voxels"
+    "mgh", "MGH", (".mgh", ".mgz"), _recognise, _read, _write, "header, affine, type, tags after the voxels"
 )

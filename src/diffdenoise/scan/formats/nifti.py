@@ -18,9 +18,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import is_flat
+from diffdenoise.errors import FormatError, OutputError
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.formats.header import (
+    check_axes,
+    check_real,
+    check_sizes,
+    check_whole,
+    is_flat,
+    without_last_ones,
+)
 from diffdenoise.scan.formats.nifti_geometry import affine_of, spacing_of, usable
 from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
 from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
@@ -61,14 +68,8 @@ def _recognise(head: bytes) -> bool:
 def _check_header(header: Any, name: str, file_bytes: int, *, compressed: bool) -> tuple[int, int]:
     """Return where the voxels begin and end in bytes; refuse what is not one real number a voxel."""
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    if dtype.kind == "V":
-        raise IntensityError(f"{name}: is a colour (RGB) image; expected one value a voxel")
-    if dtype.kind == "c":
-        raise IntensityError(f"{name}: holds complex numbers; expected real ones; take the magnitude")
-    if any(size < 1 for size in shape):
-        raise FormatError(
-            f"{name}: is damaged: its header states a size of {min(shape)}; get a complete copy"
-        )
+    check_real(dtype, name)
+    check_sizes(shape, name)
     stated = math.prod(int(size) for size in shape) * int(dtype.itemsize)
     start = int(header.get_data_offset())
     refuse_oversized(name, start + stated, file_bytes, compressed=compressed)
@@ -78,28 +79,8 @@ def _check_header(header: Any, name: str, file_bytes: int, *, compressed: bool) 
     return start, start + stated
 
 
-def read(path: Path) -> Scan:
-    """Read a .nii or .nii.gz file.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Returns
-    -------
-    Scan
-        `data` is float64 real values if the header has a slope or intercept, else as stored.
-
-    Raises
-    ------
-    FormatError
-        If the file is shorter than its header says, or misnamed, or its orientation holds no numbers.
-    ShapeError
-        If it has more than four axes longer than 1.
-    IntensityError
-        If it holds RGB or complex values.
-    """
+def _read(path: Path) -> Scan:
+    """Values are float64 real ones if the header has a slope or intercept, else as stored."""
     name, file_bytes = str(path), path.stat().st_size
     compressed = path.name.lower().endswith(".gz")
     with path.open("rb") as raw, quiet("nibabel.global"):
@@ -116,14 +97,14 @@ def read(path: Path) -> Scan:
         if start < len(head):
             raise FormatError(f"{name}: is damaged: its vox_offset is {start}; get a complete copy")
         before = head + take(start - len(head)).tobytes()
-        dtype, shape = header.get_data_dtype(), _shape_of(header.get_data_shape(), name)
+        dtype, shape = header.get_data_dtype(), _four_axes(header.get_data_shape(), name)
         is_large = end - start >= LAZY_FROM_BYTES
         if is_large:
             stored: Voxels = RawVoxels(path, start, shape, dtype, packed=compressed)
-            _check_whole(end if compressed else file_bytes, end, name)
+            check_whole(end if compressed else file_bytes, end, name)
         else:
             content = take(end - start)
-            _check_whole(len(before) + len(content), end, name)
+            check_whole(len(before) + len(content), end, name)
             if packed is not None:
                 packed.check_end()
             stored = Held(native(content.view(dtype).reshape(shape, order="F")))
@@ -155,12 +136,6 @@ def _take_head(take: Callable[[int], NDArray[np.uint8]], name: str) -> tuple[Any
     if not _recognise(head) or head[:2] == _GZIP:
         raise FormatError(f"{name}: does not hold a NIfTI image; expected .nii content; convert it")
     return nib.Nifti2Image if is_second else nib.Nifti1Image, head
-
-
-def _check_whole(there: int, end: int, name: str) -> None:
-    """Raise an error for a file that is shorter than its header says."""
-    if there < end:
-        raise FormatError(f"{name}: is cut short: {there:,} of {end:,} bytes are there; get a complete copy")
 
 
 def from_nibabel(image: Any, name: str = "image") -> Scan:
@@ -198,17 +173,14 @@ def from_nibabel(image: Any, name: str = "image") -> Scan:
         source = _Source(header, float(proxy.slope), float(proxy.inter))
     stored = np.asarray(proxy.get_unscaled() if nib.is_proxy(proxy) else proxy)
     used = usable(header, name)
-    stored = native(stored.reshape(_shape_of(image.shape, name), order="A"))
+    stored = native(stored.reshape(_four_axes(image.shape, name), order="A"))
     return _scan(Held(stored), source, affine_of(used), used, name)
 
 
-def _shape_of(stated: tuple[int, ...], name: str) -> tuple[int, ...]:
+def _four_axes(stated: tuple[int, ...], name: str) -> tuple[int, ...]:
     """The shape without axes of length 1 after the fourth."""
-    shape = tuple(int(size) for size in stated)
-    while len(shape) > 4 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) > 4:
-        raise ShapeError(f"{name}: has {len(shape)} axes {shape}; expected 2 to 4; split it first")
+    shape = without_last_ones(stated, most=4)
+    check_axes(shape, name)
     return shape
 
 
@@ -253,28 +225,12 @@ def to_nibabel(scan: Scan) -> Any:
     return _image(scan, data, scan.stored_dtype, source, scan.affine)
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as .nii or .nii.gz, with the header, slope and byte order that it came with.
-
-    Parameters
-    ----------
-    scan : Scan
-        Real values; stored as (value - intercept) / slope, rounded and clipped to the stored dtype.
-    path : path
-        Where to write; .gz compresses.
-    float32 : bool
-        Store float32 with slope 1 instead.
-
-    Raises
-    ------
-    OutputError
-        If NIfTI has no code for the dtype.
-    """
-    source: _Source | None = scan.header if isinstance(scan.header, _Source) else None
-    dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
+def _write(out: Outgoing, path: Path) -> None:
+    """With the header, slope and byte order that it came with; stored are (values - intercept) / slope."""
+    scan, dtype, source = out.scan, out.dtype, out.source(_Source)
     slope, inter = 1.0, 0.0
     # A scan that was given another dtype since (simulated noise) has no use for the old scaling.
-    unchanged = source is not None and not float32 and dtype == source.header.get_data_dtype()
+    unchanged = source is not None and dtype == source.header.get_data_dtype()
     if source is not None and unchanged:
         slope, inter = source.slope, source.inter
 
@@ -347,4 +303,4 @@ def _image(
 
 
 _KEEPS = "version, header, extensions, affine, slope and intercept, byte order, type"
-FORMAT = Format("nifti", "NIfTI", (".nii", ".nii.gz"), _recognise, read, write, _KEEPS)
+FORMAT = Format("nifti", "NIfTI", (".nii", ".nii.gz"), _recognise, _read, _write, _KEEPS)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffdenoise.errors import FormatError
-from diffdenoise.scan.formats.common import is_flat
+from diffdenoise.scan.formats.header import is_flat
 from diffdenoise.types import Affine
 
 _MM_PER_UNIT = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}

@@ -14,10 +14,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import placing
-from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.errors import FormatError, IntensityError, ShapeError
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.formats.header import (
+    check_axes,
+    check_sizes,
+    in_order,
+    no_numbers,
+    placing,
+    second_file,
+)
+from diffdenoise.scan.pixels import refuse_oversized
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.unpack import Unpacked
 from diffdenoise.types import Affine, Array
@@ -32,6 +39,8 @@ _PACKED = {"gzip": "gzip", "gz": "gzip", "bzip2": "bz2", "bz2": "bz2"}
 _IN_WORDS = ("ascii", "text", "txt")
 #: Lines, and bytes, that may lie before the voxels.
 _MOST_SKIPPED = 2**20
+#: Fields that pynrrd works out for itself, and those that were true of a detached file alone.
+_MADE_ANEW = ("type", "sizes", "dimension", "data file", "datafile", "byte skip", "line skip", "byteskip")
 #: Signs that turn a space's axes to right, anterior, superior.
 _TO_RAS = {
     "right-anterior-superior": (1, 1, 1),
@@ -53,26 +62,8 @@ def _recognise(head: bytes) -> bool:
     return head.startswith(b"NRRD000")
 
 
-def read(path: Path) -> Scan:
-    """Read a .nrrd or .nhdr file.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Returns
-    -------
-    Scan
-        An axis that lists volumes is moved last.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged, states more than it can hold, or names voxels outside of its folder.
-    ShapeError, IntensityError
-        If it isn't one real number a voxel in up to four axes.
-    """
+def _read(path: Path) -> Scan:
+    """An axis that lists volumes is moved last."""
     import nrrd
 
     with path.open("rb") as stream:
@@ -85,14 +76,13 @@ def read(path: Path) -> Scan:
                 f"{path}: holds several values a voxel ({many[0]}); expected one; split it first"
             )
         lists = [axis for axis, kind in enumerate(kinds) if kind in ("list", "time")]
-        if not 2 <= len(sizes) <= 4 or len(lists) > 1:
-            raise ShapeError(f"{path}: has {len(sizes)} axes {tuple(sizes)}; expected 2 to 4; split it first")
+        check_axes(sizes, path)
+        if len(lists) > 1:
+            raise ShapeError(f"{path}: lists volumes along {len(lists)} axes; expected one; split it first")
         item = _item_bytes(header, path)
-        if min(sizes) < 1:
-            raise FormatError(
-                f"{path}: is damaged: its header states a size of {min(sizes)}; get a complete copy"
-            )
-        voxels = next(iter(_data_files(header, path)), path)
+        check_sizes(sizes, path)
+        named = header.get("data file", header.get("datafile"))
+        voxels = path if named is None else second_file(path, str(named))
         kind = _PACKED.get(str(header.get("encoding", "raw")).lower())
         stated = math.prod(sizes) * item
         # Numbers in words: a digit and a space each, at least.
@@ -106,25 +96,22 @@ def read(path: Path) -> Scan:
             with voxels.open("rb") as beside:
                 stored = _unpacked(header, beside, kind, path)
     list_axis = lists[0] if lists else (3 if len(sizes) == 4 else None)
-    data = native(stored if list_axis is None else np.moveaxis(stored, list_axis, -1))
+    data = stored if list_axis is None else np.moveaxis(stored, list_axis, -1)
     affine = _affine(header, [axis for axis in range(len(sizes)) if axis != list_axis], path)
     if affine is None:
         spacings = np.asarray(header.get("spacings", []), np.float64)
         if np.isinf(spacings).any():
-            raise _no_numbers(path, "spacings")
+            raise no_numbers("spacings", path)
         spacing = [float(each) for each in spacings if not math.isnan(each)]
     else:
         spacing = [float(each) for each in np.linalg.norm(affine[:3, :3], axis=0)]
     wanted = min(data.ndim, 3)
     known = len(spacing) == wanted and min(spacing, default=0) > 0
     return Scan(
-        data=data,
-        format="nrrd",
-        stored_dtype=stored.dtype,
+        data,
         spacing_mm=tuple(spacing) if known else None,
         affine=affine,
         header=_Source(list_axis, header),
-        name=str(path),
     )
 
 
@@ -148,17 +135,13 @@ def _unpacked(header: Any, stream: BinaryIO, kind: str, path: Path) -> Array:
     packed = Unpacked(stream, kind, str(path))
     packed.array(skipped)
     content = packed.array(math.prod(sizes) * item)
-    if len(content) < math.prod(sizes) * item:
-        raise FormatError(
-            f"{path}: is cut short: {len(content):,} of {math.prod(sizes) * item:,} bytes are there; get a "
-            "complete copy"
-        )
+    stored = in_order(content, np.dtype(f"{order}{letter}{item}"), sizes, path)
     if packed.read(1):
         raise FormatError(
             f"{path}: is damaged: its voxels unpack to more than the {math.prod(sizes) * item:,} bytes that "
             "its header states; get a complete copy"
         )
-    return content.view(f"{order}{letter}{item}").reshape(sizes, order="F")
+    return stored
 
 
 def _item_bytes(header: Any, path: Path) -> int:
@@ -170,22 +153,6 @@ def _item_bytes(header: Any, path: Path) -> int:
     return _ITEM_BYTES[name]
 
 
-def _data_files(header: Any, path: Path) -> list[Path]:
-    """Files of a detached header's voxels; they must lie in its folder, or below."""
-    named = header.get("data file", header.get("datafile"))
-    if named is None:
-        return []
-    words = str(named)
-    if words.upper().startswith("LIST") or "%" in words:
-        raise FormatError(f"{path}: has its voxels in several files; expected one; join them first")
-    file = path.parent / words
-    if not file.resolve().is_relative_to(path.parent.resolve()):
-        raise FormatError(f"{path}: names voxels outside of its folder; move them beside it")
-    if not file.is_file():
-        raise FormatError(f"{path}: its second file, {words}, is missing; get both")
-    return [file]
-
-
 def _affine(header: Any, axes: list[int], path: Path) -> Affine | None:
     """Voxels to mm in RAS, from `space directions` and `space origin`."""
     directions, origin = header.get("space directions"), header.get("space origin")
@@ -194,7 +161,7 @@ def _affine(header: Any, axes: list[int], path: Path) -> Affine | None:
         np.asarray(row, np.float64) for row in ([] if directions is None else directions) if row is not None
     ]
     if any(np.isinf(row).any() or 0 < np.isnan(row).sum() < row.size for row in rows):
-        raise _no_numbers(path, "space directions")
+        raise no_numbers("space directions", path)
     space = str(header.get("space", "")).lower()
     signs = _TO_RAS.get(_SHORT.get(space, space).removesuffix("-time"))
     if directions is None or signs is None or len(axes) != 3:
@@ -208,51 +175,22 @@ def _affine(header: Any, axes: list[int], path: Path) -> Affine | None:
     affine = np.eye(4)
     affine[:3, :3] = np.stack(columns, axis=1)
     if origin is not None and not np.isfinite(origin).all():
-        raise _no_numbers(path, "space origin")
+        raise no_numbers("space origin", path)
     if origin is not None:
         affine[:3, 3] = origin
     return placing(np.diag([*signs, 1.0]) @ affine)
 
 
-def _no_numbers(path: Path, field: str) -> FormatError:
-    return FormatError(
-        f"{path}: its {field} hold NaN or infinity; expected numbers, or none; correct its header"
-    )
-
-
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as .nrrd, with the header that it came with.
-
-    Parameters
-    ----------
-    scan : Scan
-        Rounded and clipped if its stored dtype is an integer.
-    path : path
-        Where to write.
-    float32 : bool
-        Store float32 instead.
-    """
+def _write(out: Outgoing, path: Path) -> None:
+    """As .nrrd, with the header that it came with."""
     import nrrd
 
-    dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
-    data = to_stored(scan.data, dtype)
+    scan, data, source = out.scan, out.values, out.source(_Source)
     header: dict[str, Any] = {}
-    if isinstance(scan.header, _Source):
-        list_axis = scan.header.list_axis
-        # What pynrrd works out for itself, and what was true of a detached file alone.
-        made_anew = (
-            "type",
-            "sizes",
-            "dimension",
-            "data file",
-            "datafile",
-            "byte skip",
-            "line skip",
-            "byteskip",
-        )
-        header = {key: value for key, value in scan.header.fields.items() if key not in made_anew}
-        if list_axis is not None:
-            data = np.moveaxis(data, -1, list_axis)
+    if source is not None:
+        header = {key: value for key, value in source.fields.items() if key not in _MADE_ANEW}
+        if source.list_axis is not None:
+            data = np.moveaxis(data, -1, source.list_axis)
     elif scan.affine is not None and data.ndim >= 3:
         rest = [[math.nan] * 3] * (data.ndim - 3)
         header = {
@@ -266,19 +204,15 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
     nrrd.write(str(path), np.ascontiguousarray(data.T).T, header)
 
 
-def write_nothing(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Refuse: voxels beside a header can't be replaced in one step with it."""
-    raise OutputError(f"{path}: detached headers are only read; write .nrrd")
-
-
-FORMAT = Format("nrrd", "NRRD", (".nrrd",), _recognise, read, write, _KEEPS)
+FORMAT = Format("nrrd", "NRRD", (".nrrd",), _recognise, _read, _write, _KEEPS)
+# Voxels beside a header can't be replaced in one step with it.
 DETACHED = Format(
     "nhdr",
     "NRRD with a detached header",
     (".nhdr",),
     _recognise,
-    read,
-    write_nothing,
+    _read,
+    None,
     "as NRRD",
-    written_as="nrrd",
+    written_as=FORMAT,
 )

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from diffdenoise.errors import FormatError
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.pixels import native, refuse_oversized, to_stored
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.pixels import refuse_oversized
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Array
 
@@ -30,24 +30,8 @@ def _recognise(head: bytes) -> bool:
     return head.startswith((_NPY, _ZIP))
 
 
-def read(path: Path) -> Scan:
-    """Read the array in a .npy file, or the only one in a .npz file.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Returns
-    -------
-    Scan
-        Axes as in the file; a fourth axis counts volumes.
-
-    Raises
-    ------
-    FormatError
-        If there are several arrays, or one that needs pickle.
-    """
+def _read(path: Path) -> Scan:
+    """The array in a .npy file, or the only one in a .npz file; a fourth axis counts volumes."""
     with path.open("rb") as stream:
         zipped = stream.read(4) == _ZIP
     if zipped != path.name.lower().endswith(".npz"):
@@ -59,7 +43,7 @@ def read(path: Path) -> Scan:
     else:
         # Mapped first: that fails at once if the header states more than the file holds.
         stored = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    return Scan(data=native(stored), format="numpy", stored_dtype=stored.dtype, header=source, name=str(path))
+    return Scan(stored, header=source)
 
 
 def _read_npz(path: Path) -> tuple[Array, _Source]:
@@ -96,20 +80,9 @@ def _read_header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as .npy or .npz (under the key that it was read from).
-
-    Parameters
-    ----------
-    scan : Scan
-        Rounded and clipped if its stored dtype is an integer.
-    path : path
-        Where to write; the suffix decides.
-    float32 : bool
-        Store float32 instead.
-    """
-    stored = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
-    source = scan.header if isinstance(scan.header, _Source) else _Source()
+def _write(out: Outgoing, path: Path) -> None:
+    """As .npy, or as .npz under the key that it was read from; the suffix decides."""
+    stored, source = out.values, out.source(_Source) or _Source()
     if path.name.lower().endswith(".npy"):
         with path.open("wb") as stream:
             np.save(stream, stored, allow_pickle=False)
@@ -124,4 +97,4 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
 
 
 _KEEPS = "type and byte order; name and compression inside an `.npz`"
-FORMAT = Format("numpy", "NumPy", (".npy", ".npz"), _recognise, read, write, _KEEPS)
+FORMAT = Format("numpy", "NumPy", (".npy", ".npz"), _recognise, _read, _write, _KEEPS)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from diffdenoise.errors import IntensityError, OutputError, ShapeError
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.pixels import colour_of, native, one_channel, refuse_oversized, to_stored
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.pixels import colour_of, one_channel, refuse_oversized
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
 
@@ -32,26 +32,8 @@ def _recognise(head: bytes) -> bool:
     return head.startswith(_SIGNATURE)
 
 
-def read(path: Path) -> Scan:
-    """Read a greyscale PNG, or an RGB(A) one whose channels are equal.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Returns
-    -------
-    Scan
-        (h, w), uint8 or uint16.
-
-    Raises
-    ------
-    IntensityError
-        If it has colours, a palette or transparency.
-    ShapeError
-        If it is animated.
-    """
+def _read(path: Path) -> Scan:
+    """Grey of 8 or 16 bits, (h, w); also stored as RGB(A) whose channels are equal."""
     from PIL import Image
 
     content = path.read_bytes()
@@ -73,40 +55,21 @@ def read(path: Path) -> Scan:
         pixels = np.asarray(image)
         dpi = image.info.get("dpi")
     channels = _SAMPLES[colour_type]
-    data = native(pixels if channels == 1 else one_channel(pixels, str(path)))
+    data = pixels if channels == 1 else one_channel(pixels, str(path))
     if bits == 16 and data.dtype != np.uint16:  # pillow gave int32 until version 11
         data = data.astype(np.uint16)
-    return Scan(
-        data=data, format="png", stored_dtype=data.dtype, header=_Source(channels, dpi), name=str(path)
-    )
+    return Scan(data, header=_Source(channels, dpi))
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a two-dimensional scan as PNG, rounded and clipped to its stored dtype.
-
-    Parameters
-    ----------
-    scan : Scan
-        Its stored dtype is uint8 or uint16.
-    path : path
-        Where to write.
-    float32 : bool
-        Refused: PNG holds integers only.
-
-    Raises
-    ------
-    OutputError
-        If it is a volume or PNG has no such dtype.
-    """
+def _write(out: Outgoing, path: Path) -> None:
     from PIL import Image
 
-    if float32 or scan.stored_dtype not in (np.uint8, np.uint16):
-        dtype = "float32" if float32 else str(scan.stored_dtype)
-        raise OutputError(f"PNG cannot store {dtype}; expected uint8 or uint16; write TIFF or NPY")
-    if scan.ndim != 2:
-        raise OutputError(f"PNG cannot store {scan.ndim} axes; expected 2; write TIFF or NIfTI")
-    source = scan.header if isinstance(scan.header, _Source) else _Source()
-    pixels = to_stored(scan.data, scan.stored_dtype)
+    if out.dtype not in (np.uint8, np.uint16):
+        raise OutputError(f"PNG cannot store {out.dtype}; expected uint8 or uint16; write TIFF or NPY")
+    if out.scan.ndim != 2:
+        raise OutputError(f"PNG cannot store {out.scan.ndim} axes; expected 2; write TIFF or NIfTI")
+    source = out.source(_Source) or _Source()
+    pixels = out.values
     if source.channels > 1:
         pixels = colour_of(pixels, source.channels)
     options = {} if source.dpi is None else {"dpi": source.dpi}
@@ -114,4 +77,4 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
 
 
 _KEEPS = "bits, grey as one or more channels, resolution"
-FORMAT = Format("png", "PNG", (".png",), _recognise, read, write, _KEEPS, holds_float=False)
+FORMAT = Format("png", "PNG", (".png",), _recognise, _read, _write, _KEEPS, holds_float=False)

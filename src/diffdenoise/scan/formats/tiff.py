@@ -11,8 +11,8 @@ import numpy as np
 
 from diffdenoise.errors import FormatError, IntensityError, OutputError, ShapeError
 from diffdenoise.scan.child import run_in_child
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.pixels import colour_of, native, one_channel, refuse_oversized, to_stored
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.pixels import colour_of, native, one_channel, refuse_oversized
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Array
@@ -43,28 +43,8 @@ def _recognise(head: bytes) -> bool:
     return head.startswith(_SIGNATURES)
 
 
-def read(path: Path) -> Scan:
-    """Read a greyscale TIFF, or an RGB(A) one whose channels are equal.
-
-    Parameters
-    ----------
-    path : path
-        An existing file.
-
-    Returns
-    -------
-    Scan
-        (h, w), or (pages, h, w) with `slice_axis` 0, in the stored dtype.
-
-    Raises
-    ------
-    IntensityError
-        If it has colours, a palette or several channels.
-    ShapeError
-        If pages differ in size or dtype, or count more than slices.
-    FormatError
-        If it is cut short, or compressed in a way that is not read.
-    """
+def _read(path: Path) -> Scan:
+    """Grey (h, w), or pages (pages, h, w); also stored as RGB(A) whose channels are equal."""
     import tifffile
 
     # OME-XML may point to other files; the pages of this one are what was asked for.
@@ -100,14 +80,7 @@ def read(path: Path) -> Scan:
                 raise FormatError(f"{path}: is damaged; expected {len(pages)} pages; get a complete copy")
             pixels = decoded
     data = native(pixels if source.channels == 1 else one_channel(pixels, str(path)))
-    return Scan(
-        data=data,
-        format="tiff",
-        stored_dtype=data.dtype,
-        slice_axis=0 if data.ndim == 3 else None,
-        header=source,
-        name=str(path),
-    )
+    return Scan(data, slice_axis=0 if data.ndim == 3 else None, header=source)
 
 
 def _check_pages(pages: list[Any], path: Path, byteorder: Literal[">", "<"]) -> _Source:
@@ -180,32 +153,15 @@ def decode(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], A
     return {}, stack.astype(np.dtype(facts["dtype"]))
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write an image or a volume as uncompressed TIFF, one page a slice along the first axis.
-
-    Parameters
-    ----------
-    scan : Scan
-        Rounded and clipped if its stored dtype is an integer. Resolution and an ASCII description
-        are kept.
-    path : path
-        Where to write.
-    float32 : bool
-        Store float32 instead.
-
-    Raises
-    ------
-    OutputError
-        If it has more than three axes.
-    """
+def _write(out: Outgoing, path: Path) -> None:
+    """As uncompressed pages, one a slice along the first axis."""
     import tifffile
 
-    if scan.ndim > 3:
-        raise OutputError(f"TIFF cannot store {scan.ndim} axes; expected 2 or 3; write NIfTI")
-    source = scan.header if isinstance(scan.header, _Source) else _Source()
-    pixels = to_stored(scan.data, np.dtype(np.float32) if float32 else scan.stored_dtype)
+    if out.scan.ndim > 3:
+        raise OutputError(f"TIFF cannot store {out.scan.ndim} axes; expected 2 or 3; write NIfTI")
+    source, pixels = out.source(_Source) or _Source(), out.values
     description = source.description
-    if description is not None and "<OME" in description and pixels.dtype != scan.stored_dtype:
+    if description is not None and "<OME" in description and pixels.dtype != out.scan.stored_dtype:
         description = None  # its XML states the old pixel type
     photometric = source.photometric
     if source.channels > 1 and not np.issubdtype(pixels.dtype, np.floating):
@@ -228,4 +184,4 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
 
 
 _KEEPS = "pages, type, byte order, channels and photometry, description, resolution"
-FORMAT = Format("tiff", "TIFF", (".tif", ".tiff"), _recognise, read, write, _KEEPS)
+FORMAT = Format("tiff", "TIFF", (".tif", ".tiff"), _recognise, _read, _write, _KEEPS)

@@ -13,14 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, InputError, IntensityError, OutputError, ShapeError
+from diffdenoise.errors import FormatError, InputError
 from diffdenoise.scan.child import run_in_child
 from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import placing
 from diffdenoise.scan.formats.hdf5_file import SIGNATURE as HDF5_SIGNATURE
 from diffdenoise.scan.formats.hdf5_file import import_h5py
+from diffdenoise.scan.formats.header import (
+    check_axes,
+    check_finite,
+    check_real,
+    check_sizes,
+    placing,
+    without_last_ones,
+)
+from diffdenoise.scan.formats.nifti import FORMAT as NIFTI
 from diffdenoise.scan.limits import most_unpacked, refuse_unpacked
-from diffdenoise.scan.pixels import native, refuse_oversized
+from diffdenoise.scan.pixels import refuse_oversized
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Affine, Array
@@ -37,30 +45,8 @@ _PLACED_BY = {
 }
 
 
-def read(path: Path, name: str) -> Scan:
-    """Read a file of one of these formats.
-
-    Parameters
-    ----------
-    path : path
-        An existing file; of a pair, the header.
-    name : str
-        Of the format.
-
-    Returns
-    -------
-    Scan
-        Real values: float64 where the file scales its numbers.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged, or states more than it can hold.
-    InputError
-        If the second file of a pair is missing, or a package that a format needs.
-    ShapeError, IntensityError
-        If it isn't one real number a voxel in up to four axes.
-    """
+def _read(path: Path, name: str) -> Scan:
+    """Real values: float64 where the file scales its numbers."""
     if name == "minc":
         # netCDF and HDF5 are read by C code and by headers that say where everything lies.
         if _is_hdf5(path):
@@ -81,14 +67,12 @@ def read(path: Path, name: str) -> Scan:
     spacing = () if affine is None else np.linalg.norm(affine[:3, :3], axis=0)[: min(data.ndim, 3)]
     scaled = data.dtype.kind == "f" and stored.kind != "f"
     return Scan(
-        data=data,
-        format=name,
+        data,
         stored_dtype=np.dtype(np.float32) if scaled else stored.newbyteorder("="),
         spacing_mm=tuple(float(size) for size in spacing) if len(spacing) else None,
         affine=affine,
         # Of MINC and AFNI no axis is said to be that of the slices; PAR/REC sorts them last.
         slice_axis=2 if name == "par" and data.ndim > 2 else None,
-        name=str(path),
     )
 
 
@@ -107,12 +91,8 @@ def _load(path: Path, name: str, *, look: bool = False) -> tuple[dict[str, Any],
         options = {"strict_sort": True} if name == "par" else {}
         image: Any = nib.load(files[0], **options)
         shape, stored = tuple(int(size) for size in image.shape), np.dtype(image.get_data_dtype())
-        if stored.kind == "V":
-            raise IntensityError(f"{path}: is a colour (RGB) image; expected one value a voxel")
-        if stored.kind == "c":
-            raise IntensityError(f"{path}: holds complex numbers; expected real ones; take the magnitude")
-        if min(shape, default=0) < 1:
-            raise FormatError(f"{path}: is damaged: its header states the shape {shape}; get a complete copy")
+        check_real(stored, path)
+        check_sizes(shape, path)
         stated = math.prod(shape) * stored.itemsize
         held = sum(file.stat().st_size for file in files)
         compressed = _is_compressed(path) or _is_hdf5(path)
@@ -123,11 +103,9 @@ def _load(path: Path, name: str, *, look: bool = False) -> tuple[dict[str, Any],
         found = {"shape": shape, "stored": stored.str, "affine": affine}
         if look:
             return found, None
-        while len(shape) > 3 and shape[-1] == 1:
-            shape = shape[:-1]
-        if len(shape) > 4:
-            raise ShapeError(f"{path}: has {len(shape)} axes {shape}; expected 2 to 4; split it first")
-        return found, native(np.asanyarray(image.dataobj).reshape(shape))
+        shape = without_last_ones(shape, most=3)
+        check_axes(shape, path)
+        return found, np.asanyarray(image.dataobj).reshape(shape)
 
 
 def _most_real_bytes(shape: Sequence[int], stored: str) -> int:
@@ -140,17 +118,8 @@ def _placed(listed: Any, path: Path) -> Affine | None:
     if listed is None:
         return None
     affine = np.array(listed, np.float64)
-    if not np.isfinite(affine).all():
-        raise FormatError(
-            f"{path}: its {_PLACED_BY.get(path.suffix.lower(), 'geometry')} holds NaN or infinity; expected "
-            "numbers; correct its header"
-        )
+    check_finite(affine, _PLACED_BY.get(path.suffix.lower(), "geometry"), path)
     return placing(affine)
-
-
-def write_nothing(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Refuse: what is read from these formats is written as NIfTI."""
-    raise OutputError(f"{path}: this format is only read; write .nii or .nii.gz")
 
 
 def _files(path: Path) -> list[Path]:
@@ -188,25 +157,14 @@ def _is_pair(head: bytes) -> bool:
     return bool(sizes & {348, 540}) and head[344:347] != b"n+1" and head[4:7] != b"n+2"
 
 
-def _format(
-    name: str, title: str, suffixes: tuple[str, ...], recognise: Callable[[bytes], bool], keeps: str
-) -> Format:
-    return Format(
-        name,
-        title,
-        suffixes,
-        recognise,
-        partial(read, name=name),
-        write_nothing,
-        keeps,
-        written_as="nifti",
-    )
+def _format(name: str, title: str, suffixes: tuple[str, ...], recognise: Callable[[bytes], bool]) -> Format:
+    reader = partial(_read, name=name)
+    return Format(name, title, suffixes, recognise, reader, None, "voxel sizes and affine", written_as=NIFTI)
 
 
-_AS_NIFTI = "voxel sizes and affine"
 FORMATS = (
-    _format("analyze", "Analyze or NIfTI pair", (".hdr",), _is_pair, _AS_NIFTI),
-    _format("minc", "MINC", (".mnc",), lambda head: head.startswith((_NETCDF, HDF5_SIGNATURE)), _AS_NIFTI),
-    _format("par", "Philips PAR/REC", (".par",), lambda head: head[:1] in (b"#", b"\r", b"\n"), _AS_NIFTI),
-    _format("afni", "AFNI", (".head",), lambda head: b"type" in head[:200], _AS_NIFTI),
+    _format("analyze", "Analyze or NIfTI pair", (".hdr",), _is_pair),
+    _format("minc", "MINC", (".mnc",), lambda head: head.startswith((_NETCDF, HDF5_SIGNATURE))),
+    _format("par", "Philips PAR/REC", (".par",), lambda head: head[:1] in (b"#", b"\r", b"\n")),
+    _format("afni", "AFNI", (".head",), lambda head: b"type" in head[:200]),
 )

@@ -7,7 +7,6 @@ Zarr core specification 3.0, https://zarr-specs.readthedocs.io.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,18 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, ShapeError
-from diffdenoise.scan.blocks import BlockVoxels, Range
-from diffdenoise.scan.child import UndecodableError, run_in_child
+from diffdenoise.errors import ShapeError
 from diffdenoise.scan.folder import STORE
-from diffdenoise.scan.format import Format
-from diffdenoise.scan.formats.common import import_extra
+from diffdenoise.scan.format import Format, Outgoing
+from diffdenoise.scan.formats.chunked import Chunked
+from diffdenoise.scan.formats.named_arrays import import_extra
 from diffdenoise.scan.formats.zarr_store import Image, check_levels, find_image, refuse_strange_files
-from diffdenoise.scan.pixels import native, to_stored
+from diffdenoise.scan.pixels import to_stored
 from diffdenoise.scan.quiet import quiet
 from diffdenoise.scan.scan import Scan
-from diffdenoise.scan.survey import axis_of, look_through
-from diffdenoise.scan.voxels import LAZY_FROM_BYTES, Lazy, stack_shapes
+from diffdenoise.scan.voxels import Lazy, stack_shapes
 from diffdenoise.types import Array
 
 _KEEPS = (
@@ -51,26 +48,8 @@ def _recognise(head: bytes) -> bool:
     return False
 
 
-def read(path: Path) -> Scan:
-    """Read the finest level of an OME-Zarr image, or the only array of another Zarr store.
-
-    Parameters
-    ----------
-    path : path
-        A folder.
-
-    Returns
-    -------
-    Scan
-        Axes (z, y, x) and, last, t, those of length 1 left out.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged, holds no image or several, or a codec that isn't known to be safe.
-    ShapeError, IntensityError
-        If it isn't one real number a voxel in up to four axes: several channels, say.
-    """
+def _read(path: Path) -> Scan:
+    """The finest level, or the only array: (z, y, x) and, last, t; axes of length 1 are left out."""
     zarr = import_extra("zarr", path, "Zarr", "zarr")
     refuse_strange_files(path)
     with quiet("zarr"):
@@ -85,71 +64,30 @@ def read(path: Path) -> Scan:
             attributes = {
                 name: (root if name == "." else root[name]).attrs.asdict() for name in sorted(groups)
             }
-        stated, held = check_levels(arrays, image.levels, image.axes, path)
+        held = check_levels(arrays, image.levels, image.axes, path)
     finest = arrays[0]
     if dict(zip(image.axes, finest.shape, strict=True)).get("c", 1) > 1:
         raise ShapeError(f"{path}: holds several channels; expected one; split it first")
     order = _order(image.axes, finest.shape)
-    if not 2 <= len(order) <= 4:
-        raise ShapeError(f"{path}: has {len(order)} axes {finest.shape}; expected 2 to 4; split it first")
     spacing = tuple(image.spacing_mm[axis] for axis in order[:3])
-    facts = {"path": str(path.absolute()), "name": "" if isinstance(root, zarr.Array) else paths[0]}
-    loader = _Loader(facts, str(path), finest, order, held)
+    array = Chunked(
+        function=f"{__name__}:load",
+        facts={"path": str(path.absolute()), "name": "" if isinstance(root, zarr.Array) else paths[0]},
+        path=path,
+        shape=finest.shape,
+        dtype=np.dtype(finest.dtype),
+        chunk=finest.shards or finest.chunks,
+        order=order,
+        held=held,
+    )
+    blank = array.blank()
     scan = Scan(
-        np.broadcast_to(np.zeros((), finest.dtype), loader.shape),
-        format="zarr",
-        stored_dtype=np.dtype(finest.dtype),
+        blank,
         spacing_mm=spacing if all(spacing) else None,
         slice_axis=0 if len(order) > 2 and image.axes[order[0]] in ("z", "t") else None,
         header=_Source(image, arrays, attributes),
-        name=str(path),
     )
-    if stated < LAZY_FROM_BYTES:
-        return scan.with_data(loader.load([(0, size) for size in loader.shape]))
-    scan = scan.with_data(loader.voxels(axis_of(scan)))
-    # Damaged chunks show when they are read.
-    look_through(scan)
-    return scan
-
-
-class _Loader:
-    """Reads parts of an array, given and returned by the axes of a scan."""
-
-    def __init__(
-        self, facts: dict[str, Any], title: str, array: Any, order: Sequence[int], held: int
-    ) -> None:
-        self._facts, self._title, self._array, self._order, self._held = facts, title, array, order, held
-        self.shape = tuple(int(array.shape[axis]) for axis in order)
-
-    def voxels(self, axis: int | None) -> BlockVoxels:
-        """The array, to be read by whole chunks across an axis of the scan."""
-        dtype = np.dtype(self._array.dtype).newbyteorder("=")
-        chunk = self._array.shards or self._array.chunks
-        thickness = 1 if axis is None else int(chunk[self._order[axis]])
-        return BlockVoxels(self.shape, dtype, axis, thickness, self.load)
-
-    def load(self, ranges: Sequence[Range]) -> Array:
-        """Return values of a range along each axis of the scan."""
-        chunk = math.prod(self._array.shards or self._array.chunks)
-        select = [(0, 1)] * len(self._array.shape)
-        for axis, given in zip(self._order, ranges, strict=True):
-            select[axis] = given
-        stated = max(chunk, math.prod(last - first for first, last in select)) * self._array.dtype.itemsize
-        facts = {**self._facts, "select": select}
-        try:
-            _, stored = run_in_child(
-                f"{__name__}:load", facts, name=self._title, stated=stated, held=self._held
-            )
-        except UndecodableError:
-            raise FormatError(
-                f"{self._title}: is damaged, or was changed since it was opened; get a complete copy"
-            ) from None
-        if stored is None:
-            raise FormatError(f"{self._title}: is damaged: it holds no voxels; get a complete copy")
-        # The axes of length 1 go to the end, where they vanish.
-        rest = [axis for axis in range(stored.ndim) if axis not in self._order]
-        shape = [last - first for first, last in ranges]
-        return native(stored.transpose(*self._order, *rest).reshape(shape))
+    return array.fill(scan)
 
 
 def load(facts: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], Array]:
@@ -173,26 +111,16 @@ def _order(axes: Sequence[str], shape: Sequence[int]) -> list[int]:
     return long
 
 
-def write(scan: Scan, path: Path, *, float32: bool) -> None:
-    """Write a scan as a Zarr store: laid out as the one that it came from, or as a plain array.
-
-    Parameters
-    ----------
-    scan : Scan
-        Rounded and clipped if its stored dtype is an integer.
-    path : path
-        Where to write; nothing must be there.
-    float32 : bool
-        Store float32 instead.
-    """
+def _write(out: Outgoing, path: Path) -> None:
+    """Laid out as the store that it came from, or as a plain array."""
     zarr = import_extra("zarr", path, "Zarr", "zarr")
-    dtype = np.dtype(np.float32) if float32 else scan.stored_dtype
+    scan, dtype, source = out.scan, out.dtype, out.source(_Source)
     with quiet("zarr"):
-        if not isinstance(scan.header, _Source):
-            zarr.create_array(str(path), data=to_stored(scan.data, dtype))
+        if source is None:
+            zarr.create_array(str(path), data=out.values)
             return
-        image, arrays = scan.header.image, scan.header.arrays
-        for name, attributes in scan.header.attributes.items():
+        image, arrays = source.image, source.arrays
+        for name, attributes in source.attributes.items():
             zarr.open_group(
                 str(path),
                 path=None if name == "." else name,
@@ -206,7 +134,7 @@ def write(scan: Scan, path: Path, *, float32: bool) -> None:
             _write_blocks(target, scan, order, dtype)
             return
         # The scan's data with the axes that they have in the store.
-        level = to_stored(scan.data, dtype).transpose(np.argsort(order)).reshape(arrays[0].shape)
+        level = out.values.transpose(np.argsort(order)).reshape(arrays[0].shape)
         for name, like in zip(image.paths(), arrays, strict=True):
             level = _smaller(level, like.shape)
             _create_level(zarr, path, name or None, like, dtype)[...] = level
@@ -279,4 +207,4 @@ def _filters(array: Any) -> Iterator[str]:
         yield str(described.get("id") or described.get("name")).removeprefix("numcodecs.")
 
 
-FORMAT = Format("zarr", "Zarr", (STORE,), _recognise, read, write, _KEEPS)
+FORMAT = Format("zarr", "Zarr", (STORE,), _recognise, _read, _write, _KEEPS)

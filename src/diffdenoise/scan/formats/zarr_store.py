@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffdenoise.errors import FormatError, IntensityError
-from diffdenoise.scan.formats.common import LEAST_SIDE, not_one_image
+from diffdenoise.errors import FormatError
+from diffdenoise.scan.formats.header import check_real
+from diffdenoise.scan.formats.named_arrays import has_sides, not_one_image
 from diffdenoise.scan.limits import LEAST_BYTES, most_unpacked, refuse_unpacked
 from diffdenoise.scan.pixels import DEFLATE_SHRINKS
 
@@ -93,7 +94,7 @@ def find_image(root: Any, path: Path) -> Image:
         axes = image.get("axes") or _EARLY_AXES
         levels = tuple(str(level["path"]) for level in image["datasets"])
         return Image(group, levels, tuple(_axis(each) for each in axes), _spacing(image, axes))
-    likely = [name for name, array in arrays.items() if sorted((0, 0, *array.shape))[-2] >= LEAST_SIDE]
+    likely = [name for name, array in arrays.items() if has_sides(array.shape)]
     if images or len(likely) != 1:
         names = [name or "the store itself" for name, _ in images]
         raise not_one_image(path, names, "images") if images else not_one_image(path, likely)
@@ -160,9 +161,7 @@ def refuse_strange_files(path: Path) -> None:
                 raise FormatError(f"{path}: holds a pipe, device or socket; expected files; remove it")
 
 
-def check_levels(
-    arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str], path: Path
-) -> tuple[int, int]:
+def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str], path: Path) -> int:
     """Raise an error for what is no image, could run code or exhaust the memory; before any chunk is read.
 
     Parameters
@@ -176,22 +175,19 @@ def check_levels(
 
     Returns
     -------
-    stated : int
-        Bytes of the finest level, or of one of its chunks if that is more.
-    held : int
-        Bytes that are stored of it.
+    int
+        Bytes that are stored of the finest level.
 
     Raises
     ------
     FormatError, IntensityError
         Accordingly.
     """
-    finest, sizes = arrays[0], (0, 0)
+    finest, of_finest = arrays[0], 0
     for array in arrays:
         if hasattr(array, "members") or array.ndim != len(axes) or len(set(names)) < len(names):
             raise FormatError(f"{path}: is damaged: its levels aren't arrays of the axes that it names")
-        if array.dtype.kind == "c":
-            raise IntensityError(f"{path}: holds complex numbers; expected real ones; take the magnitude")
+        check_real(array.dtype, path)
         if array.dtype.kind not in "iuf":
             raise FormatError(f"{path}: holds no numbers; expected integers or floats; convert it")
         if any(own > most for own, most in zip(array.shape, finest.shape, strict=True)):
@@ -210,9 +206,9 @@ def check_levels(
                 "blank: crop it first"
             )
         refuse_unpacked(str(path), stated, most_unpacked(held))
-        sizes = (stated, held) if array is finest else sizes
+        of_finest = held if array is finest else of_finest
     _check_chunks(finest, path)
-    return sizes
+    return of_finest
 
 
 def _codecs(metadata: Any) -> Iterator[str]:
