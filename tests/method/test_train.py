@@ -314,10 +314,13 @@ def test_the_bias_of_rician_noise_is_undone_by_the_scans_own_level(
     model = train([from_array(louder)], tiny_settings(), tmp_path / "model")
     levels = []
 
-    def noted(denoised: list[Any], std: float, coils: int, zero: float) -> Callable[[Any], Any]:
+    def noted(
+        denoised: list[Any], std: float, coils: int, zero: float, factors: object
+    ) -> Callable[[Any, float], Any]:
         assert coils == 1
+        assert factors is None
         levels.append(std)
-        return lambda slices: slices
+        return lambda slices, factor: slices
 
     monkeypatch.setattr("diffdenoise.model.trained.bias_correction", noted)
     dd.load(model.folder).denoise(quieter)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import nibabel
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from diffdenoise.cli.app import app
 from diffdenoise.model.record import NoiseRecord
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint
@@ -17,6 +20,9 @@ from diffdenoise.noise.patches import find_patches
 from diffdenoise.noise.place import PlaceMap, placed
 from diffdenoise.noise.place_fit import find_place
 from diffdenoise.noise.simulate import gaussian
+from diffdenoise.noise.statement import diagnose
+from diffdenoise.scan.read import from_array
+from diffdenoise.work.maps import noise_map_of
 from tests.noise.test_level import smooth_stack
 from tests.noise.test_rician import object_in_air
 
@@ -204,3 +210,47 @@ def test_patches_say_where_they_are():
     patches = find_patches([coded], 8, adjacent=False)
     at = patches.place * np.array([2, 39, 59])
     np.testing.assert_allclose(at @ [1e4, 100, 1], patches.mean, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("grid", "strong", "weak"),
+    [
+        ([[[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]], "centre", "rim"),
+        ([[[1.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]], "rim", "centre"),
+        ([[[0.0, 1.0]]], "last columns", "first columns"),
+        ([[[1.0], [0.0]]], "first rows", "last rows"),
+        ([[[0.0]], [[1.0]]], "last slices", "first slices"),
+    ],
+)
+def test_where_noise_is_strongest_is_said(grid, strong, weak):
+    found = PlaceMap.of_grid(np.array(grid)).contrast()
+    assert (found.strong, found.weak) == (strong, weak)
+    assert 1.6 < found.times < np.e
+
+
+def test_info_says_how_the_level_varies(tmp_path):
+    clean = smooth_stack(6)
+    noisy = 1000 * (clean + 0.03 * levels_of("ramp", 150, 130) * unit_noise(0.0, clean.shape))
+    path, even = tmp_path / "noisy.nii.gz", tmp_path / "even.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.moveaxis(noisy, 0, 2).astype(np.float32), np.eye(4)), path)
+    flat = 1000 * (clean + 0.05 * unit_noise(0.0, clean.shape))
+    nibabel.save(nibabel.Nifti1Image(np.moveaxis(flat, 0, 2).astype(np.float32), np.eye(4)), even)
+    said = CliRunner().invoke(app, ["info", str(path), "--axis", "2", "--picture", str(tmp_path / "a.png")])
+    assert said.exit_code == 0
+    assert "times stronger in the last columns than in the first columns" in " ".join(said.output.split())
+    assert (tmp_path / "a.png").stat().st_size > 20_000
+    facts = json.loads(CliRunner().invoke(app, ["info", str(path), "--axis", "2", "--json"]).output)
+    assert facts["noise_map"]["times"] == pytest.approx(2.6, rel=0.15)
+    assert facts["noise_std"] == pytest.approx(60, rel=0.1)
+    assert json.loads(CliRunner().invoke(app, ["info", str(even), "--json"]).output)["noise_map"] is None
+
+
+def test_a_noise_map_is_that_of_brightness_times_that_of_place():
+    clean = 1000 * np.moveaxis(smooth_stack(6), 0, 2)
+    level = 30 * levels_of("ramp", 150, 130)[..., None]
+    noisy = from_array(
+        (clean + level * np.random.default_rng(0).standard_normal(clean.shape)).astype(np.float32)
+    )
+    stated = noise_map_of(noisy, noisy.with_data(clean), diagnose(noisy, 2)).whole()
+    assert stated.shape == clean.shape
+    assert np.median(np.abs(stated / level - 1)) < 0.08

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffdenoise.noise.rician import signal_of_denoised, signal_of_mean, std_of_mean
+from diffdenoise.noise.rician import bias_correction, signal_of_denoised, signal_of_mean, std_of_mean
 from diffdenoise.noise.simulate import rician
 from tests.noise.test_level import smooth_stack
 
@@ -83,3 +83,26 @@ def test_without_air_the_mean_is_inverted_as_it_is():
     image[:, :20] = 0
     (found,) = signal_of_denoised([image], 0.05)
     assert found[:, 24:] == pytest.approx(signal_of_mean(image[:, 24:], 0.05), abs=1e-5)
+
+
+def test_the_bias_is_undone_by_the_level_of_each_place():
+    std = 0.05
+    factor = np.broadcast_to(np.linspace(0.5, 2.5, 160, dtype=np.float32), (4, 160, 160))
+    clean, rng = object_in_air(), np.random.default_rng(0)
+    mean = np.mean(
+        [
+            np.hypot(clean + std * factor * rng.standard_normal(clean.shape), std * factor * parts)
+            for parts in rng.standard_normal((300, *clean.shape))
+        ],
+        axis=0,
+    ).astype(np.float32)
+    found = bias_correction([mean], std, factors=[factor])(mean, factor)
+    tissue = clean > 0.3
+    bias = 0.5 * (std * factor) ** 2 / np.maximum(clean, 0.1)
+    # A tenth of the bias is left at most, where it is large; with one level, half of it is.
+    strong = tissue & (factor > 2)
+    assert np.abs((found - clean)[strong].mean()) < 0.1 * bias[strong].mean()
+    plain = bias_correction([mean], std)(mean, 1.0)
+    assert np.abs((plain - clean)[strong].mean()) > 0.5 * bias[strong].mean()
+    # Air is air where it is bright, too.
+    assert found[clean == 0].mean() < 0.1 * mean[clean == 0].mean()

@@ -150,6 +150,15 @@ def _noise_kind(scan: dict[str, Any]) -> list[tuple[str, str]]:
         )
     else:
         rows.append(("noise kind", "of the same level at every brightness"))
+    if scan["noise_map"] is not None:
+        found = scan["noise_map"]
+        rows.append(
+            (
+                "by place",
+                f"{found['times']:.2g} times stronger in the {found['strong']} than in the {found['weak']};"
+                " what is said is the level in the middle of the tissue",
+            )
+        )
     in_plane = [axis for axis in range(min(len(scan["shape"]), 3)) if axis != scan["slice_axis"]]
     finer = [
         f"about {factor:.2g} times along axis {axis}"

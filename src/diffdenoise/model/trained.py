@@ -222,10 +222,12 @@ class Model:
             progress.say(f"{scan.name}: look closer: {doubt}")
         magnitude = self._magnitude(noise, own)
         if magnitude is not None:
-            undo = bias_correction(denoised, *magnitude, ready.intensities.zero)
-            for stack in denoised:
+            factors = noise.factors
+            undo = bias_correction(denoised, *magnitude, ready.intensities.zero, factors)
+            for volume, stack in enumerate(denoised):
                 for number in range(len(stack)):
-                    stack[number : number + 1] = undo(stack[number : number + 1])
+                    factor = 1.0 if factors is None else factors[volume][number]
+                    stack[number : number + 1] = undo(stack[number : number + 1], factor)
         return Denoised(scan.with_data(ready.restored(denoised)), doubts)
 
     def _magnitude(self, noise: Noise, own: bool) -> tuple[float, int] | None:

@@ -10,15 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.types import Slices
 
+#: Places along an axis by which parts of a volume are compared; the centre of a slice is up to the first
+#: share of the way to its rim, which begins at the second.
+_SAMPLED, _INNER, _OUTER = 24, 0.35, 0.8
+
 #: Slices, height and width of a volume.
 Shape = tuple[int, int, int]
+
+
+class Contrast(NamedTuple):
+    """Two parts of a volume, and how many times the noise in the first is stronger than in the second."""
+
+    times: float
+    strong: str
+    weak: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,6 +105,28 @@ class PlaceMap:
     def over(self, shape: Shape) -> Factors:
         """Return the factors of a volume, computed slice by slice when they are asked for."""
         return Factors(self, shape)
+
+    def contrast(self) -> Contrast:
+        """Return where noise is strongest in comparison with another part, and how many times so."""
+        logs = np.log(np.stack([self.of_slice((_SAMPLED,) * 3, number) for number in range(_SAMPLED)]))
+        outer = np.abs(np.arange(_SAMPLED) - (_SAMPLED - 1) / 2) / ((_SAMPLED - 1) / 2)
+        away = np.maximum(*np.meshgrid(outer, outer, indexing="ij"))
+        side = _SAMPLED // 6
+        parts = {
+            "centre": logs[:, away < _INNER],
+            "rim": logs[:, away > _OUTER],
+            "first slices": logs[:side],
+            "last slices": logs[-side:],
+            "first rows": logs[:, :side],
+            "last rows": logs[:, -side:],
+            "first columns": logs[:, :, :side],
+            "last columns": logs[:, :, -side:],
+        }
+        level = {name: float(part.mean()) for name, part in parts.items()}
+        pairs = zip(list(level)[::2], list(level)[1::2], strict=True)
+        first, second = max(pairs, key=lambda pair: abs(level[pair[0]] - level[pair[1]]))
+        strong, weak = (first, second) if level[first] >= level[second] else (second, first)
+        return Contrast(float(np.exp(level[strong] - level[weak])), strong, weak)
 
     def as_lists(self) -> list[list[list[float]]]:
         """Return the grid as plain lists."""

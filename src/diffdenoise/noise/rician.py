@@ -72,12 +72,16 @@ def std_of_mean(mean: NDArray[np.float64], std: float, coils: int = 1) -> NDArra
 def signal_of_denoised(denoised: Sequence[Stack], std: float, coils: int = 1) -> list[Stack]:
     """Undo the bias of a denoised scan in memory, with its true zero; see `bias_correction`."""
     undo = bias_correction(denoised, std, coils)
-    return [undo(stack) for stack in denoised]
+    return [undo(stack, 1.0) for stack in denoised]
 
 
 def bias_correction(
-    denoised: Sequence[Slices], std: float, coils: int = 1, zero: float = 0.0
-) -> Callable[[Stack], Stack]:
+    denoised: Sequence[Slices],
+    std: float,
+    coils: int = 1,
+    zero: float = 0.0,
+    factors: Sequence[Slices] | None = None,
+) -> Callable[[Stack, NDArray[np.float32] | float], Stack]:
     """Return what undoes the bias of a denoised magnitude scan, slices at a time.
 
     Parameters
@@ -90,30 +94,36 @@ def bias_correction(
         Whose sum of squares the magnitude is the root of; 1: Rician noise.
     zero : float
         Value that stands for their true zero.
+    factors : sequence of arrays or the like, same shapes, optional
+        How many times `std` the noise is at each place; None: everywhere the same.
 
     Returns
     -------
     callable
-        Takes float32 slices (slices, height, width) of the scan, and gives their signal: zero where nothing
-        but air is to be seen.
+        Takes float32 slices (slices, height, width) of the scan, and the factor at their places, and gives
+        their signal: zero where nothing but air is to be seen.
     """
     floor = float(_table(coils)[1][0])
-    share_of = _air_share(lambda: _around(denoised, std, zero), floor)
+    share_of = _air_share(lambda: _around(denoised, std, zero, factors), floor)
 
-    def undo(slices: Stack) -> Stack:
-        magnitude = slices - np.float32(zero)
-        signal = signal_of_mean(magnitude.astype(np.float64), std, coils)
+    def undo(slices: Stack, factor: NDArray[np.float32] | float = 1.0) -> Stack:
+        # Signal and noise divided by the level's factor are those of noise of one level.
+        magnitude = (slices - np.float32(zero)) / np.float32(factor)
+        signal = factor * signal_of_mean(magnitude.astype(np.float64), std, coils)
         tissue = 1 - share_of(_smoothed(magnitude, std))
         return np.asarray(tissue * signal + zero, dtype=np.float32)
 
     return undo
 
 
-def _around(denoised: Sequence[Slices], std: float, zero: float) -> Iterator[NDArray[np.float32]]:
+def _around(
+    denoised: Sequence[Slices], std: float, zero: float, factors: Sequence[Slices] | None
+) -> Iterator[NDArray[np.float32]]:
     """Yield each slice's magnitudes in stds, smoothed."""
-    for stack in denoised:
+    for volume, stack in enumerate(denoised):
         for number in range(len(stack)):
-            yield _smoothed(np.asarray(stack[number : number + 1], np.float32) - np.float32(zero), std)
+            magnitude = np.asarray(stack[number : number + 1], np.float32) - np.float32(zero)
+            yield _smoothed(magnitude if factors is None else magnitude / factors[volume][number], std)
 
 
 def _smoothed(magnitude: NDArray[np.float32], std: float) -> NDArray[np.float32]:

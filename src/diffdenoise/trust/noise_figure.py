@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,10 @@ def save_noise_picture(path: Path, scan: Scan, noise: Noise, *, overwrite: bool 
     )
     for axes in (whole, detail):
         axes.set_axis_off()
+    if noise.factors is not None:
+        stated = noise.factors[view.volume][0 if view.index is None else view.index]
+        lines = whole.contour(_as_shown(stated, view), levels=5, cmap="autumn", linewidths=0.8)
+        whole.clabel(lines, fmt=lambda factor: f"{factor:.2g}x", fontsize="x-small")
 
     model = diagnosis.noise
     if diagnosis.curve:
@@ -119,7 +124,12 @@ def _finest(scan: Scan, view: View, correlation: Correlation) -> NDArray[np.floa
     stored = View(view.axis, view.index, view.volume).of(scan.voxels)
     down, right = correlation.steps
     differences = np.pad(diagonal_differences(stored, correlation.steps)[0], ((0, down), (0, right)))
-    turned = differences.T if view.transposed else differences
+    return _as_shown(differences, view)
+
+
+def _as_shown(stored: NDArray[Any], view: View) -> NDArray[Any]:
+    """What lies over a slice as it is stored, turned like it."""
+    turned = stored.T if view.transposed else stored
     turned = turned[::-1] if view.flipped_down else turned
     return np.asarray(turned[:, ::-1] if view.flipped_right else turned)
 

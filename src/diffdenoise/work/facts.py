@@ -111,7 +111,23 @@ def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
         "noise_percent_of_range": noise.percent,
         "noise_correlation_px": None if noise.std is None else list(found.correlation.width_px),
         "noise": None if noise.std is None else found.as_dict(),
+        "noise_map": _noise_map(noise),
         "already_clean": found.is_clean(Settings().clean_below),
+    }
+
+
+def _noise_map(noise: Noise) -> dict[str, Any] | None:
+    """Return how the noise's level varies from place to place, in few words; None: it doesn't."""
+    place = noise.model.place
+    if place is None:
+        return None
+    contrast = place.contrast()
+    return {
+        "least": round(place.least, 3),
+        "most": round(place.most, 3),
+        "times": round(contrast.times, 2),
+        "strong": contrast.strong,
+        "weak": contrast.weak,
     }
 
 
