@@ -70,10 +70,7 @@ def save_noise_picture(path: Path, scan: Scan, noise: Noise, *, overwrite: bool 
     )
     for axes in (whole, detail):
         axes.set_axis_off()
-    if noise.factors is not None:
-        stated = noise.factors[view.volume][0 if view.index is None else view.index]
-        lines = whole.contour(_as_shown(stated, view), levels=5, cmap="autumn", linewidths=0.8)
-        whole.clabel(lines, fmt=lambda factor: f"{factor:.2g}x", fontsize="x-small")
+    _mark_factors(whole, noise, view)
 
     model = diagnosis.noise
     if diagnosis.curve:
@@ -105,6 +102,15 @@ def save_noise_picture(path: Path, scan: Scan, noise: Noise, *, overwrite: bool 
     lags.legend(loc="upper right")
     lags.set_title("correlation inside slices")
     write_figure(figure, path, "white")
+
+
+def _mark_factors(axes: Any, noise: Noise, view: View) -> None:
+    """Draw lines of equal level over a slice, if that varies from place to place."""
+    if noise.factors is None:
+        return
+    stated = _as_shown(noise.factors[view.volume][view.index], view)
+    lines = axes.contour(stated, levels=5, cmap="autumn", linewidths=0.8)
+    axes.clabel(lines, fmt=lambda factor: f"{factor:.2g}x", fontsize="x-small")
 
 
 def _fullest(scan: Scan, axis: int, known: Voxels | None) -> int:
