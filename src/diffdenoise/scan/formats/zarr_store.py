@@ -187,9 +187,9 @@ def check_levels(arrays: Sequence[Any], names: Sequence[str], axes: Sequence[str
     for array in arrays:
         if hasattr(array, "members") or array.ndim != len(axes) or len(set(names)) < len(names):
             raise FormatError(f"{path}: is damaged: its levels aren't arrays of the axes that it names")
-        check_real(array.dtype, path)
-        if array.dtype.kind not in "iuf":
+        if array.dtype.kind not in "iufc":
             raise FormatError(f"{path}: holds no numbers; expected integers or floats; convert it")
+        check_real(array.dtype, path)
         if any(own > most for own, most in zip(array.shape, finest.shape, strict=True)):
             raise FormatError(f"{path}: is damaged: a coarser level is larger than the finest")
         strange = sorted(set(_codecs(array.metadata.to_dict())) - _CODECS)
