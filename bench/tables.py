@@ -428,7 +428,8 @@ def noise_table(found: dict[str, dict[str, Any]]) -> str:
     """What the diagnosis reads of known noise, a reference a column."""
     lines = [f"| noise added | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
     lines += [
-        f"| {label} | {' | '.join(_reading(rows[label]) for rows in found.values())} |" for label in NOISES
+        f"| {label} | {' | '.join(_reading(rows[label]) if label in rows else '' for rows in found.values())} |"
+        for label in NOISES
     ]
     return "\n".join(lines)
 
