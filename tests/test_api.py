@@ -233,7 +233,7 @@ def test_strength_is_the_share_of_the_residual(model: Model) -> None:
 
 def test_clean_scans_are_left_and_say_so(tmp_path: Path) -> None:
     clean = make_volume((64, 60, 5), std=1)
-    settings = tiny_settings(clean_below_contrast=5)
+    settings = tiny_settings(clean_below=0.5)
     with pytest.warns(UserWarning, match="already clean") as caught:
         result = dd.denoise(clean, settings=settings, return_result=True)
     assert caught[0].filename == __file__

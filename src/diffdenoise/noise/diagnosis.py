@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.autocorrelation import estimate_background
-from diffdenoise.noise.contrast import tissue_contrast, value_step
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.evenness import least_level, only_noise
@@ -24,10 +23,6 @@ from diffdenoise.noise.place_fit import find_place
 from diffdenoise.noise.repeats import levels_of_repeats
 from diffdenoise.types import Slices
 
-#: Levels below this share of the range are rounding, and there is nothing to take off.
-_ROUNDING = 1e-3
-#: An upper bound that anatomy sets may be more than the noise by this factor.
-_BOUND = 1.25
 #: Differences of consecutive volumes below this share of the level tell that the rest of it is anatomy.
 _MUCH_LESS = 0.7
 
@@ -51,10 +46,6 @@ class Diagnosis:
     is_upper_bound : bool
         Whether even calm places are full of anatomy, so that the noise is no more than this and may be
         less.
-    contrast : float or None
-        How much neighbouring tissues differ: see `tissue_contrast`; None: not known.
-    step : float
-        By which stored values differ at least.
     """
 
     noise: NoiseModel
@@ -63,8 +54,6 @@ class Diagnosis:
     rician_std: float | None
     coils: int = 1
     is_upper_bound: bool = False
-    contrast: float | None = None
-    step: float = 0.0
 
     def __repr__(self) -> str:
         """One line, without the curve."""
@@ -103,32 +92,14 @@ class Diagnosis:
         """Whether adjacent slices have noise of their own."""
         return self.slice_correlation < SLICES_DEPEND
 
-    @property
-    def cannot_tell(self) -> bool:
-        """Whether calm places do not show what the noise is, so that nothing may be built on its level."""
-        return self.is_upper_bound
-
-    @property
-    def share_of_contrast(self) -> float | None:
-        """Noise over the differences of neighbouring tissues; None: not known, or these do not differ."""
-        return self.std / self.contrast if self.contrast else None
-
     def is_clean(self, threshold: float) -> bool:
-        """Whether denoising would gain nothing: noise is small against the contrasts of tissue.
+        """Whether the noise is known to be below a share of the range, or at most twice it.
 
-        Parameters
-        ----------
-        threshold : float
-            Share of the contrast of neighbouring tissues up to which noise is small; 0: it never is. Noise
-            that only has an upper bound may be a quarter more: to take off that much would take off
-            anatomy. Levels below the step of stored values, or below a thousandth of the range, are rounding.
+        An upper bound that anatomy sets is up to twice the noise; to take off that much would take off
+        anatomy.
         """
-        if not threshold or not self.curve:
-            return False
-        if self.std < max(self.step, _ROUNDING):
-            return True
-        share = self.share_of_contrast
-        return share is not None and share < (_BOUND if self.is_upper_bound else 1) * threshold
+        limit = 2 * threshold if self.is_upper_bound else threshold
+        return self.floor is not None and self.floor < limit
 
     def as_dict(self) -> dict[str, Any]:
         """Return the diagnosis for JSON."""
@@ -141,10 +112,6 @@ class Diagnosis:
             "rician_std": self.rician_std,
             "coils": self.coils,
             "is_upper_bound": self.is_upper_bound,
-            "cannot_tell": self.cannot_tell,
-            "tissue_contrast": self.contrast,
-            "share_of_contrast": self.share_of_contrast,
-            "step": self.step,
         }
 
 
@@ -174,7 +141,7 @@ def _in_tissue(curve: Sequence[LevelPoint]) -> float:
 
 
 def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnosis:
-    """Look at a scan's noise, and at what it is to be compared with.
+    """Look at a scan's noise.
 
     Parameters
     ----------
@@ -183,28 +150,12 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     zeros : sequence of float
         Scaled intensity of each stack's true zero, which Rician noise is recognised by.
     """
-    found = _noise_of(stacks, zeros)
-    contrast = tissue_contrast(stacks, found.std, found.correlation)
-    return replace(found, contrast=contrast, step=value_step(stacks))
-
-
-def _bounded(least: LevelPoint, between: float, std: float | None, coils: int) -> Diagnosis:
-    """Diagnosis where there is no more to tell than what the noise is at most."""
-    if std is not None and least.std < LEAST_OF_THEORY * std:
-        # No more than this in tissue: what air shows is not the noise there.
-        std, coils = None, 1
-    model = NoiseModel.constant(least.std)
-    return Diagnosis(model, between, (least,), std, coils, is_upper_bound=True)
-
-
-def _noise_of(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnosis:
-    """Look at a scan's noise."""
     rough = estimate_noise(stacks)
     between = slice_correlation(stacks, rough.correlation.steps)
     adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
     place = find_place(stacks, rough.correlation, adjacent=adjacent)
     # What follows takes residuals in units of the level at their place.
-    plain, stacks = stacks, placed(stacks, place)
+    stacks = placed(stacks, place)
     shifted = [_Shifted(*pair) for pair in zip(stacks, zeros, strict=True)]
     magnitude = find_magnitude(shifted, adjacent=adjacent)
     # Air tells the correlation without anatomy, and without what surfaces take off.
@@ -228,9 +179,13 @@ def _noise_of(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnosis:
             return Diagnosis(model, between, tuple(repeats), std, coils)
     calm = only_noise(stacks, curve, correlation, adjacent=adjacent) if told is None else curve
     if curve and not calm:
-        bound = least_level(plain, adjacent=adjacent)
-        if bound is not None:
-            return _bounded(replace(bound, std=min(bound.std, rough.std)), between, std, coils)
+        least = least_level(stacks, adjacent=adjacent)
+        if least is not None and least.std < rough.std:
+            if std is not None and least.std < LEAST_OF_THEORY * std:
+                # No more than this in tissue: what air shows is not the noise there.
+                std, coils = None, 1
+            model = NoiseModel.constant(least.std)
+            return Diagnosis(model, between, (least,), std, coils, is_upper_bound=True)
     background = estimate_background(stacks, adjacent=adjacent)
     if background == correlation:
         background = None

@@ -31,7 +31,7 @@ _TOO_VARIED = 2.0
 _CUT_OFF = 0.75
 #: The classes are equally wide up to this many times the 90th percentile of the brightness; beyond, each is
 #: twice as wide as the one before: a few hot spots must not leave the rest in one class.
-_BULK = 2.0
+_BULK = 4.0
 #: Noise grows with brightness no faster than that itself, as speckle does; a class with more than this many
 #: times what another one's level allows for holds edges, and so does one with less than this share.
 _OVER, _FEW = 2.0, 0.05
