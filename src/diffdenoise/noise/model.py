@@ -67,11 +67,8 @@ class NoiseModel:
 
     @property
     def typical_std(self) -> float:
-        """Median level over the brightness classes in the middle of the tissue, scaled intensities.
-
-        Of an even number the upper one in the middle: where there are two, the other is background.
-        """
-        return float(np.quantile(self.stds, 0.5, method="higher"))
+        """Median level over the brightness classes in the middle of the tissue, scaled intensities."""
+        return float(np.median(self.stds))
 
     @property
     def least_std(self) -> float:

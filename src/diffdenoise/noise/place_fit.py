@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.autocorrelation import NARROW
+from diffdenoise.noise.autocorrelation import NARROW, covariance_of
 from diffdenoise.noise.correlation import Correlation
-from diffdenoise.noise.lagged import covariance_of
 from diffdenoise.noise.level import MEDIAN_OF_NORMAL
 from diffdenoise.noise.patches import Patches, find_patches
 from diffdenoise.noise.place import PlaceMap, hats
