@@ -427,10 +427,9 @@ def versions(record: dict[str, Any]) -> str:
 def noise_table(found: dict[str, dict[str, Any]]) -> str:
     """What the diagnosis reads of known noise, a reference a column."""
     lines = [f"| noise added | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
-    lines += [
-        f"| {label} | {' | '.join(_reading(rows[label]) if label in rows else '' for rows in found.values())} |"
-        for label in NOISES
-    ]
+    for label in NOISES:
+        readings = (_reading(rows[label]) if label in rows else "" for rows in found.values())
+        lines.append(f"| {label} | {' | '.join(readings)} |")
     return "\n".join(lines)
 
 
