@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from bench.cases import CASES
 from bench.data import Data
 from bench.kinds import Kind, PoissonGaussian, Rician, random_kind
-from bench.tables import fill
+from bench.page import fill
 from diffdenoise.method.filters import gaussian_kernel, smooth
 from diffdenoise.networks.unet import UNet
 from diffdenoise.noise.rician import signal_of_denoised

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from diffdenoise.noise.rician import std_of_mean
+from pretraining.noise import rician_mean
 
 #: Levels as shares of the range, and shares of patches with Gaussian and with Poisson-Gaussian noise.
 _LOW, _HIGH, _GAUSSIAN, _POISSON = 0.01, 0.3, 0.4, 0.35
@@ -85,7 +86,7 @@ class Rician:
 
     def mean(self, clean: Tensor) -> Tensor:
         """Rice's mean."""
-        return self.part * _looked_up("mean", clean.clamp_min(0) / self.part)
+        return rician_mean(clean.clamp_min(0), self.part)
 
     def std(self, mean: Tensor) -> Tensor:
         """Std of a magnitude with this mean."""
@@ -106,11 +107,7 @@ _END, _STEP = 140.0, 0.02
 
 @cache
 def _rician_tables() -> dict[str, Tensor]:
-    from scipy.special import i0e, i1e
-
     x = np.arange(0, _END + _STEP / 2, _STEP)
-    half = x**2 / 4
-    mean = np.sqrt(np.pi / 2) * ((1 + 2 * half) * i0e(half) + 2 * half * i1e(half))
     std = std_of_mean(x, 1.0)
     stable = np.concatenate([[0.0], np.cumsum((1 / std[1:] + 1 / std[:-1]) / 2 * _STEP)])
     # Magnitudes by quadrature over both parts.
@@ -123,7 +120,7 @@ def _rician_tables() -> dict[str, Tensor]:
     # Beyond the table's end by a few stds, its mean would be cut off.
     last = int((_END - 10) / _STEP)
     expected[last:] = expected[last] + stable[last:] - stable[last]
-    tables = {"mean": mean, "std": std, "stable": stable, "stable mean": expected}
+    tables = {"std": std, "stable": stable, "stable mean": expected}
     return {name: torch.from_numpy(values).float() for name, values in tables.items()}
 
 

@@ -79,5 +79,24 @@ def diagnosis_of(stacks: list[Stack]) -> tuple[Diagnosis, float]:
     return found, float(np.median([ready.intensities.range for ready in prepared]))
 
 
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """What the diagnosis reads of known noise, a reference a column."""
+    lines = [f"| noise added | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
+    for label in NOISES:
+        readings = (_reading(rows[label]) if label in rows else "" for rows in found.values())
+        lines.append(f"| {label} | {' | '.join(readings)} |")
+    return "\n".join(lines)
+
+
+def _reading(row: dict[str, Any]) -> str:
+    if row["clean"]:
+        return "clean"
+    if row["rician_percent"] is not None:
+        return f"Rician {row['rician_percent']:.1f}%"
+    width = max(row["width_px"])
+    varies = "" if row["constant"] else ", varies"
+    return f"{row['std_percent']:.1f}%{f', {width:.2g} px' if width else ''}{varies}"
+
+
 if __name__ == "__main__":
     main()

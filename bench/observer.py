@@ -198,3 +198,23 @@ def _contrast(image: Array, insert: Insert) -> float:
     radii = np.hypot(rows - insert.row, columns - insert.column) / (insert.diameter_px / 2)
     ring = (radii > _RING[0]) & (radii < _RING[1])
     return float(image[radii < _INNER].mean() - image[ring].mean())
+
+
+def contrast_kept(row: dict[str, Any], noisy: dict[str, Any]) -> tuple[float, float]:
+    """Contrast of all inserts together as a share of that in the noisy repeats, and its standard error.
+
+    Both are of the same repeats, so that the noise that they share cancels; repeats are drawn anew.
+    """
+    names = list(noisy["inserts"])
+    weights = np.array([float(name.split(" ")[0]) ** 2 for name in names])
+    present = np.array(noisy["present"])
+
+    def shares(one: dict[str, Any], drawn: NDArray[np.intp], absent: NDArray[np.intp]) -> float:
+        contrasts = np.array([one["inserts"][name]["contrasts"] for name in names])
+        return float(weights @ (contrasts[:, drawn].mean(1) - contrasts[:, absent].mean(1)) / weights.sum())
+
+    yes, no = np.flatnonzero(present), np.flatnonzero(~present)
+    rng = np.random.default_rng(0)
+    draws = [(rng.choice(yes, len(yes)), rng.choice(no, len(no))) for _ in range(_RESAMPLED)]
+    ratios = [shares(row, *drawn) / shares(noisy, *drawn) for drawn in draws]
+    return shares(row, yes, no) / shares(noisy, yes, no), float(np.std(ratios))

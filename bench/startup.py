@@ -22,8 +22,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bench.page import fill
 from bench.scans import write_nifti
-from bench.tables import fill
 
 _ROOT = Path(__file__).parent.parent
 CELL = _ROOT / "bench" / "cells" / "startup.json"

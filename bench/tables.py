@@ -13,14 +13,13 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bench.cases import CASES, REAL
 from bench.end_to_end import CELL as VERSIONS_CELL
 from bench.inferences import CELL as INFERENCES_CELL
 from bench.noise_estimates import CELL as NOISE_CELL
-from bench.noise_estimates import NOISES
+from bench.noise_estimates import table as noise_table
+from bench.observer import contrast_kept
+from bench.page import fill
 from bench.pictures import SHOWN, can_draw, draw, draw_iterations
 from bench.quality import ABLATED, CELLS, told
 
@@ -158,16 +157,6 @@ def read_cells(folder: Path) -> Cells:
         cell = json.loads(path.read_text(encoding="utf-8"))
         found.setdefault((cell["case"], cell["method"]), []).append(cell)
     return found
-
-
-def fill(text: str, name: str, table: str, by: str = "bench.tables") -> str:
-    """Replace what is between `<!-- name: made by a script -->` and `<!-- end of name -->`."""
-    start, end = f"<!-- {name}: made by {by} -->", f"<!-- end of {name} -->"
-    before, _, rest = text.partition(start)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise ValueError(f"the page has no marks {start} ... {end}")
-    return f"{before}{start}\n\n{table}\n\n{end}{after}"
 
 
 def _score(cells: Cells, case: str, method: str, key: str = "psnr", row: str = "result") -> float | None:
@@ -323,26 +312,6 @@ def _inserts(cells: Cells, case: str, methods: Sequence[str]) -> list[str]:
     return [*lines, ""]
 
 
-def contrast_kept(row: dict[str, Any], noisy: dict[str, Any]) -> tuple[float, float]:
-    """Contrast of all inserts together as a share of that in the noisy repeats, and its standard error.
-
-    Both are of the same repeats, so that the noise that they share cancels; repeats are drawn anew.
-    """
-    names = list(noisy["inserts"])
-    weights = np.array([float(name.split(" ")[0]) ** 2 for name in names])
-    present = np.array(noisy["present"])
-
-    def shares(one: dict[str, Any], drawn: NDArray[np.intp], absent: NDArray[np.intp]) -> float:
-        contrasts = np.array([one["inserts"][name]["contrasts"] for name in names])
-        return float(weights @ (contrasts[:, drawn].mean(1) - contrasts[:, absent].mean(1)) / weights.sum())
-
-    yes, no = np.flatnonzero(present), np.flatnonzero(~present)
-    rng = np.random.default_rng(0)
-    draws = [(rng.choice(yes, len(yes)), rng.choice(no, len(no))) for _ in range(400)]
-    ratios = [shares(row, *drawn) / shares(noisy, *drawn) for drawn in draws]
-    return shares(row, yes, no) / shares(noisy, yes, no), float(np.std(ratios))
-
-
 def _how(cells: Cells, case: str, methods: Sequence[str]) -> str:
     """What the trained methods did in their time."""
     found = []
@@ -422,25 +391,6 @@ def versions(record: dict[str, Any]) -> str:
         )
         lines.append(f"| {CASES[name].title} | {found['minutes']:g} | {' | '.join(sides)} |")
     return "\n".join(lines) if record else "Not run yet."
-
-
-def noise_table(found: dict[str, dict[str, Any]]) -> str:
-    """What the diagnosis reads of known noise, a reference a column."""
-    lines = [f"| noise added | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
-    for label in NOISES:
-        readings = (_reading(rows[label]) if label in rows else "" for rows in found.values())
-        lines.append(f"| {label} | {' | '.join(readings)} |")
-    return "\n".join(lines)
-
-
-def _reading(row: dict[str, Any]) -> str:
-    if row["clean"]:
-        return "clean"
-    if row["rician_percent"] is not None:
-        return f"Rician {row['rician_percent']:.1f}%"
-    width = max(row["width_px"])
-    varies = "" if row["constant"] else ", varies"
-    return f"{row['std_percent']:.1f}%{f', {width:.2g} px' if width else ''}{varies}"
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ def test_stabilised_noise_has_a_std_of_one_and_comes_back_to_its_mean(kind: Kind
     assert float(back) == pytest.approx(mean, abs=0.01 * float(noisy.std()))
 
 
+def test_stabilised_air_scatters_less_as_docs_say() -> None:
+    air = KINDS["Rician"].add(torch.zeros(1, 1, 700, 700), torch.Generator().manual_seed(0))
+    assert float(KINDS["Rician"].stable(air).std()) == pytest.approx(0.89, abs=0.01)
+
+
 def test_a_batch_has_all_kinds_and_each_patch_the_level_it_says() -> None:
     draws = torch.Generator().manual_seed(0)
     kind, std = random_kind(64, draws)

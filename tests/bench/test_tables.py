@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench import quality, tables
+from bench import observer, quality, tables
 from bench.cases import CASES
 from bench.quality import DEFAULT_METHODS, wanted
 from bench.version import fingerprint
@@ -76,7 +76,7 @@ def test_contrast_kept_is_of_the_same_repeats() -> None:
         name: {"contrasts": [value / 2 for value in one["contrasts"]]}
         for name, one in noisy["inserts"].items()  # type: ignore[attr-defined]
     }
-    kept, error = tables.contrast_kept({"inserts": half}, noisy)
+    kept, error = observer.contrast_kept({"inserts": half}, noisy)
     assert kept == pytest.approx(0.5)
     # The noise is shared, so that a mere factor is certain.
     assert error == pytest.approx(0, abs=1e-9)

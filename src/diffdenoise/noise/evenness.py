@@ -30,14 +30,23 @@ _SMALL, _LOWEST = 4, 0.1
 
 
 @dataclass(frozen=True)
-class _Scatter:
-    """What a patch's variance is on average for noise of std 1, and of how many free values."""
+class Scatter:
+    """How the variances of patches of noise scatter.
+
+    Attributes
+    ----------
+    mean : float
+        Of them, for noise of std 1.
+    free : float
+        Values that are free in a patch, as of a chi square.
+    """
 
     mean: float
     free: float
 
     @classmethod
-    def of(cls, correlation: Correlation, side: int) -> _Scatter:
+    def of(cls, correlation: Correlation, side: int) -> Scatter:
+        """Return that of patches of a side, in pixels, less their surfaces."""
         # Of a quadratic form of Gaussian variables: mean tr(C), variance 2 tr(C C).
         covariance = covariance_of(correlation, side)
         trace = float(np.trace(covariance))
@@ -85,9 +94,9 @@ def only_noise(
     levels = calm_levels(patches, trim=False)
     if not levels:
         return list(curve)
-    even = [_is_even(patches, level, _Scatter.of(correlation, side)) for level in levels]
+    own = Scatter.of(correlation, side)
+    even = [_is_even(patches, level, own) for level in levels]
     smaller = _levels_of(stacks, small, correlation, adjacent=adjacent)
-    own = _Scatter.of(correlation, side)
     alike = [_is_alike(patches, level, own, smaller) for level in levels]
     means = np.array([level.mean for level in levels])
     noise = np.array(even) & np.array(alike)
@@ -98,7 +107,7 @@ def only_noise(
     return kept if not cut_off or any(point is not curve[0] for point in kept) else []
 
 
-def _is_even(patches: Patches, level: CalmLevel, scatter: _Scatter) -> bool:
+def _is_even(patches: Patches, level: CalmLevel, scatter: Scatter) -> bool:
     variances = patches.variance[level.chosen]
     nearly = scatter.level(variances, 0.75) < _NEARLY_EVEN * scatter.level(variances, 0.25)
     return nearly or scatter.unevenness(variances) < _UNEVEN
@@ -109,14 +118,14 @@ def _levels_of(
 ) -> list[LevelPoint]:
     """Levels that patches of a side tell, as if they held noise alone."""
     patches = find_patches(stacks, side, adjacent=adjacent)
-    scatter = _Scatter.of(correlation, side)
+    scatter = Scatter.of(correlation, side)
     return [
         LevelPoint(level.mean, scatter.level(patches.variance[level.chosen], 0.25), len(level.chosen))
         for level in calm_levels(patches, trim=False)
     ]
 
 
-def _is_alike(patches: Patches, level: CalmLevel, scatter: _Scatter, smaller: Sequence[LevelPoint]) -> bool:
+def _is_alike(patches: Patches, level: CalmLevel, scatter: Scatter, smaller: Sequence[LevelPoint]) -> bool:
     """Whether smaller patches of that brightness tell a level like it."""
     if not smaller:
         return True

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.autocorrelation import NARROW, covariance_of
+from diffdenoise.noise.autocorrelation import NARROW
 from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.evenness import Scatter
 from diffdenoise.noise.level import MEDIAN_OF_NORMAL
 from diffdenoise.noise.patches import Patches, find_patches
 from diffdenoise.noise.place import PlaceMap, hats
@@ -268,7 +269,5 @@ def _expected_scatter(correlation: Correlation) -> float:
     """Std of the logarithm of the variance of patches of pure noise."""
     from scipy.special import polygamma
 
-    covariance = covariance_of(correlation, NARROW[0])
-    # Of a quadratic form of Gaussian variables: mean tr(C), variance 2 tr(C C); taken for a chi square.
-    free = np.trace(covariance) ** 2 / np.square(covariance).sum()
+    free = Scatter.of(correlation, NARROW[0]).free
     return float(np.sqrt(polygamma(1, free / 2)))

@@ -1,0 +1,53 @@
+"""A constant image comes back with its own mean: denoising shifts no intensities, for no kind of noise.
+
+With the weights that come with the package alone. What is asked for is a mean error below a hundredth of the
+noise's std, from a signal of one std up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from diffdenoise.config import Settings
+from diffdenoise.model.denoiser import Denoiser, denoiser_of
+from diffdenoise.networks.start import load_start
+from diffdenoise.networks.student import student_network
+from diffdenoise.noise.rician import signal_of_denoised
+
+STD, SIDE, DRAWS = 0.08, 384, 8
+Array = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> Denoiser:
+    student = student_network(Settings(), 1)
+    load_start(student, "student")
+    return denoiser_of(student, 1, "cpu", 1)
+
+
+def noisy(kind: str, signal: float, rng: np.random.Generator) -> Array:
+    """Slice and neighbours (1, 3, side, side): magnitudes of as many coils as `kind` says, or Gaussian."""
+    shape = (1, 3, SIDE, SIDE)
+    if kind.isdigit():
+        parts = STD * rng.standard_normal((2 * int(kind), *shape))
+        parts[0] += signal
+        return np.asarray(np.sqrt(np.square(parts).sum(0)), np.float32)
+    return np.asarray(signal + STD * rng.standard_normal(shape), np.float32)
+
+
+@pytest.mark.parametrize("kind", ["Gaussian", "1", "4"])
+@pytest.mark.parametrize("snr", [1.0, 2.0, 5.0])
+def test_a_constant_image_keeps_its_mean(denoiser: Denoiser, kind: str, snr: float) -> None:
+    rng, errors = np.random.default_rng(0), []
+    for _ in range(DRAWS):
+        scan = noisy(kind, snr * STD, rng)
+        (denoised,) = denoiser.run(scan)
+        if kind.isdigit():
+            (denoised,) = signal_of_denoised([denoised], STD, int(kind))
+            errors.append(float(denoised.mean()) / STD - snr)
+        else:
+            # The error of the draw itself is no bias of the denoiser's.
+            errors.append(float(denoised.mean() - scan[:, 0].mean()) / STD)
+    assert abs(np.mean(errors)) < 0.01
