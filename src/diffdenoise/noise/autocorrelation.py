@@ -9,24 +9,68 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import WHITE, Correlation
-from diffdenoise.noise.patches import CalmLevel, Patches, calm_levels, find_patches, surfaces, tissue_levels
-from diffdenoise.noise.spectrum import with_fine_half
+from diffdenoise.noise.lagged import anatomy_of, lagged_products, lags_up_to, pairs_of, response
+from diffdenoise.noise.patches import CALM, CalmLevel, Patches, calm_levels, find_patches, tissue_levels
+from diffdenoise.noise.spectrum import periodogram, with_fine_half
 from diffdenoise.types import Slices
 
-#: Side of a patch, lags at which noise may be correlated in it, and lags measured: what is left at the
-#: longer ones is anatomy. The wider patches are for noise too wide for the narrow ones.
-NARROW, WIDE = (8, 3, 6), (16, 6, 10)
-#: Correlation two pixels apart from which on the wide patches are used.
-_IS_WIDE = 0.3
-#: Width of the Gaussian whose correlation stands for anatomy's, as a share of a patch's side.
-_ANATOMY_WIDTH = 1 / 3
+#: Side of a patch, largest lag at which noise may be correlated in it, and largest lag measured: what is left
+#: at the longer ones is anatomy. The wide patches are for noise that reaches further than the narrow ones
+#: see, and tell the lags more exactly where they hold no anatomy.
+NARROW, WIDE = (8, 3, 6), (16, 7, 10)
+#: Noise reaches further if it is correlated by this much two pixels apart along an axis, or by this much, of
+#: either sign, at the ends of what narrow patches see.
+_IS_WIDE, _AT_THE_END, _END_PX = 0.3, 0.12, 2.5
+#: Share of anatomy in wide patches up to which they are believed where narrow ones would do.
+_MUCH_ANATOMY = 0.15
 #: Anatomy adds to the measured correlation and never takes from it: the classes in which it is least
 #: count, up to this share of the patches.
 _LEAST_ANATOMY = 0.3
-#: Correlation between neighbours that anatomy can feign; up to this, noise is taken for independent.
-_FEIGNED = 0.06
-#: Correlation at other lags that is taken for none.
-_NOTHING = 0.03
+#: Shares of a class's patches to look at; the more the better, as the calmest places are those where noise
+#: may be weak or of another shape, as long as anatomy in them is no more than this beyond that in the
+#: calmest.
+_SHARES, _MORE_ANATOMY = (0.8, 0.5, 0.25), 0.03
+#: Correlation that anatomy or chance can feign; noise without more is taken for independent. Chance: in its
+#: own stds.
+_FEIGNED, _BY_CHANCE = 0.06, 3.0
+#: Correlations that are the same but for this, and for chance, on either side of an axis are one.
+_ALIKE = 0.03
+#: Patches of a class that are looked at: more cost time and tell no more.
+_ENOUGH = 1000
+#: What a fit may be off for reasons other than chance, and how far off 0 covariances may well be.
+_INEXACT, _USUAL = 0.002, 3.0
+#: Sum of squared correlations of the widest noise that is looked for, 2 px.
+_MOST_SPREAD = 25.0
+#: Least share of what was measured that has to be noise for a fit with anatomy to say something about it.
+_LEAST_NOISE = 0.3
+
+
+@dataclass(frozen=True)
+class _Calm:
+    """Calm patches: those looked at, class by class, of how many; lagged products over the variance."""
+
+    residuals: tuple[NDArray[np.float32], ...]
+    weights: tuple[float, ...]
+    lagged: NDArray[np.float64]
+
+    @property
+    def count(self) -> int:
+        """Number of patches looked at."""
+        return sum(map(len, self.residuals))
+
+    def power(self) -> NDArray[np.float64]:
+        """Mean periodogram."""
+        return np.average([periodogram(one) for one in self.residuals], axis=0, weights=self.weights)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Half of a plane of lags, (reach + 1, 2 reach + 1), their stds by chance, and shares of variance."""
+
+    plane: NDArray[np.float64]
+    chance: NDArray[np.float64]
+    noise: float
+    anatomy: float
 
 
 def estimate_correlation(stacks: Sequence[Slices], *, adjacent: bool) -> Correlation:
@@ -44,7 +88,7 @@ def estimate_correlation(stacks: Sequence[Slices], *, adjacent: bool) -> Correla
     Correlation
         White where nothing else can be told.
     """
-    return _estimate(stacks, _least_anatomy, adjacent=adjacent)
+    return _estimate(stacks, _calm_of_tissue, adjacent=adjacent)
 
 
 def estimate_background(stacks: Sequence[Slices], *, adjacent: bool) -> Correlation | None:
@@ -63,174 +107,182 @@ def estimate_background(stacks: Sequence[Slices], *, adjacent: bool) -> Correlat
     Correlation or None
         None without such a background.
     """
-    calm = _background(find_patches(stacks, NARROW[0], adjacent=adjacent), NARROW[2])
-    return _estimate(stacks, _background, adjacent=adjacent) if calm else None
+    calm = _calm_of_background(find_patches(stacks, NARROW[0], adjacent=adjacent), NARROW)
+    return None if calm is None else _estimate(stacks, _calm_of_background, adjacent=adjacent)
 
 
 def _estimate(
-    stacks: Sequence[Slices], calm_of: Callable[[Patches, int], list[_Calm]], *, adjacent: bool
+    stacks: Sequence[Slices],
+    calm_of: Callable[[Patches, tuple[int, int, int]], _Calm | None],
+    *,
+    adjacent: bool,
 ) -> Correlation:
-    found = WHITE
-    for side, lags, measured_lags in (NARROW, WIDE):
-        calm = calm_of(find_patches(stacks, side, adjacent=adjacent), measured_lags)
-        if not calm:
-            continue
-        measured = np.average([one.lagged for one in calm], axis=0, weights=[one.weight for one in calm])
-        down, right = _separate(measured, side, lags, measured_lags)
-        found = Correlation.of_axes(_significant(down), _significant(right))
-        if max(down[1], right[1]) <= _IS_WIDE:
-            break
-    side, _, lags = WIDE
-    calm = [] if found.is_white else calm_of(find_patches(stacks, side, adjacent=adjacent), lags)
-    return _with_fine_half(found, calm) if calm else found
+    calm = calm_of(find_patches(stacks, NARROW[0], adjacent=adjacent), NARROW)
+    if calm is None:
+        return WHITE
+    found = _fit(calm, NARROW, rough=False)
+    if _is_white(found):
+        return WHITE
+    around = calm_of(find_patches(stacks, WIDE[0], adjacent=adjacent), WIDE)
+    if around is not None:
+        wide = _fit(around, WIDE, rough=True)
+        if _reaches_further(found) or wide.anatomy < _MUCH_ANATOMY:
+            found = wide
+    plane = with_fine_half(found.plane, (around or calm).power())
+    return Correlation.of_plane(np.round(_made_symmetric(plane, _symmetry(found)), 4))
 
 
-def lagged_products(residual: NDArray[np.float32], lags: int) -> NDArray[np.float64]:
-    """Mean product of pixels of patches that lie apart by each of `_lag_pairs`."""
-    side = residual.shape[1]
-    cube = residual.astype(np.float64)
-    return np.array(
-        [
-            (cube[:, : side - down, : side - right] * cube[:, down:, right:]).mean()
-            for down, right in _lag_pairs(lags)
-        ]
-    )
+def _is_white(found: _Fit) -> bool:
+    """Whether nothing is left that anatomy and chance can't feign."""
+    others = np.abs(found.plane)
+    others[0, others.shape[1] // 2] = 0
+    return bool((others < np.maximum(_FEIGNED, _BY_CHANCE * found.chance)).all())
 
 
-def _lag_pairs(lags: int) -> list[tuple[int, int]]:
-    """(0, 0), then down, then right."""
-    steps = range(1, lags + 1)
-    return [(0, 0), *((step, 0) for step in steps), *((0, step) for step in steps)]
+def _reaches_further(found: _Fit) -> bool:
+    """Whether noise is correlated beyond what was looked at, or is so wide that it is hard to see there."""
+    middle = found.plane.shape[1] // 2
+    down, right = np.indices(found.plane.shape)
+    end = np.hypot(down, right - middle) > _END_PX
+    beyond = np.abs(found.plane[end]) > np.maximum(_AT_THE_END, _BY_CHANCE * found.chance[end])
+    return bool(beyond.any()) or max(found.plane[2, middle], found.plane[0, middle + 2]) > _IS_WIDE
 
 
-@dataclass(frozen=True)
-class _Calm:
-    """Calm patches of one brightness class: residuals, autocorrelation along both axes, weight."""
+def _calm_of_tissue(patches: Patches, size: tuple[int, int, int]) -> _Calm | None:
+    """Calm patches of the classes in which there is least anatomy: as many as are like the calmest."""
+    side, _, measured = size
+    calmest = _least_anatomy(patches, calm_levels(patches, CALM), measured)
+    if calmest is None:
+        return None
+    from scipy.optimize import nnls
 
-    residual: NDArray[np.float32]
-    lagged: NDArray[np.float64]
-    weight: float
+    anatomy = anatomy_of(side, measured, rough=size == WIDE)
+    both = np.stack([calmest.lagged, anatomy], axis=1)
+    for share in _SHARES:
+        more = _least_anatomy(patches, calm_levels(patches, share), measured)
+        if more is not None and more.count > calmest.count:
+            chance = _chance(size, calmest.count)
+            (_, added), _ = nnls(both / chance[:, None], more.lagged / chance)
+            if added < _MORE_ANATOMY:
+                return more
+    return calmest
 
 
-def _least_anatomy(patches: Patches, lags: int) -> list[_Calm]:
-    """The classes of calm patches in which there is least anatomy."""
-    classes = [_calm(patches, level, lags) for level in tissue_levels(calm_levels(patches))]
-    classes.sort(key=lambda one: float(one.lagged[1:].sum()))
-    before = np.cumsum([0.0, *(one.weight for one in classes)])
-    return [one for one, passed in zip(classes, before, strict=False) if passed < _LEAST_ANATOMY * before[-1]]
-
-
-def _background(patches: Patches, lags: int) -> list[_Calm]:
-    """The darkest class, if it is a background cut off at zero."""
+def _calm_of_background(patches: Patches, size: tuple[int, int, int]) -> _Calm | None:
+    """Calm patches of the darkest class, if it is a background cut off at zero."""
     levels = calm_levels(patches)
     darkest = levels[: len(levels) - len(tissue_levels(levels))]
-    return [_calm(patches, level, lags) for level in darkest]
+    return _together([_calm(patches, level, size[2]) for level in darkest])
 
 
-def _calm(patches: Patches, level: CalmLevel, lags: int) -> _Calm:
-    residual = patches.residual[level.chosen]
-    products = lagged_products(residual, lags)
-    return _Calm(residual, products / products[0], float(len(level.chosen)))
+def _least_anatomy(patches: Patches, levels: list[CalmLevel], measured: int) -> _Calm | None:
+    classes = [_calm(patches, level, measured) for level in tissue_levels(levels)]
+    along = (lags_up_to(measured) == 0).any(axis=1)
+    classes.sort(key=lambda one: float(one.lagged[along].sum()))
+    before = np.cumsum([0.0, *(sum(one.weights) for one in classes)])
+    return _together(
+        [one for one, passed in zip(classes, before, strict=False) if passed < _LEAST_ANATOMY * before[-1]]
+    )
 
 
-def _with_fine_half(found: Correlation, calm: Sequence[_Calm]) -> Correlation:
-    """Take the upper half of a correlated noise's spectrum from the scan."""
-    residuals, weights = [one.residual for one in calm], [one.weight for one in calm]
-    axes = [
-        _rounded(with_fine_half(np.array(axis), residuals, weights, number)) if axis else ()
-        for number, axis in ((1, found.down), (2, found.right))
-    ]
-    return Correlation.of_axes(*axes)
+def _calm(patches: Patches, level: CalmLevel, measured: int) -> _Calm:
+    count = len(level.chosen)
+    residual = patches.residual[level.chosen[:: -(-count // _ENOUGH)]]
+    products = lagged_products(residual, measured)
+    return _Calm((residual,), (float(count),), products / products[0])
 
 
-def _separate(
-    measured: NDArray[np.float64], side: int, lags: int, measured_lags: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Noise's autocorrelations (lags 1 and on, down and right) that explain the measured one best.
+def _together(classes: Sequence[_Calm]) -> _Calm | None:
+    if not classes:
+        return None
+    weights = [sum(one.weights) for one in classes]
+    lagged = np.average([one.lagged for one in classes], axis=0, weights=weights)
+    residuals = tuple(residual for one in classes for residual in one.residuals)
+    return _Calm(residuals, tuple(weights), lagged)
 
-    Least squares over the noise's lags, its level and that of anatomy, whose correlation is wide; all as
-    they are once the surfaces are taken off.
+
+def _chance(size: tuple[int, int, int], count: int, spread: float = 1.0) -> NDArray[np.float64]:
+    """Std of the mean products of so many patches, and of what else they are off by; for a variance of 1.
+
+    Half-overlapping patches of white noise tell as much as if each was drawn anew but for a fifth of it.
+    Correlated noise has fewer values of its own: `spread` is the sum of its squared correlations (Bartlett
+    1946).
     """
-    from scipy.optimize import least_squares
-
-    anatomy = expected_of(anatomy_correlation(side), side, measured_lags)
-
-    def missing(unknown: NDArray[np.float64]) -> NDArray[np.float64]:
-        down, right = (np.array([1.0, *part]) for part in np.split(unknown[2:], 2))
-        noise = _expected(_covariance(down, right, side), side, measured_lags)
-        return np.asarray(unknown[0] * noise + unknown[1] * anatomy - measured)
-
-    start = np.concatenate([[1.0, 0.05], np.zeros(2 * lags)])
-    lowest = np.concatenate([[0.0, 0.0], np.full(2 * lags, -0.5)])
-    highest = np.concatenate([[10.0, 10.0], np.full(2 * lags, 0.99)])
-    found = least_squares(missing, start, bounds=(lowest, highest)).x
-    down, right = np.split(found[2:], 2)
-    return down, right
+    side, _, measured = size
+    return np.sqrt(1.2 * spread / (count * pairs_of(side, measured)) + _INEXACT**2)
 
 
-def anatomy_correlation(side: int) -> Correlation:
-    """What stands for the correlation of anatomy in patches of that side."""
-    return Correlation.gaussian(_ANATOMY_WIDTH * side)
+def _fit(calm: _Calm, size: tuple[int, int, int], *, rough: bool) -> _Fit:
+    """Noise's autocovariance and anatomy's share that explain the measured products best.
+
+    Weighted least squares, with the noise's covariance free at all lags up to the reach, and 0 beyond;
+    anatomy is there where it is needed, by more than chance. That noise has an end is what tells the two
+    apart, and not that it is positive.
+
+    Parameters
+    ----------
+    calm : _Calm
+        What was measured.
+    size : (int, int, int)
+        `NARROW` or `WIDE`.
+    rough : bool
+        See `anatomy_of`.
+    """
+    side, reach, measured = size
+    lags = lags_up_to(reach)
+    lags = lags[np.hypot(*lags.T.astype(np.float64)) <= reach + 0.5]
+    kept = [index for index, lag in enumerate(lags_up_to(reach).tolist()) if lag in lags.tolist()]
+    parts = response(side, measured, reach)[:, kept]
+    anatomy = anatomy_of(side, measured, rough=rough)
+    alone, _ = _weighted(parts, calm.lagged, _chance(size, calm.count))
+    # Each lag but the first stands for two.
+    spread = 2 * float(np.square(alone / max(alone[0], 1e-9)).sum()) - 1
+    chance = _chance(size, calm.count, min(max(spread, 1.0), _MOST_SPREAD))
+    both, both_by_chance = _weighted(np.column_stack([parts, anatomy]), calm.lagged, chance)
+    if both[-1] > _BY_CHANCE * both_by_chance[-1]:
+        found = _as_fit(lags, both[:-1], both_by_chance[:-1], float(both[-1]))
+        if found.noise > _LEAST_NOISE and float(np.abs(found.plane).max()) < 1 + _ALIKE:
+            return found
+    return _as_fit(lags, *_weighted(parts, calm.lagged, chance), 0.0)
 
 
-def expected_of(correlation: Correlation, side: int, lags: int) -> NDArray[np.float64]:
-    """Products that `lagged_products` finds on average in patches of noise of std 1, less their surfaces."""
-    return _expected(covariance_of(correlation, side), side, lags)
+def _as_fit(
+    lags: NDArray[np.intp], covariance: NDArray[np.float64], chance: NDArray[np.float64], anatomy: float
+) -> _Fit:
+    reach = int(lags.max())
+    planes = [np.zeros((reach + 1, 2 * reach + 1)) for _ in range(2)]
+    for plane, values in zip(planes, (covariance, chance), strict=True):
+        plane[lags[:, 0], reach + lags[:, 1]] = values / max(float(covariance[0]), 1e-9)
+        plane[0, :reach] = plane[0, :reach:-1]
+    return _Fit(planes[0], planes[1], float(covariance[0]), anatomy)
 
 
-def covariance_of(correlation: Correlation, side: int) -> NDArray[np.float64]:
-    """Covariance (side^2, side^2) of patches of noise of std 1, less their surfaces."""
-    rows, columns = (axis.ravel() for axis in np.indices((side, side)))
-    lags = np.zeros((4 * side - 1, 4 * side - 1))
-    plane = correlation.full()
-    down, right = (min(reach, side - 1) for reach in correlation.reach)
-    inner = np.s_[
-        correlation.reach[0] - down : correlation.reach[0] + down + 1,
-        correlation.reach[1] - right : correlation.reach[1] + right + 1,
-    ]
-    middle = 2 * side - 1
-    lags[middle - down : middle + down + 1, middle - right : middle + right + 1] = plane[inner]
-    full = lags[
-        middle + np.subtract.outer(rows, rows),
-        middle + np.subtract.outer(columns, columns),
-    ]
-    return _less_surfaces(full, side)
+def _weighted(
+    parts: NDArray[np.float64], target: NDArray[np.float64], chance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least squares with given stds of the target: what is found, and its stds."""
+    count = parts.shape[1]
+    matrix = np.vstack([parts / chance[:, None], np.eye(count) / _USUAL])
+    inverse = np.linalg.inv(matrix.T @ matrix)
+    found = inverse @ (matrix.T @ np.append(target / chance, np.zeros(count)))
+    return found, np.sqrt(np.diag(inverse))
 
 
-def _less_surfaces(full: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    shapes = surfaces(side)
-    taken = shapes.T @ (shapes @ full)
-    return np.asarray(full - taken - taken.T + shapes.T @ (shapes @ full @ shapes.T) @ shapes)
+def _symmetry(found: _Fit) -> tuple[bool, bool]:
+    """Whether lags are, but for chance, the same mirrored, and then also along both axes."""
+    plane, middle = found.plane, found.plane.shape[1] // 2
+    alike = np.maximum(_ALIKE, _BY_CHANCE * found.chance)
+    mirrored = bool((np.abs(plane - plane[:, ::-1]) <= alike).all())
+    quarter = (plane + plane[:, ::-1])[:, middle:] / 2
+    return mirrored, mirrored and bool((np.abs(quarter - quarter.T) <= alike[:, middle:]).all())
 
 
-def _covariance(down: NDArray[np.float64], right: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    apart = np.abs(np.subtract.outer(np.arange(side), np.arange(side)))
-    along, across = (
-        np.concatenate([lagged, np.zeros(side - len(lagged))])[apart] for lagged in (down, right)
-    )
-    return _less_surfaces(np.kron(along, across), side)
-
-
-def _expected(covariance: NDArray[np.float64], side: int, lags: int) -> NDArray[np.float64]:
-    """Mean lagged products of patches with this covariance."""
-    left = covariance.reshape((side,) * 4)
-    rows, columns = np.arange(side)[:, None], np.arange(side)[None]
-    return np.array(
-        [
-            left[rows[: side - one], columns[:, : side - other], rows[one:], columns[:, other:]].mean()
-            for one, other in _lag_pairs(lags)
-        ]
-    )
-
-
-def _significant(lags: NDArray[np.float64]) -> tuple[float, ...]:
-    """Lags without what anatomy can feign; nothing if neighbours are all but independent."""
-    if abs(lags[0]) < _FEIGNED:
-        return ()
-    kept = np.where(np.abs(lags) < _NOTHING, 0.0, lags)
-    last = int(np.flatnonzero(kept)[-1]) + 1
-    return _rounded(kept[:last])
-
-
-def _rounded(lags: NDArray[np.float64]) -> tuple[float, ...]:
-    return tuple(round(float(lag), 5) for lag in lags)
+def _made_symmetric(plane: NDArray[np.float64], symmetry: tuple[bool, bool]) -> NDArray[np.float64]:
+    mirrored, square = symmetry
+    if mirrored:
+        plane = (plane + plane[:, ::-1]) / 2
+    if square:
+        quarter = plane[:, plane.shape[1] // 2 :]
+        quarter = (quarter + quarter.T) / 2
+        plane = np.concatenate([quarter[:, :0:-1], quarter], axis=1)
+    return plane

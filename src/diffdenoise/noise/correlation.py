@@ -20,6 +20,8 @@ _WIDE_FROM_PX = 0.75
 _REACH = 10
 #: Differences between pixels are taken over the first step at which noise is correlated less than this.
 _NEARLY_INDEPENDENT = 0.5
+#: Correlation that is no width.
+_NOTHING = 0.03
 #: Most by which lags that are one and the same may differ: they are written with five digits.
 _SAME = 2e-5
 
@@ -237,7 +239,7 @@ def _gaussian_lags(width_px: float, count: int = _REACH) -> tuple[float, ...]:
 def _width(lags: tuple[float, ...]) -> float:
     """Width whose correlation is the measured one over the step at which that is nearest to a half."""
     # Lobes beyond the first zero are ripples, not width.
-    lobe = list(takewhile(lambda lag: lag > 0, lags))
+    lobe = list(takewhile(lambda lag: lag > _NOTHING, lags))
     if not lobe:
         return 0.0
     step = 1 + int(np.argmin([abs(lag - 0.5) for lag in lobe]))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffdenoise.noise.autocorrelation import NARROW, WIDE, anatomy_correlation, expected_of, lagged_products
+from diffdenoise.noise.autocorrelation import NARROW, WIDE
 from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.lagged import anatomy_of, expected_of, lagged_products
 from diffdenoise.noise.patches import CALM, calm_levels, find_patches
 from diffdenoise.types import Slices
 
@@ -61,8 +62,8 @@ def noise_curve(stacks: Sequence[Slices], correlation: Correlation, *, adjacent:
     if not len(patches.mean):
         side, lags, _ = NARROW
         patches = find_patches(stacks, side, adjacent=adjacent)
-    both = (correlation, anatomy_correlation(side))
-    parts = np.stack([expected_of(one, side, lags) for one in both], axis=1)
+    anatomy_of_one = anatomy_of(side, lags, rough=side == WIDE[0])
+    parts = np.stack([expected_of(correlation, side, lags), anatomy_of_one], axis=1)
     found: dict[int, LevelPoint] = {}
     # The calmest places may be those where the noise itself is weak: so from many places if that can be.
     # Wide noise looks like anatomy, so that the two can't be told apart well enough for it.
@@ -70,6 +71,6 @@ def noise_curve(stacks: Sequence[Slices], correlation: Correlation, *, adjacent:
         for level in calm_levels(patches, share):
             products = lagged_products(patches.residual[level.chosen], lags)
             (noise, anatomy), _ = nnls(parts, products)
-            if noise > 0 and (share == _SHARES[0] or anatomy * parts[0, 1] < _MOST_ANATOMY * products[0]):
+            if noise > 0 and (share == _SHARES[0] or anatomy < _MOST_ANATOMY * products[0]):
                 found[level.number] = LevelPoint(level.mean, float(np.sqrt(noise)), len(level.chosen))
     return [found[number] for number in sorted(found)]

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.autocorrelation import NARROW, WIDE, covariance_of
+from diffdenoise.noise.autocorrelation import NARROW, WIDE
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint
+from diffdenoise.noise.lagged import covariance_of
 from diffdenoise.noise.level import MEDIAN_OF_NORMAL
 from diffdenoise.noise.patches import CalmLevel, Patches, calm_levels, find_patches, is_cut_off, tissue_levels
 from diffdenoise.types import Slices

@@ -67,8 +67,11 @@ class NoiseModel:
 
     @property
     def typical_std(self) -> float:
-        """Median level over the brightness classes in the middle of the tissue, scaled intensities."""
-        return float(np.median(self.stds))
+        """Median level over the brightness classes in the middle of the tissue, scaled intensities.
+
+        Of an even number the upper one in the middle: where there are two, the other is background.
+        """
+        return float(np.quantile(self.stds, 0.5, method="higher"))
 
     @property
     def least_std(self) -> float:

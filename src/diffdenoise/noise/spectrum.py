@@ -13,52 +13,56 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-#: Points of the discrete Fourier transform, lags kept, and number of the first frequency taken from the
-#: scan: a quarter of a cycle a pixel.
+#: Points of the discrete Fourier transform, lags kept, and number of the first frequency, along either axis,
+#: taken from the scan: a quarter of a cycle a pixel.
 _POINTS, _LAGS, _FIRST = 64, 10, 16
+#: Patches that are transformed at once, for memory.
+_AT_ONCE = 256
 
 
-def with_fine_half(
-    lags: NDArray[np.float64],
-    residuals: Sequence[NDArray[np.float32]],
-    weights: Sequence[float],
-    axis: int,
-) -> NDArray[np.float64]:
+def with_fine_half(plane: NDArray[np.float64], measured: NDArray[np.float64]) -> NDArray[np.float64]:
     """Put the scan's own power at the high frequencies in place of what an autocorrelation says there.
 
     Parameters
     ----------
-    lags : array
-        Autocorrelation at the lags 1, 2, ...
-    residuals : sequence of arrays (patches, side, side)
-        Calm patches less their surfaces, a brightness class each.
-    weights : sequence of float
-        Of each class.
-    axis : int
-        1: down, 2: right.
+    plane : array (lags down, 2 reach + 1)
+        Autocorrelation; see `Correlation`.
+    measured : array (64, 33)
+        What `periodogram` found.
 
     Returns
     -------
-    array (10,)
-        Autocorrelation at the lags 1 to 10.
+    array (11, 21)
+        Autocorrelation at lags up to 10.
     """
-    power = spectrum_of(lags)
-    measured = np.average([_periodogram(each, axis) for each in residuals], axis=0, weights=weights)
-    told, seen = (max(float(each[_FIRST:].mean()), 1e-9) for each in (power, measured))
-    power[_FIRST:] = measured[_FIRST:] * told / seen
-    covariance = np.fft.irfft(power, _POINTS)
-    return np.asarray(covariance[1 : _LAGS + 1] / covariance[0])
+    reach = plane.shape[1] // 2
+    whole = np.zeros((_POINTS, _POINTS))
+    down, right = np.arange(len(plane))[:, None], np.arange(-reach, reach + 1)[None]
+    whole[-down, -right] = plane
+    whole[down, right] = plane
+    power = np.fft.rfft2(whole).real
+    rows, columns = np.abs(np.fft.fftfreq(_POINTS)), np.fft.rfftfreq(_POINTS)
+    fine = np.maximum(rows[:, None], columns) >= _FIRST / _POINTS
+    # All columns but the first and the last stand for two.
+    weights = np.full(columns.shape, 2.0)
+    weights[[0, -1]] = 1
+    told, seen = (max(float((each * weights)[fine].sum()), 1e-9) for each in (power, measured))
+    power[fine] = measured[fine] * told / seen
+    covariance = np.fft.irfft2(power, (_POINTS, _POINTS))
+    half = covariance[: _LAGS + 1, np.arange(-_LAGS, _LAGS + 1)] / covariance[0, 0]
+    half[0, :_LAGS] = half[0, :_LAGS:-1]
+    return np.asarray(half)
 
 
 def spectrum_of(
     lags: Sequence[float] | NDArray[np.float64], least: float | None = None
 ) -> NDArray[np.float64]:
-    """Power at the frequencies 0, 1/64, ... 1/2 cycles a pixel of noise with this autocorrelation.
+    """Power at the frequencies 0, 1/64, ... 1/2 cycles a pixel along an axis, summed over the other.
 
     Parameters
     ----------
     lags : sequence of float
-        Autocorrelation at the lags 1, 2, ...
+        Autocorrelation along the axis at the lags 1, 2, ...
     least : float, optional
         Least power at any frequency, as a share of the mean.
     """
@@ -69,10 +73,14 @@ def spectrum_of(
     return np.asarray(power if least is None else np.maximum(power, least))
 
 
-def _periodogram(residual: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
-    """Mean power along an axis of patches, for a variance of 1."""
-    window = np.hanning(residual.shape[axis] + 2)[1:-1]
-    tapered = residual * (window[:, None] if axis == 1 else window)
-    power = np.abs(np.fft.rfft(tapered, _POINTS, axis=axis)) ** 2
-    mean = power.mean(axis=(0, 3 - axis)) / (window**2).sum()
-    return np.asarray(mean / residual.var())
+def periodogram(residual: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean power of patches (patches, side, side), over their variance: (64, 33), laid out as by `rfft2`."""
+    side = residual.shape[1]
+    window = np.hanning(side + 2)[1:-1]
+    taper = np.outer(window, window)
+    power = np.zeros((_POINTS, _POINTS // 2 + 1))
+    for first in range(0, len(residual), _AT_ONCE):
+        part = np.fft.rfft2(residual[first : first + _AT_ONCE] * taper, (_POINTS, _POINTS))
+        power += (part.real**2 + part.imag**2).sum(axis=0)
+    mean = power / max(len(residual), 1) / (taper**2).sum()
+    return np.asarray(mean / max(float(residual.var()), 1e-30))
