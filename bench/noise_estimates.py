@@ -21,6 +21,7 @@ from bench.data import MissingDataError
 from bench.noise import Colour, Noise
 from diffdenoise.config import Settings
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
+from diffdenoise.noise.shape import in_words
 from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.read import from_array
 from diffdenoise.types import Stack
@@ -30,6 +31,8 @@ NOISES = {
     "none": None,
     **{f"white {std:.0%}": Noise("gaussian", std) for std in (0.03, 0.05, 0.10, 0.20)},
     **{f"{width:g} px, 10%": Noise("gaussian", 0.10, Colour(width)) for width in (0.5, 0.8, 1.2, 1.6)},
+    **{f"band-pass {std:.0%}": Noise("gaussian", std, Colour(ramp=True)) for std in (0.03, 0.10)},
+    **{f"zero-filled {n:g} times, 10%": Noise("gaussian", 0.10, Colour(cut=0.5 / n)) for n in (1.5, 2.0)},
     **{f"Rician {std:.0%}": Noise("rician", std) for std in (0.05, 0.10)},
 }
 
@@ -63,6 +66,8 @@ def measure(read: Callable[[Path], list[Stack]], folder: Path) -> dict[str, dict
             "std_percent": round(100 * diagnosis.std * span, 3),
             "constant": diagnosis.noise.is_constant,
             "width_px": list(diagnosis.correlation.width_px),
+            "shape": in_words(diagnosis.correlation),
+            "interpolation": list(diagnosis.interpolation),
             "rician_percent": None
             if diagnosis.rician_std is None
             else round(100 * diagnosis.rician_std * span, 3),

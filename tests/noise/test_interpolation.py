@@ -9,6 +9,7 @@ from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.diagnosis import diagnose_stacks
 from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.simulate import gaussian
+from tests.noise.shapes import noise_of
 from tests.noise.test_level import smooth_stack
 
 
@@ -43,3 +44,8 @@ def test_white_and_smoothed_noise_is_not_taken_for_it(width_px):
     noisy = gaussian(clean, 0.06, correlation_px=width_px, axis=0, rng=np.random.default_rng(0))
     assert factors_of(noisy) == (None, None)
     assert interpolation_factor(Correlation.gaussian(width_px).down) is None
+
+
+def test_band_pass_noise_is_not_taken_for_it():
+    noisy = smooth_stack(6, 200, 200) + 0.06 * noise_of("band-pass", (6, 200, 200))
+    assert factors_of(noisy) == (None, None)

@@ -195,9 +195,8 @@ def _noise(scan: dict[str, Any]) -> str:
         if scan["noise"]["is_upper_bound"]:
             return f"at most {level}, less than fine anatomy lets one tell: taken for clean"
         return f"{level} in the calmest places: already clean"
-    down, right = scan["noise_correlation_px"]
-    kind = f"correlated over {down:.2g} x {right:.2g} px" if max(down, right) > 0 else "white"
-    return f"{number(scan['noise_std'], 3)} ({scan['noise_percent_of_range']:.2g} % of the range), {kind}"
+    level = f"{number(scan['noise_std'], 3)} ({scan['noise_percent_of_range']:.2g} % of the range)"
+    return f"{level}, {scan['noise_shape']}"
 
 
 def _summary(usable: Sequence[dict[str, Any]], unusable: int) -> dict[str, Any]:

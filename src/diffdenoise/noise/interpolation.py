@@ -15,7 +15,7 @@ from diffdenoise.noise.spectrum import spectrum_of
 #: Noise ends where its power falls below this share of what it has at two thirds of that frequency.
 _NOTHING, _INSIDE = 0.1, 2 / 3
 #: An edge: half that power is reached within this part of the way to the end.
-_STEEP = 0.75
+_STEEP = 0.8
 
 
 def interpolation_factor(lags: Sequence[float]) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError
+from diffdenoise.noise.shape import in_words
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.find import Found
@@ -110,6 +111,7 @@ def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
         "noise_std": noise.std,
         "noise_percent_of_range": noise.percent,
         "noise_correlation_px": None if noise.std is None else list(found.correlation.width_px),
+        "noise_shape": None if noise.std is None else in_words(found.correlation),
         "noise": None if noise.std is None else found.as_dict(),
         "noise_map": _noise_map(noise),
         "already_clean": found.is_clean(Settings().clean_below),
