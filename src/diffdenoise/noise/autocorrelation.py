@@ -23,6 +23,8 @@ NARROW, WIDE = (8, 3, 6), (16, 7, 10)
 _IS_WIDE, _AT_THE_END, _END_PX = 0.3, 0.12, 2.5
 #: Share of anatomy in wide patches up to which they are believed where narrow ones would do.
 _MUCH_ANATOMY = 0.15
+#: Std by chance of wide patches' first lag from which on they are too few to tell.
+_TOO_FEW = 0.05
 #: Anatomy adds to the measured correlation and never takes from it: the classes in which it is least
 #: count, up to this share of the patches.
 _LEAST_ANATOMY = 0.3
@@ -126,7 +128,8 @@ def _estimate(
     around = calm_of(find_patches(stacks, WIDE[0], adjacent=adjacent), WIDE)
     if around is not None:
         wide = _fit(around, WIDE, rough=True)
-        if _reaches_further(found) or wide.anatomy < _MUCH_ANATOMY:
+        told = float(wide.chance[1, wide.chance.shape[1] // 2]) < _TOO_FEW
+        if told and (_reaches_further(found) or wide.anatomy < _MUCH_ANATOMY):
             found = wide
     plane = with_fine_half(found.plane, (around or calm).power())
     return Correlation.of_plane(np.round(_made_symmetric(plane, _symmetry(found)), 4))
