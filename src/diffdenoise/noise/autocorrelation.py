@@ -21,8 +21,9 @@ NARROW, WIDE = (8, 3, 6), (16, 7, 10)
 #: Noise reaches further if it is correlated by this much two pixels apart along an axis, or by this much, of
 #: either sign, at the ends of what narrow patches see.
 _IS_WIDE, _AT_THE_END, _END_PX = 0.3, 0.12, 2.5
-#: Share of anatomy in wide patches up to which they are believed where narrow ones would do.
-_MUCH_ANATOMY = 0.15
+#: Share of anatomy in wide patches up to which they are believed where narrow ones would do, if their lags
+#: scatter at most this many times as much: of few patches, anatomy hides behind chance.
+_MUCH_ANATOMY, _AS_SURE = 0.15, 1.25
 #: Std by chance of wide patches' first lag from which on they are too few to tell.
 _TOO_FEW = 0.05
 #: Anatomy adds to the measured correlation and never takes from it: the classes in which it is least
@@ -129,7 +130,8 @@ def _estimate(
     if around is not None:
         wide = _fit(around, WIDE, rough=True)
         told = float(wide.chance[1, wide.chance.shape[1] // 2]) < _TOO_FEW
-        if told and (_reaches_further(found) or wide.anatomy < _MUCH_ANATOMY):
+        sure = wide.anatomy < _MUCH_ANATOMY and wide.chance.max() <= _AS_SURE * found.chance.max()
+        if told and (_reaches_further(found) or sure):
             found = wide
     plane = with_fine_half(found.plane, (around or calm).power())
     return Correlation.of_plane(np.round(_made_symmetric(plane, _symmetry(found)), 4))
