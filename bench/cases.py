@@ -52,7 +52,8 @@ def _nifti(path: Path, axis: int = 2) -> Stack:
     return _scaled(np.moveaxis(read_scan(path).data, axis, 0))
 
 
-def _dicom(paths: Sequence[Path]) -> list[NDArray[np.float64]]:
+def dicom_values(paths: Sequence[Path]) -> list[NDArray[np.float64]]:
+    """Values of DICOM files in their rescaled units."""
     try:
         from pydicom import dcmread
     except ModuleNotFoundError as error:
@@ -86,7 +87,7 @@ def _zero_filled(folder: Path) -> list[Stack]:
 
 
 def _knee(folder: Path) -> list[Stack]:
-    return [_scaled(_dicom([folder / "mri-knee-moveknee/MOVEKNEE.dcm"])[0])]
+    return [_scaled(dicom_values([folder / "mri-knee-moveknee/MOVEKNEE.dcm"])[0])]
 
 
 def _ct(folder: Path) -> list[Stack]:
@@ -100,7 +101,7 @@ def _abdomen(folder: Path) -> list[Stack]:
 
 
 def _ct_slices(paths: Sequence[Path]) -> list[Stack]:
-    scaled = _scaled(np.stack(_dicom(paths)).clip(-1024, None))
+    scaled = _scaled(np.stack(dicom_values(paths)).clip(-1024, None))
     return [one[None] for one in scaled]
 
 

@@ -87,7 +87,7 @@ def load_phantom(folder: Path, seed: int, dose: int) -> Data:
     root = folder / "ct-lcd-repeats-fda"
     if seed >= _REPEATS:
         raise MissingDataError(f"there are ten repeats: seeds 0 to 9, not {seed}")
-    kinds = [_phantom_repeats(root / f"dose_{dose:03d}", kind) for kind in ("present", "absent")]
+    kinds = [phantom_repeats(root / f"dose_{dose:03d}", kind) for kind in ("present", "absent")]
     scale = IntensityMap.fit(kinds[0][seed])
     noisy, clean, train, differences, present = [], [], [], [], []
     for kind, repeats in zip((True, False), kinds, strict=True):
@@ -120,7 +120,8 @@ def load_phantom(folder: Path, seed: int, dose: int) -> Data:
     )
 
 
-def _phantom_repeats(folder: Path, kind: str) -> Stack:
+def phantom_repeats(folder: Path, kind: str) -> Stack:
+    """Ten images in HU of the phantom at one dose, with inserts ("present") or without ("absent")."""
     paths = [
         folder / f"signal_{kind}" / f"signal_{kind}_{number:03d}.raw" for number in range(1, _REPEATS + 1)
     ]

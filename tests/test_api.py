@@ -343,7 +343,7 @@ def test_representations_are_a_line(tmp_path: Path, model: Model) -> None:
     ]
     assert (
         shown[2]
-        == "NoiseModel(std 2.00% of the range, 1.00% to 3.00% by brightness, correlated over 0 x 0 px)"
+        == "NoiseModel(std 3.00% of the range, 1.00% to 3.00% by brightness, correlated over 0 x 0 px)"
     )
     assert all(line.count("\n") == 0 and len(line) < 250 for line in shown), shown
     assert repr(model).startswith(f"Model('{model.folder}', trained on 5 slices of 32x28 pixels, noise ")

@@ -51,6 +51,29 @@ def test_texture_is_not_noise():
     assert diagnosis_of(noisy).is_clean(0.01)
 
 
+def test_air_that_is_a_ratio_of_noises_is_no_noise_of_the_image():
+    # MP2RAGE: outside of the head, evenly spread over the whole range.
+    rng = np.random.default_rng(0)
+    clean = smooth_stack(4, 160, 160)
+    rows, columns = np.indices(clean.shape[1:])
+    head = np.hypot(rows - 80, columns - 80) < 55
+    noisy = np.where(head, clean + 0.03 * rng.standard_normal(clean.shape), rng.random(clean.shape))
+    found = diagnosis_of(noisy)
+    assert found.std == pytest.approx(0.03, rel=0.06)
+    assert found.noise.place is None
+
+
+def test_a_map_that_anatomy_feigns_is_dropped_with_all_that_it_told():
+    # Texture on one side only: a map makes noise of it, and no patch is calm in its units.
+    clean = smooth_stack()
+    rng = np.random.default_rng(0)
+    texture = gaussian(np.zeros(clean.shape), 0.05, correlation_px=1.5, axis=0, rng=rng)
+    texture[:, :60] = 0
+    found = diagnosis_of(clean + texture + gaussian(np.zeros(clean.shape), 0.004, rng=rng))
+    assert found.std == pytest.approx(0.004, rel=0.1)
+    assert found.noise.place is None
+
+
 def test_slices_that_were_interpolated_depend():
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((9, 150, 130))

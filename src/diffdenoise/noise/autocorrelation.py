@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ _IS_WIDE, _AT_THE_END, _END_PX = 0.3, 0.12, 2.5
 #: Share of anatomy in wide patches up to which they are believed where narrow ones would do, if their lags
 #: scatter at most this many times as much: of few patches, anatomy hides behind chance.
 _MUCH_ANATOMY, _AS_SURE = 0.15, 1.25
-#: Std by chance of wide patches' first lag from which on they are too few to tell.
-_TOO_FEW = 0.05
+#: Wide patches below which they are too few to tell, unless noise is so wide that narrow ones don't at all.
+_TOO_FEW, _NEEDS_WIDE_PX = 30, 1.1
 #: Anatomy adds to the measured correlation and never takes from it: the classes in which it is least
 #: count, up to this share of the patches.
 _LEAST_ANATOMY = 0.3
@@ -36,6 +36,9 @@ _SHARES, _MORE_ANATOMY = (0.8, 0.5, 0.25), 0.03
 #: Correlation that anatomy or chance can feign; noise without more is taken for independent. Chance: in its
 #: own stds.
 _FEIGNED, _BY_CHANCE = 0.06, 3.0
+#: Share of the largest class from which on one tells by itself that noise is independent, and what its lags
+#: are off at most for that, and on average of their squares; in their stds.
+_LARGE, _MOST_BY_CHANCE, _SCATTER = 0.25, 4.6, 1.75
 #: Correlations that are the same but for this, and for chance, on either side of an axis are one.
 _ALIKE = 0.03
 #: Patches of a class that are looked at: more cost time and tell no more.
@@ -48,13 +51,43 @@ _MOST_SPREAD = 25.0
 _LEAST_NOISE = 0.3
 
 
+def patches_for(
+    correlation: Correlation, stacks: Sequence[Slices], *, adjacent: bool
+) -> tuple[Patches, tuple[int, int, int]]:
+    """Patches that tell the level of noise, and their size: wide ones for wide noise where these are enough.
+
+    Parameters
+    ----------
+    correlation : Correlation
+        Of the noise.
+    stacks, adjacent
+        As in `find_patches`.
+
+    Returns
+    -------
+    patches : Patches
+    size : (int, int, int)
+        `NARROW` or `WIDE`.
+    """
+    if correlation.is_wide:
+        wide = find_patches(stacks, WIDE[0], adjacent=adjacent)
+        most = max((len(level.chosen) for level in calm_levels(wide)), default=0)
+        if most >= (1 if max(correlation.width_px) > _NEEDS_WIDE_PX else _TOO_FEW):
+            return wide, WIDE
+    return find_patches(stacks, NARROW[0], adjacent=adjacent), NARROW
+
+
 @dataclass(frozen=True)
 class _Calm:
-    """Calm patches: those looked at, class by class, of how many; lagged products over the variance."""
+    """Calm patches: those looked at, class by class, of how many; lagged products over the variance.
+
+    `classes` are the larger of the calmest ones, those with more anatomy too.
+    """
 
     residuals: tuple[NDArray[np.float32], ...]
     weights: tuple[float, ...]
     lagged: NDArray[np.float64]
+    classes: tuple[_Calm, ...] = ()
 
     @property
     def count(self) -> int:
@@ -121,7 +154,8 @@ def _estimate(
     adjacent: bool,
 ) -> Correlation:
     calm = calm_of(find_patches(stacks, NARROW[0], adjacent=adjacent), NARROW)
-    if calm is None:
+    if calm is None or any(map(_is_white_class, calm.classes)):
+        # Noise that is correlated is so in all classes.
         return WHITE
     found = _fit(calm, NARROW, rough=False)
     if _is_white(found):
@@ -129,9 +163,8 @@ def _estimate(
     around = calm_of(find_patches(stacks, WIDE[0], adjacent=adjacent), WIDE)
     if around is not None:
         wide = _fit(around, WIDE, rough=True)
-        told = float(wide.chance[1, wide.chance.shape[1] // 2]) < _TOO_FEW
         sure = wide.anatomy < _MUCH_ANATOMY and wide.chance.max() <= _AS_SURE * found.chance.max()
-        if told and (_reaches_further(found) or sure):
+        if around.count >= _TOO_FEW and (_reaches_further(found) or sure):
             found = wide
     plane = with_fine_half(found.plane, (around or calm).power())
     return Correlation.of_plane(np.round(_made_symmetric(plane, _symmetry(found)), 4))
@@ -142,6 +175,22 @@ def _is_white(found: _Fit) -> bool:
     others = np.abs(found.plane)
     others[0, others.shape[1] // 2] = 0
     return bool((others < np.maximum(_FEIGNED, _BY_CHANCE * found.chance)).all())
+
+
+def _is_white_class(calm: _Calm) -> bool:
+    """Whether independent noise and self-similar anatomy explain what one class holds, but for chance.
+
+    Of few patches many a correlation would explain it too, and this is the least of them.
+    """
+    from scipy.optimize import nnls
+
+    side, _, measured = NARROW
+    white = response(side, measured, 0)
+    parts = np.column_stack([white, anatomy_of(side, measured, rough=True)])
+    chance = _chance(NARROW, calm.count)
+    shares, _ = nnls(parts / chance[:, None], calm.lagged / chance)
+    off = np.abs(calm.lagged - parts @ shares) / chance
+    return bool(shares[0] > _LEAST_NOISE and off.max() < _MOST_BY_CHANCE and np.square(off).mean() < _SCATTER)
 
 
 def _reaches_further(found: _Fit) -> bool:
@@ -156,9 +205,16 @@ def _reaches_further(found: _Fit) -> bool:
 def _calm_of_tissue(patches: Patches, size: tuple[int, int, int]) -> _Calm | None:
     """Calm patches of the classes in which there is least anatomy: as many as are like the calmest."""
     side, _, measured = size
-    calmest = _least_anatomy(patches, calm_levels(patches, CALM), measured)
+    levels = calm_levels(patches, CALM)
+    calmest = _least_anatomy(patches, levels, measured)
     if calmest is None:
         return None
+    # In the darkest there may be noise of another kind.
+    tissue = tissue_levels(levels)
+    tissue = tissue[1:] or tissue
+    most = max((len(level.chosen) for level in tissue), default=0)
+    large = [level for level in tissue if len(level.chosen) >= _LARGE * most]
+    classes = tuple(_calm(patches, level, measured) for level in large)
     from scipy.optimize import nnls
 
     anatomy = anatomy_of(side, measured, rough=size == WIDE)
@@ -169,8 +225,8 @@ def _calm_of_tissue(patches: Patches, size: tuple[int, int, int]) -> _Calm | Non
             chance = _chance(size, calmest.count)
             (_, added), _ = nnls(both / chance[:, None], more.lagged / chance)
             if added < _MORE_ANATOMY:
-                return more
-    return calmest
+                return replace(more, classes=classes)
+    return replace(calmest, classes=classes)
 
 
 def _calm_of_background(patches: Patches, size: tuple[int, int, int]) -> _Calm | None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.autocorrelation import estimate_background
+from diffdenoise.noise.autocorrelation import estimate_background, estimate_correlation
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.evenness import least_level, only_noise
 from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
-from diffdenoise.noise.magnitude import LEAST_OF_THEORY, find_magnitude, is_borne_out, levels_of
+from diffdenoise.noise.magnitude import LEAST_OF_THEORY, Magnitude, find_magnitude, is_borne_out, levels_of
 from diffdenoise.noise.model import NoiseModel, model_of_curve
 from diffdenoise.noise.patches import is_cut_off
 from diffdenoise.noise.place import Placed, placed
@@ -151,48 +151,77 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
         Scaled intensity of each stack's true zero, which Rician noise is recognised by.
     """
     rough = estimate_noise(stacks)
-    between = slice_correlation(stacks, rough.correlation.steps)
+    # Anatomy, which is alike in the next slice, only adds to it.
+    between = min(slice_correlation(stacks, steps) for steps in {(1, 1), rough.correlation.steps})
     adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
     place = find_place(stacks, rough.correlation, adjacent=adjacent)
-    # What follows takes residuals in units of the level at their place.
-    stacks = placed(stacks, place)
-    shifted = [_Shifted(*pair) for pair in zip(stacks, zeros, strict=True)]
-    magnitude = find_magnitude(shifted, adjacent=adjacent)
-    # Air tells the correlation without anatomy, and without what surfaces take off.
-    told = None if magnitude is None else magnitude.correlation
-    correlation = rough.correlation if told is None else told
-    curve = noise_curve(stacks, correlation, adjacent=adjacent)
-    zero = float(np.median(zeros))
-    if magnitude is not None and not is_borne_out(magnitude, curve, zero):
-        magnitude, told = None, None
-        if correlation != rough.correlation:
-            correlation = rough.correlation
-            curve = noise_curve(stacks, correlation, adjacent=adjacent)
-    if magnitude is not None and told is not None:
-        curve = levels_of(magnitude, curve, zero)
-    std, coils = (None, 1) if magnitude is None else (magnitude.std, magnitude.coils)
+    plain, seen = stacks, None
+    if place is not None:
+        # Residuals in units of the level at their place: without, the calmest places are those where noise is
+        # weakest, and anatomy has the largest share.
+        stacks = placed(plain, place)
+        seen = _look(stacks, zeros, estimate_correlation(stacks, adjacent=adjacent), adjacent=adjacent)
+        if not seen.calm:
+            place, stacks, seen = None, plain, None
+    seen = seen or _look(stacks, zeros, rough.correlation, adjacent=adjacent)
+    std, coils = (None, 1) if seen.magnitude is None else (seen.magnitude.std, seen.magnitude.coils)
     repeats = levels_of_repeats(stacks)
-    if repeats and _in_tissue(repeats) < _MUCH_LESS * (_in_tissue(curve) if curve else rough.std):
+    if repeats and _in_tissue(repeats) < _MUCH_LESS * (_in_tissue(seen.curve) if seen.curve else rough.std):
         # What calm places hold is the same in the next volume: anatomy.
         model = model_of_curve(repeats, WHITE)
         if model is not None:
             return Diagnosis(model, between, tuple(repeats), std, coils)
-    calm = only_noise(stacks, curve, correlation, adjacent=adjacent) if told is None else curve
-    if curve and not calm:
-        least = least_level(stacks, adjacent=adjacent)
-        if least is not None and least.std < rough.std:
-            if std is not None and least.std < LEAST_OF_THEORY * std:
-                # No more than this in tissue: what air shows is not the noise there.
-                std, coils = None, 1
-            model = NoiseModel.constant(least.std)
-            return Diagnosis(model, between, (least,), std, coils, is_upper_bound=True)
+    bound = None if seen.calm else least_level(plain, adjacent=adjacent)
+    if bound is not None:
+        return _bounded(replace(bound, std=min(bound.std, rough.std)), between, std, coils)
     background = estimate_background(stacks, adjacent=adjacent)
-    if background == correlation:
+    if background == seen.correlation:
         background = None
     return Diagnosis(
-        model_of_curve(calm, correlation, background, place) or NoiseModel.constant(rough.std, correlation),
+        model_of_curve(seen.calm, seen.correlation, background, place)
+        or NoiseModel.constant(rough.std, seen.correlation),
         between,
-        tuple(calm),
+        tuple(seen.calm),
         std,
         coils,
     )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What calm patches and air show: all levels, those that are noise's, and what of it air tells."""
+
+    correlation: Correlation
+    curve: list[LevelPoint]
+    calm: list[LevelPoint]
+    magnitude: Magnitude | None
+
+
+def _look(
+    stacks: Sequence[Slices], zeros: Sequence[float], correlation: Correlation, *, adjacent: bool
+) -> _Seen:
+    """Look at calm patches and at air."""
+    shifted = [_Shifted(*pair) for pair in zip(stacks, zeros, strict=True)]
+    magnitude = find_magnitude(shifted, adjacent=adjacent)
+    # Air tells the correlation without anatomy, and without what surfaces take off.
+    told = None if magnitude is None else magnitude.correlation
+    curve = noise_curve(stacks, told or correlation, adjacent=adjacent)
+    zero = float(np.median(zeros))
+    if magnitude is not None and not is_borne_out(magnitude, curve, zero):
+        if told is not None and told != correlation:
+            curve = noise_curve(stacks, correlation, adjacent=adjacent)
+        magnitude, told = None, None
+    if magnitude is not None and told is not None:
+        curve = levels_of(magnitude, curve, zero)
+        return _Seen(told, curve, curve, magnitude)
+    calm = only_noise(stacks, curve, correlation, adjacent=adjacent)
+    return _Seen(correlation, curve, calm, magnitude)
+
+
+def _bounded(least: LevelPoint, between: float, std: float | None, coils: int) -> Diagnosis:
+    """Diagnosis where there is no more to tell than what the noise is at most."""
+    if std is not None and least.std < LEAST_OF_THEORY * std:
+        # No more than this in tissue: what air shows is not the noise there.
+        std, coils = None, 1
+    model = NoiseModel.constant(least.std)
+    return Diagnosis(model, between, (least,), std, coils, is_upper_bound=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.autocorrelation import NARROW, WIDE
+from diffdenoise.noise.autocorrelation import NARROW, WIDE, patches_for
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.noise.curve import LevelPoint
 from diffdenoise.noise.lagged import covariance_of
@@ -87,11 +87,8 @@ def only_noise(
     list of LevelPoint
         Empty where no tissue is calm. A background that is cut off at zero goes with its tissue.
     """
-    side, small = (WIDE[0], NARROW[0]) if correlation.is_wide else (NARROW[0], _SMALL)
-    patches = find_patches(stacks, side, adjacent=adjacent)
-    if not len(patches.mean) and correlation.is_wide:
-        side, small = NARROW[0], _SMALL
-        patches = find_patches(stacks, side, adjacent=adjacent)
+    patches, (side, _, _) = patches_for(correlation, stacks, adjacent=adjacent)
+    small = NARROW[0] if side == WIDE[0] else _SMALL
     levels = calm_levels(patches, trim=False)
     if not levels:
         return list(curve)

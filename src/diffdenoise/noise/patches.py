@@ -27,6 +27,9 @@ _CLASSES, CALM, _MOST_CALM, _LEAST_PIXELS = 8, 0.08, 0.4, 3000
 #: A patch that varies by more than this many times the median of the chosen is not flat after all (the
 #: square of it where many are chosen, since noise itself may vary from place to place).
 _TOO_VARIED = 2.0
+#: Std, as a share of the range, that nothing but noise has: of pure Gaussian noise it is .19, and the air of
+#: ratios (MP2RAGE) is evenly spread over all of it, .29.
+_NO_IMAGE = 0.25
 #: A darkest level below this share of the others' median is that of a background cut off at zero.
 _CUT_OFF = 0.75
 #: The classes are equally wide up to this many times the 90th percentile of the brightness; beyond, each is
@@ -94,6 +97,7 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
         if min(image.shape) < 3 * side:
             continue
         values, mean, residual, variance, flat = _cut(image, side)
+        seen = variance < _NO_IMAGE**2
         level = _level(stack, part, part.number, side)
         if level is not None:
             residual, variance = residual / level[:, :, None, None], variance / level**2
@@ -102,8 +106,8 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
             beside = [k for k in (part.number - 1, part.number + 1) if 0 <= k < len(stack)]
             others = [_variance(stack, part, k, side) for k in beside]
             surroundings = surroundings + _mean_of_known(others) if others else surroundings
-        # Not those that are constant, or reach to where nothing can be measured.
-        keep = ~flat.astype(bool) & np.isfinite(variance) & np.isfinite(surroundings)
+        # Not those that are constant, hold noise alone, or reach to where nothing can be measured.
+        keep = ~flat.astype(bool) & seen & np.isfinite(variance) & np.isfinite(surroundings)
         # In float32 at once: of a large image these are many.
         kept = (values[keep].astype(np.float32), residual[keep].astype(np.float32))
         found.append(
