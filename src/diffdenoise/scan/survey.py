@@ -93,31 +93,83 @@ def look_through(scan: Scan) -> None:
 def _look(scan: Scan, axis: int | None) -> Survey:
     voxels, hidden = scan.voxels, scan.hidden
     stored = voxels.stored if isinstance(voxels, Scaled) else voxels
-    shapes = stack_shapes(stored.shape, axis)
-    # What is in memory needs no copy.
-    wanted = set() if isinstance(stored, Held) else looked_at(shapes)
-    counting = Counting(stored.dtype, stored.size)
-    seen = _Seen()
-    kept: dict[tuple[int, int], NDArray[Any]] = {}
-    all_hidden = hidden is not None
+    looking = Looking(stored, axis)
     for volume, first, values in stored.slabs(axis):
+        left = None if hidden is None else ~hidden.slab(axis, volume, first, first + len(values))
+        looking.add(volume, first, values, left)
+    return looking.survey(voxels)
+
+
+def remember(voxels: Voxels, hidden: Voxels | None, found: Survey) -> None:
+    """Keep what a pass told that was made while the voxels were opened: `survey_of` returns it.
+
+    Parameters
+    ----------
+    voxels, hidden : Voxels
+        Of the scan that is made of them.
+    found : Survey
+        Of all its voxels.
+    """
+    voxels.remembered.setdefault(survey_of, []).append((hidden, found))
+
+
+class Looking:
+    """One pass over all voxels, slab by slab, in any order.
+
+    Parameters
+    ----------
+    stored : Voxels
+        What the slabs are of.
+    axis : int or None
+        Across the slices.
+
+    Attributes
+    ----------
+    kept : dict of (int, int) to array
+        Slices that statistics look at, by volume and number.
+    """
+
+    def __init__(self, stored: Voxels, axis: int | None) -> None:
+        self._axis = axis
+        # What is in memory needs no copy.
+        is_held = isinstance(stored, Held)
+        self._wanted = set() if is_held else looked_at(stack_shapes(stored.shape, axis))
+        self._counting, self._seen = Counting(stored.dtype, stored.size), _Seen()
+        self.kept: dict[tuple[int, int], NDArray[Any]] = {}
+        self._all_hidden = True
+
+    def add(self, volume: int, first: int, values: NDArray[Any], left: NDArray[np.bool_] | None) -> None:
+        """Look at the slices (n, height, width) from `first` on; `left` are not hidden, None: all."""
         for number in range(first, first + len(values)):
-            if (volume, number) in wanted:
-                kept[volume, number] = values[number - first].copy()
-        good = seen.add(values)
-        if hidden is not None:
-            left = ~hidden.slab(axis, volume, first, first + len(values))
-            all_hidden = all_hidden and not left.any()
-            good = values[left] if seen.is_whole else values[left & np.isfinite(values)]
-        counting.add(good.reshape(-1))
-    counts = counting.counts()
-    ends = (seen.least, seen.largest)
-    if isinstance(voxels, Scaled):
-        counts = counts.mapped(voxels.slope, voxels.inter)
-        ends = tuple(sorted(each * voxels.slope + voxels.inter for each in ends))
-    return Survey(
-        axis, counts, *ends, seen.missing, seen.infinite, seen.values, counting.seen, all_hidden, voxels, kept
-    )
+            if (volume, number) in self._wanted:
+                self.kept[volume, number] = values[number - first].copy()
+        good = self._seen.add(values)
+        if left is None:
+            self._all_hidden = False
+        else:
+            self._all_hidden = self._all_hidden and not left.any()
+            good = values[left] if self._seen.is_whole else values[left & np.isfinite(values)]
+        self._counting.add(good.reshape(-1))
+
+    def survey(self, voxels: Voxels) -> Survey:
+        """Return what was told of `voxels`: the slabs' own, or what they are scaled to."""
+        counts, seen = self._counting.counts(), self._seen
+        ends = (seen.least, seen.largest)
+        if isinstance(voxels, Scaled):
+            counts = counts.mapped(voxels.slope, voxels.inter)
+            ends = tuple(sorted(each * voxels.slope + voxels.inter for each in ends))
+        return Survey(
+            self._axis,
+            counts,
+            *ends,
+            missing=seen.missing,
+            infinite=seen.infinite,
+            values=seen.values,
+            counted=self._counting.seen,
+            all_hidden=self._all_hidden,
+            _voxels=voxels,
+            _slices=self.kept,
+        )
 
 
 class _Seen:
