@@ -169,7 +169,7 @@ def test_info_does_not_draw_over_the_scan(run: Run, tmp_path: Path) -> None:
 def test_a_model_folder_is_told_from_a_folder_of_images(run: Run, tmp_path: Path) -> None:
     for name in ("record.json", "settings.yaml", "student.safetensors"):
         (tmp_path / name).write_text("{}")
-    found = run("info", tmp_path)
+    found = run("denoise", tmp_path, "-o", tmp_path.parent / "out")
     assert found.code == 2
-    assert "is a model folder" in found.err
+    assert "is a model folder, expected images; use it with --model" in found.err
     assert "--model" in found.err

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from diffdenoise._version import __version__
 from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError, SettingsError, option
+from diffdenoise.lock import WORK_STATE
 from diffdenoise.model.record import RECORD_FORMAT, ModelRecord
 from diffdenoise.plain_files import NotPlainError, parse_json, read_plain
 
@@ -30,6 +31,14 @@ MOST_RECORD_BYTES = 2**23
 MOST_WEIGHTS_BYTES = 2**29
 #: Bytes that the header of a weights file may take beside each tensor's name and shape.
 _MOST_HEADER_BYTES = 2**17
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder holds a model, or one whose training has not finished."""
+    if not folder.is_dir():
+        return False
+    whole = all(os.path.lexists(folder / name) for name in (RECORD, SETTINGS))
+    return whole or os.path.lexists(folder / "work" / WORK_STATE)
 
 
 def check_model_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from diffdenoise.config import Settings
@@ -74,6 +75,34 @@ def of_series(found: Found) -> dict[str, Any]:
         "series_uid": found.series.header.series_uid,
         "files": len(found.series.sources),
         "notices": list(found.series.layout.notices),
+    }
+
+
+def model_facts(folder: Path) -> dict[str, Any]:
+    """Return what is known about a trained model, for JSON: its record and settings.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder.
+
+    Raises
+    ------
+    ModelError
+        If its training has not finished, or it is damaged.
+    """
+    # Imported here: scans are described without it.
+    from diffdenoise.model.folder import check_model_folder, read_record, read_settings
+
+    check_model_folder(folder)
+    record, settings = read_record(folder), read_settings(folder)
+    noise = record.noise.model()
+    return {
+        "model": str(folder),
+        "noise_percent_of_range": 100 * noise.typical_std,
+        "noise_correlation_px": list(noise.correlation.width_px),
+        "record": record.as_dict(),
+        "settings": settings.model_dump(mode="json"),
     }
 
 
