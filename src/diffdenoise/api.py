@@ -330,10 +330,8 @@ def info(scan: Any, *, axis: int | None = None) -> Any:
 
     Raises
     ------
-    InputError
-        If a scan that was named isn't there, can't be read or can't be denoised.
-    ModelError
-        If a model folder is damaged or unfinished.
+    InputError, ModelError
+        If a scan or model folder that was named isn't there, can't be read or can't be used.
     """
     if isinstance(scan, Sequence) and not is_path(scan):
         return [info(each, axis=axis) for each in scan]
