@@ -11,6 +11,7 @@ from diffdenoise.errors import InputError
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.find import Found
+from diffdenoise.scan.intensity import HIGH_PERCENT, LOW_PERCENT
 from diffdenoise.scan.scan import Scan
 
 
@@ -118,7 +119,8 @@ def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
     """
     found, axis, regions = noise.diagnosis, noise.axis, noise.ready.regions
     counts = regions.counts
-    low, middle, high = counts.percentiles((0.5, 50, 99.5))
+    # Of what the range is told by: without values that noise was cut off at.
+    low, middle, high = regions.measurable_counts.percentiles((LOW_PERCENT, 50, HIGH_PERCENT))
     return {
         "name": scan.name,
         "format": scan.format,
@@ -134,6 +136,7 @@ def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
             "median": middle,
             "percentile_99.5": high,
             "max": float(counts.values[-1]),
+            "range": noise.range,
         },
         "no_data_percent": 100 * regions.share,
         "noise_std": noise.std,
