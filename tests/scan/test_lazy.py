@@ -142,6 +142,17 @@ def test_what_is_computed_of_slices_is_written_as_from_memory(pair, tmp_path):
     assert not np.array_equal(results[0].data, whole.data)
 
 
+def test_a_damaged_chunk_shows_when_the_store_is_read(tmp_path, monkeypatch):
+    path = make("zarr", tmp_path)
+    for name in LIMITS:
+        monkeypatch.setattr(name, 1)
+    read_scan(path)
+    chunk = max((path / "c").rglob("*"), key=lambda each: (each.is_file(), str(each)))
+    chunk.write_bytes(chunk.read_bytes()[:20])
+    with pytest.raises(FormatError, match="is damaged"):
+        read_scan(path)
+
+
 @pytest.mark.parametrize("pair", ["nii", "nii gz"], indirect=True)
 def test_an_untouched_scan_is_written_byte_for_byte(pair, tmp_path):
     for number, scan in enumerate(pair):
