@@ -18,6 +18,7 @@ from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.survey import survey_of
 from diffdenoise.scan.voxels import Held, Lazy, map_voxels
 from diffdenoise.scan.write import write_scan
+from diffdenoise.trust.character import character_of
 from diffdenoise.trust.figure import compare
 from tests.scan.dicom import files as dicom_files
 
@@ -293,6 +294,20 @@ def test_a_series_is_decoded_once_for_all_that_statistics_ask(tmp_path, monkeypa
     for number in range(12):
         assert np.array_equal(found.one(0, number), expected.one(0, number))
     assert diagnose(lazy).diagnosis == diagnose(whole).diagnosis
+
+
+def test_what_a_scan_is_like_takes_no_copies_of_it(tmp_path, monkeypatch):
+    path = dicom_of_padding(tmp_path / "d", [])
+    for name in LIMITS:
+        monkeypatch.setattr(name, 1)
+    monkeypatch.setattr("diffdenoise.scan.sample.ALL_VOXELS", 0)
+    scan = read_scan(path)
+    character_of(scan, diagnose(scan))
+    assert scan.hidden._kept is None
+    assert scan.voxels._kept is None
+    first, second = (found for _, found in scan.voxels.remembered[survey_of])
+    assert first.counted < second.counted == scan.voxels.size
+    assert first.kept is second.kept
 
 
 def test_a_series_of_nothing_but_padding_is_left_as_it_is(tmp_path, monkeypatch):

@@ -15,6 +15,9 @@ from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.scan.voxels import Held, Scaled, Voxels, stack_shapes
 
+#: Slices by volume and number.
+Kept = dict[tuple[int, int], NDArray[Any]]
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -48,7 +51,12 @@ class Survey:
     counted: int
     all_hidden: bool
     _voxels: Voxels = field(repr=False)
-    _slices: dict[tuple[int, int], NDArray[Any]] = field(repr=False)
+    _slices: Kept = field(repr=False)
+
+    @property
+    def kept(self) -> Kept:
+        """Stored values of the slices that statistics look at, by volume and number."""
+        return self._slices
 
     def one(self, volume: int, number: int) -> NDArray[Any]:
         """Return the real values (height, width) of one slice, read already if it is of those looked at."""
@@ -68,11 +76,13 @@ def survey_of(scan: Scan, axis: int | None) -> Survey:
     axis : int or None
         Across the slices.
     """
-    for known in scan.voxels.remembered.setdefault(survey_of, []):
-        found: Survey = known[1]
-        if known[0] is scan.hidden and found.axis == axis:
+    known: list[tuple[Voxels | None, Survey]] = scan.voxels.remembered.setdefault(survey_of, [])
+    same = [each for each in known if each[1].axis == axis]
+    for hidden, found in same:
+        if hidden is scan.hidden:
             return found
-    found = _look(scan, axis)
+    # Whatever is hidden, the slices are the same.
+    found = _look(scan, axis, same[0][1].kept if same else None)
     scan.voxels.remembered[survey_of].append((scan.hidden, found))
     return found
 
@@ -90,10 +100,10 @@ def look_through(scan: Scan) -> None:
     survey_of(scan, axis_of(scan))
 
 
-def _look(scan: Scan, axis: int | None) -> Survey:
+def _look(scan: Scan, axis: int | None, kept: Kept | None) -> Survey:
     voxels, hidden = scan.voxels, scan.hidden
     stored = voxels.stored if isinstance(voxels, Scaled) else voxels
-    looking = Looking(stored, axis)
+    looking = Looking(stored, axis, kept)
     for volume, first, values in stored.slabs(axis):
         left = None if hidden is None else ~hidden.slab(axis, volume, first, first + len(values))
         looking.add(volume, first, values, left)
@@ -122,6 +132,8 @@ class Looking:
         What the slabs are of.
     axis : int or None
         Across the slices.
+    kept : dict of (int, int) to array, optional
+        Slices that an earlier pass kept.
 
     Attributes
     ----------
@@ -129,13 +141,13 @@ class Looking:
         Slices that statistics look at, by volume and number.
     """
 
-    def __init__(self, stored: Voxels, axis: int | None) -> None:
+    def __init__(self, stored: Voxels, axis: int | None, kept: Kept | None = None) -> None:
         self._axis = axis
         # What is in memory needs no copy.
-        is_held = isinstance(stored, Held)
-        self._wanted = set() if is_held else looked_at(stack_shapes(stored.shape, axis))
+        is_there = kept is not None or isinstance(stored, Held)
+        self._wanted = set() if is_there else looked_at(stack_shapes(stored.shape, axis))
         self._counting, self._seen = Counting(stored.dtype, stored.size), _Seen()
-        self.kept: dict[tuple[int, int], NDArray[Any]] = {}
+        self.kept: Kept = {} if kept is None else kept
         self._all_hidden = True
 
     def add(self, volume: int, first: int, values: NDArray[Any], left: NDArray[np.bool_] | None) -> None:
