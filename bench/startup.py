@@ -4,7 +4,7 @@
 
 Each use runs in a process of its own, one thread, with the package of --before and with this one in turns;
 the median counts. --store keeps the figures in bench/cells/startup.json and writes a table of
-docs/performance.md.
+docs/performance.md; without --before, figures of before that are there already stay.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def main() -> None:
             rows[use] = {label: round(statistics.median(each), 2) for label, each in taken.items()}
             print(use, rows[use], flush=True)
     if given.store:
+        rows = with_stored(rows)
         found = {"machine": machine(), "runs": given.runs, "seed": _SEED, "rows": rows}
         CELL.write_text(json.dumps(found, indent=1), encoding="utf-8")
         page = fill(PAGE.read_text(encoding="utf-8"), "startup", table(found), "bench.startup")
@@ -79,6 +80,12 @@ def prepare(folder: Path, source: Path) -> dict[str, list[str]]:
         f"`denoise --model` of {_size(_DENOISED)}": ["-m", "diffdenoise", *denoise],
         f"`info` of {_size(_LOOKED_AT)}": ["-m", "diffdenoise", "info", "volume.nii"],
     }
+
+
+def with_stored(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Return rows with the stored figures of what wasn't run now."""
+    stored = json.loads(CELL.read_text(encoding="utf-8"))["rows"] if CELL.is_file() else {}
+    return {use: {**stored.get(use, {}), **row} for use, row in rows.items()}
 
 
 def cpu_seconds(words: Sequence[str], source: Path, folder: Path) -> float:

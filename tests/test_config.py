@@ -88,6 +88,6 @@ def test_a_misspelt_group_gets_the_nearest_one_named() -> None:
 
 def test_a_setting_unlike_any_other_gets_the_list_named() -> None:
     with pytest.raises(
-        SettingsError, match=r"setting wavelets: there is no such setting; .*--dry-run lists all"
+        SettingsError, match=r"setting wavelets: there is no such setting; .*to_yaml.* lists all"
     ):
         Settings.build(wavelets=3)

@@ -17,6 +17,7 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import DivergedError, InputError, ModelError, SettingsError
 from diffdenoise.images import Image, checked, find, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
+from diffdenoise.model.folder import is_model_folder
 from diffdenoise.noise import simulate as simulation
 from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.find import read_scans
@@ -24,7 +25,7 @@ from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust import metrics
 from diffdenoise.types import Progress
-from diffdenoise.work.facts import Facts, describe, facts_or_problem, look_at, of_series
+from diffdenoise.work.facts import Facts, describe, facts_or_problem, look_at, model_facts, of_series
 from diffdenoise.work.finish import check_strength
 from diffdenoise.work.learn import apply_model, learn, left_as_they_are
 from diffdenoise.work.result import Result
@@ -316,26 +317,29 @@ def info(scan: Any, *, axis: int | None = None) -> Any:
     Parameters
     ----------
     scan : image, path, or sequence of these
-        As `diffdenoise.denoise` takes them.
+        As `diffdenoise.denoise` takes them; or a model folder.
     axis : int, optional
         Array axis across the slices; None: chosen from the voxel sizes.
 
     Returns
     -------
     dict, or list of dict
+        Of a model folder its `record` and `settings`, and the noise that it was trained on.
         A list for a list, a folder of several images, or a glob. An image of a folder that can't be denoised
         is described by its `name` and `problem`.
 
     Raises
     ------
-    InputError
-        If a scan that was named isn't there, can't be read or can't be denoised.
+    InputError, ModelError
+        If a scan or model folder that was named isn't there, can't be read or can't be used.
     """
     if isinstance(scan, Sequence) and not is_path(scan):
         return [info(each, axis=axis) for each in scan]
     if not is_path(scan):
         held = checked(kind_of(scan).scan)
         return Facts(describe(held, diagnose(held, axis)))
+    if is_model_folder(Path(scan)):
+        return model_facts(Path(scan))
     findings, is_single = find(Path(scan))
     if is_single:
         return Facts({**describe(*look_at(findings[0], axis)), **of_series(findings[0])})

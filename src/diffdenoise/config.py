@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from diffdenoise.errors import SettingsError
+from diffdenoise.errors import SettingsError, option
 from diffdenoise.plain_files import NotPlainError, parse_yaml, read_plain
 
 #: Names of stages in a schedule.
@@ -258,7 +258,7 @@ class Settings(_Frozen):
         for text in assignments or []:
             key, equals, value = text.partition("=")
             if not equals or not key.strip():
-                raise SettingsError(f"--set {text}: expected key=value, such as stage3.draws=4")
+                raise SettingsError(f"{_assigned(text)}: expected key=value, such as stage3.draws=4")
             _assign(tree, key.strip(), value)
         tree.update({key: value for key, value in overrides.items() if value is not None})
         try:
@@ -329,7 +329,10 @@ def did_you_mean(key: str) -> str:
     if not near:
         names = {each.rpartition(".")[2]: each for each in reversed(known)}
         near = [names[name] for name in difflib.get_close_matches(last, names, n=1, cutoff=0.75)]
-    return f"; did you mean {near[0]}?" if near else "; diffdenoise train INPUT -o DIR --dry-run lists all"
+    if near:
+        return f"; did you mean {near[0]}?"
+    listed = option("dry-run", command="diffdenoise train INPUT -o DIR", python="print(Settings().to_yaml())")
+    return f"; {listed} lists all"
 
 
 def _load_yaml(file: Path, *, follow: bool) -> dict[str, Any]:
@@ -348,15 +351,20 @@ def _load_yaml(file: Path, *, follow: bool) -> dict[str, Any]:
     return tree
 
 
+def _assigned(text: str) -> str:
+    """What the value of a setting was given by."""
+    return f"{option('set', python='assignments:')} {text}"
+
+
 def _assign(tree: dict[str, Any], dotted: str, value: str) -> None:
     """Set tree["a"]["b"] = value for the key "a.b", the value read as YAML."""
     *parents, last = dotted.split(".")
     for part in parents:
         node = tree.setdefault(part, {})
         if not isinstance(node, dict):
-            raise SettingsError(f"--set {dotted}: '{part}' is not a group of settings")
+            raise SettingsError(f"{_assigned(dotted)}: '{part}' is not a group of settings")
         tree = node
     try:
         tree[last] = parse_yaml(value)
     except ValueError as error:
-        raise SettingsError(f"--set {dotted}={value}: the value {error}") from error
+        raise SettingsError(f"{_assigned(f'{dotted}={value}')}: the value {error}") from error

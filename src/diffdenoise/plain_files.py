@@ -57,6 +57,25 @@ def read_plain(path: Path, most_bytes: int, *, follow: bool = False) -> bytes:
     return content
 
 
+def is_about_another(error: OSError, *places: Path) -> bool:
+    """Whether the system names a file that isn't one of those written to: then it is one that was read.
+
+    Parameters
+    ----------
+    error : OSError
+        What the system said.
+    *places : path
+        Files or folders that are written to; folders above them are made.
+    """
+    if not isinstance(error.filename, str | os.PathLike):
+        return False
+    named = Path(error.filename).resolve()
+    for place in (place.resolve() for place in places):
+        if named == place or named in place.parents or place in named.parents:
+            return False
+    return True
+
+
 def _check(found: os.stat_result, most_bytes: int) -> None:
     mode = found.st_mode
     if stat.S_ISLNK(mode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -36,3 +37,12 @@ def test_the_table_names_machine_versions_and_seed() -> None:
     assert machine["processor"] in lines[-1]
     assert f"onnxruntime {machine['onnxruntime']}" in lines[-1]
     assert "seed 0" in lines[-1]
+
+
+def test_figures_of_before_stay_where_only_now_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "CELL", tmp_path / "cell.json")
+    assert startup.with_stored({"a": {"now": 1.0}}) == {"a": {"now": 1.0}}
+    startup.CELL.write_text(json.dumps({"rows": {"a": {"before": 4.0, "now": 2.0}, "old": {"now": 1.0}}}))
+    assert startup.with_stored({"a": {"now": 1.0}}) == {"a": {"before": 4.0, "now": 1.0}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import nibabel
 import numpy as np
@@ -40,6 +41,30 @@ def dataset(tmp_path: Path, phantom: NDArray[np.int16]) -> Path:
     return root
 
 
+def resolved(uri: str, root: Path) -> Path:
+    """The file that a BIDS URI in a data set points to."""
+    scheme, name, inside = uri.split(":", 2)
+    assert scheme == "bids"
+    links = json.loads((root / "dataset_description.json").read_text())["DatasetLinks"]
+    return (root / (unquote(links[name]) if name else "") / inside).resolve()
+
+
+def test_sources_are_found_from_a_derivative_that_lies_elsewhere(
+    run: Run, tmp_path: Path, calm: NDArray[np.int16]
+) -> None:
+    raw, output = tmp_path / "my raw data", tmp_path / "deep" / "out"
+    (raw / "sub-1/anat").mkdir(parents=True)
+    (raw / "dataset_description.json").write_text('{"Name": "a", "BIDSVersion": "1.8.0"}')
+    save_nifti(raw / "sub-1/anat/sub-1_T1w.nii.gz", calm)
+    output.parent.mkdir()
+    outcome = run("denoise", raw, "-o", output, *TINY)
+    assert outcome.code == 0, outcome.err
+    told = json.loads((output / "sub-1/anat/sub-1_desc-denoised_T1w.json").read_text())
+    assert resolved(told["Sources"][0], output) == raw / "sub-1/anat/sub-1_T1w.nii.gz"
+    # A name of a machine's folder or user says nothing elsewhere.
+    assert str(tmp_path) not in (output / "dataset_description.json").read_text()
+
+
 def test_a_data_set_becomes_a_derivative(run: Run, tmp_path: Path, dataset: Path) -> None:
     before = files_below(dataset)
     output = dataset / "derivatives" / "denoised"
@@ -61,7 +86,7 @@ def test_a_data_set_becomes_a_derivative(run: Run, tmp_path: Path, dataset: Path
     assert described["License"] == "CC0"
     sidecar = json.loads((output / "sub-01/anat/sub-01_desc-denoised_T1w.json").read_text())
     assert sidecar["EchoTime"] == 0.003
-    assert sidecar["Sources"] == ["bids::sub-01/anat/sub-01_T1w.nii.gz"]
+    assert resolved(sidecar["Sources"][0], output) == dataset / "sub-01/anat/sub-01_T1w.nii.gz"
     old = nibabel.load(dataset / "sub-01/anat/sub-01_T1w.nii.gz")
     new = nibabel.load(output / "sub-01/anat/sub-01_desc-denoised_T1w.nii.gz")
     assert np.array_equal(old.affine, new.affine)

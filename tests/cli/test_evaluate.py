@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,6 +113,24 @@ def test_a_mask_limits_the_comparison(run: Run, tmp_path: Path, clean: Path, sim
     assert found["voxels"] == 20 * 20 * 3
     assert found["denoised"]["rmse"] == pytest.approx(np.sqrt(np.mean((noisy - truth)[mask > 0] ** 2)))
     assert found["slices"][0]["denoised"]["psnr_db"] is None
+
+
+def test_folders_are_compared_where_they_hold_one_scan_each(
+    run: Run, tmp_path: Path, clean: Path, simulated: Path
+) -> None:
+    for name, files in {"one": [simulated], "other": [clean], "several": [simulated, clean]}.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            shutil.copyfile(file, tmp_path / name / file.name)
+    by_file = run("evaluate", simulated, clean, "--mask", clean, "--json").json
+    by_folder = run(
+        "evaluate", tmp_path / "one", tmp_path / "other", "--mask", tmp_path / "other", "--json"
+    ).json
+    assert by_folder["denoised"] == by_file["denoised"]
+    for words in (("several", "other"), ("one", "several")):
+        outcome = run("evaluate", *(tmp_path / word for word in words))
+        assert outcome.code == 2
+        assert "several: is a folder of 2 scans; expected one; compare them pair by pair" in outcome.err
 
 
 def test_a_picture_is_written(run: Run, tmp_path: Path, clean: Path, simulated: Path) -> None:

@@ -44,6 +44,20 @@ def test_info_tells_geometry_type_intensities_and_noise(
     assert found["noise_percent_of_range"] == pytest.approx(100 * found["noise_std"] / span, rel=1e-4)
 
 
+def test_the_percentiles_span_the_range_that_noise_is_a_share_of_where_values_are_cut_off(
+    run: Run, tmp_path: Path, phantom: NDArray[np.int16]
+) -> None:
+    noise = 60 * np.random.default_rng(0).standard_normal(phantom.shape)
+    # Air lies at zero, where half of its noise is cut off.
+    path = save_nifti(tmp_path / "cut.nii.gz", np.clip(phantom + noise, 0, 1000).astype(np.int16))
+    found = run("info", path, "--json").json
+    levels = found["intensities"]
+    span = levels["percentile_99.5"] - levels["percentile_0.5"]
+    assert levels["range"] == pytest.approx(span)
+    assert found["noise_percent_of_range"] == pytest.approx(100 * found["noise_std"] / span)
+    assert levels["min"] == 0 < levels["percentile_0.5"]
+
+
 def test_info_for_people_has_every_property_on_a_line(run: Run, noisy: Path) -> None:
     outcome = run("info", noisy)
     assert outcome.code == 0
@@ -169,7 +183,7 @@ def test_info_does_not_draw_over_the_scan(run: Run, tmp_path: Path) -> None:
 def test_a_model_folder_is_told_from_a_folder_of_images(run: Run, tmp_path: Path) -> None:
     for name in ("record.json", "settings.yaml", "student.safetensors"):
         (tmp_path / name).write_text("{}")
-    found = run("info", tmp_path)
+    found = run("denoise", tmp_path, "-o", tmp_path.parent / "out")
     assert found.code == 2
-    assert "is a model folder" in found.err
+    assert "is a model folder, expected images; use it with --model" in found.err
     assert "--model" in found.err

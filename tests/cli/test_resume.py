@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffdenoise.errors import OutputError
+from diffdenoise.errors import InputError, OutputError
 from diffdenoise.work.extras import Extras
 from diffdenoise.work.jobs import Job
 from diffdenoise.work.journal import Journal
@@ -186,6 +186,22 @@ def test_a_run_killed_before_it_could_note_a_result_is_gone_on_with(
     found = run("denoise", folder, "-o", out, "--model", model, "--resume", "--json")
     assert found.code == 0, found.err
     assert found.json["done_before"] == 1
+    assert len(found.json["scans"]) == 2
+
+
+def test_a_scan_that_cannot_be_read_any_more_is_one_failure_of_several(
+    run: Run, tmp_path: Path, folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: Job, *words: object, **how: object) -> None:
+        if self.name == "b.nii.gz":
+            raise InputError("b.nii.gz: was changed since it was opened; read it again")
+        write(self, *words, **how)  # type: ignore[arg-type]
+
+    write = Job.write
+    monkeypatch.setattr(Job, "write", failing)
+    found = run("denoise", folder, "-o", tmp_path / "out", "--model", model, "--json")
+    assert found.code == 2
+    assert [one["scan"] for one in found.json["failed"]] == ["b.nii.gz"]
     assert len(found.json["scans"]) == 2
 
 

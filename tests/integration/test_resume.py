@@ -89,7 +89,7 @@ def test_resume_refuses_other_data_or_settings(tmp_path: Path) -> None:
     scan = from_array(make_volume())
     with pytest.raises(StopError):
         train([scan], tiny_settings(), tmp_path / "model", progress=Stopper())
-    with pytest.raises(OutputError, match="--resume"):
+    with pytest.raises(OutputError, match="resume=True"):
         train([scan], tiny_settings(), tmp_path / "model")
     with pytest.raises(ModelError, match="other scans"):
         train([from_array(make_volume(seed=9))], tiny_settings(), tmp_path / "model", resume=True)

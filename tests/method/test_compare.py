@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffdenoise.method.compare import Sample, blind_risks, risks
+from diffdenoise.method.compare import Sample, blind_risks, risks, within
 from diffdenoise.method.filters import gaussian_kernel, smooth
 from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.noise.correlation import Correlation
@@ -50,6 +50,23 @@ def test_neighbour_slices_are_handed_on_as_they_are():
     assert number == 4
     assert torch.equal(given[:, 1:], noisy[:, 1:])
     assert not torch.equal(given[:, :1], noisy[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.1, [64]), (4.9, [64]), (5.0, [64, 128]), (16.9, [64, 128]), (17.0, [64, 256])],
+)
+def test_what_is_compared_takes_no_longer_than_it_may(seconds, expected):
+    asked, spent = [], [0.0]
+
+    def compare(side: int) -> list[float]:
+        asked.append(side)
+        spent[0] += (side / 64) ** 2
+        return [float(side)]
+
+    assert within(seconds, compare, (64, 128, 256), lambda: spent[0]) == [float(expected[-1])]
+    assert asked == expected
+    assert spent[0] <= max(seconds, 1.0)
 
 
 def test_no_slice_is_refused():

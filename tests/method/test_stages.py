@@ -67,6 +67,26 @@ def test_the_residuals_std_is_that_of_the_noisy_scan_less_the_condition(tmp_path
     assert stages.residual_std == pytest.approx(expected, rel=1e-4)
 
 
+def test_teacher_and_student_are_compared_within_a_share_of_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def within(seconds: float, compare: Any, sides: Any, now: Any) -> Any:
+        given.append(seconds)
+        return compare(sides[0])
+
+    monkeypatch.setattr("diffdenoise.method.stages.within", within)
+    steps = {name: {"steps": 1} for name in ("blind-spot", "diffusion", "refine")}
+    stages = stages_of(tmp_path, tiny_settings(minutes=2.0, schedule=steps))
+    for stage in (stages.blind_spot, lambda: stages.diffusion(1), lambda: stages.targets(1)):
+        stage()
+    assert given == [pytest.approx(0.05 * 120)]
+    assert len(stages.workspace.figure("risks")) == 2
+    # Of targets, whose steps may be given back, the variance is that of whole windows, whatever the time.
+    assert stages.workspace.figure("variance") is None or stages.workspace.steps_done()["targets"].steps
+
+
 @pytest.mark.parametrize("synthetic", [True, False])
 def test_networks_begin_with_the_weights_that_come_with_the_package(tmp_path: Path, synthetic: bool) -> None:
     start = "synthetic" if synthetic else "random"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file
 
 import diffdenoise as dd
 from diffdenoise.config import Settings
-from diffdenoise.errors import IntensityError, ModelError, OutputError, SettingsError, ShapeError
+from diffdenoise.errors import InputError, IntensityError, ModelError, OutputError, SettingsError, ShapeError
 from diffdenoise.method import choices
 from diffdenoise.method.train import train
 from diffdenoise.networks.start import load_start
@@ -216,6 +217,24 @@ def test_model_with_neighbours_refuses_a_single_image(tmp_path: Path) -> None:
     model = train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
     with pytest.raises(ModelError, match="neighbours=0"):
         dd.load(model.folder).denoise(make_volume((32, 32)))
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "told"),
+    [
+        ("scan.bin", InputError, r"scan\.bin: cannot be read \(Input/output error\).* resume=True"),
+        ("model/work/state.json", OutputError, r"model: cannot be written \(Input/output error\)"),
+    ],
+)
+def test_what_cannot_be_read_is_told_from_what_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: type[Exception], told: str
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(tmp_path / where))
+
+    monkeypatch.setattr("diffdenoise.method.train.train_all_stages", refused)
+    with pytest.raises(error, match=told):
+        dd.train(make_volume(), tmp_path / "model", settings=tiny_settings())
 
 
 def test_finished_model_is_not_overwritten(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_full_gpu_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(UNet, "forward", full)
-    with pytest.raises(DeviceError, match="use --device cpu"):
+    with pytest.raises(DeviceError, match="use device='cpu'"):
         TorchBackend(weights_of(student()), "cpu").run(images((1, 3, 8, 8)))
 
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import errno
+import shutil
 
 import pytest
 
-from diffdenoise.errors import OutputError
+from diffdenoise.errors import InputError, OutputError
 from diffdenoise.scan.atomic import atomic_path
 
 
@@ -60,6 +61,30 @@ def test_what_the_system_refuses_is_said_in_one_line(error, reason, tmp_path):
         _fail(tmp_path / "a.npy", error)
     assert "\n" not in str(caught.value)
     assert _names(tmp_path) == []
+
+
+def _copy(source, target):
+    """Write a copy of a file."""
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _refuse(target, named):
+    """Fail at what lies at a place seen from the temporary name."""
+    with atomic_path(target) as temporary:
+        raise OSError(errno.EIO, "Input/output error", str(temporary / named))
+
+
+def test_a_file_that_cannot_be_read_meanwhile_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"source\.npy: cannot be read \(No such file"):
+        _copy(tmp_path / "there" / "source.npy", tmp_path / "new" / "a.npy")
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize("named", ["", "0/0", "..", "../a.npy"])
+def test_what_is_written_or_lies_above_is_not_taken_for_an_input(tmp_path, named):
+    with pytest.raises(OutputError, match="cannot be written"):
+        _refuse(tmp_path / "a.npy", named)
 
 
 def test_a_writer_that_writes_nothing_is_noticed(tmp_path):

@@ -38,6 +38,17 @@ def test_two_images_in_a_file_are_refused(tmp_path):
         read_scan(tmp_path / "a.h5")
 
 
+def test_a_table_beside_an_image_is_none(tmp_path):
+    io.savemat(tmp_path / "a.mat", {"image": values((9, 11), np.int16), "points": np.ones((200, 3))})
+    assert read_scan(tmp_path / "a.mat").shape == (9, 11)
+
+
+def test_a_message_names_the_first_few_of_many_arrays(tmp_path):
+    io.savemat(tmp_path / "a.mat", {f"image{n}": values((9, 11), np.int16) for n in range(8)})
+    with pytest.raises(FormatError, match=r"holds 8 arrays .*\(image0, .*, image4, \.\.\.\)"):
+        read_scan(tmp_path / "a.mat")
+
+
 @pytest.mark.parametrize("case", ["hdf5-int16", "hdf5-ismrmrd"])
 def test_groups_attributes_and_headers_are_kept_and_k_space_is_not(case, tmp_path):
     h5py = pytest.importorskip("h5py")

@@ -12,10 +12,13 @@ import pytest
 from diffdenoise.errors import FormatError, InputError
 from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.check import check_scan
+from diffdenoise.scan.dicom.voxels import decode_file
 from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.read import read_scan
+from diffdenoise.scan.survey import survey_of
 from diffdenoise.scan.voxels import Held, Lazy, map_voxels
 from diffdenoise.scan.write import write_scan
+from diffdenoise.trust.character import character_of
 from diffdenoise.trust.figure import compare
 from tests.scan.dicom import files as dicom_files
 
@@ -140,6 +143,17 @@ def test_what_is_computed_of_slices_is_written_as_from_memory(pair, tmp_path):
     assert not np.array_equal(results[0].data, whole.data)
 
 
+def test_a_damaged_chunk_shows_when_the_store_is_read(tmp_path, monkeypatch):
+    path = make("zarr", tmp_path)
+    for name in LIMITS:
+        monkeypatch.setattr(name, 1)
+    read_scan(path)
+    chunk = max((path / "c").rglob("*"), key=lambda each: (each.is_file(), str(each)))
+    chunk.write_bytes(chunk.read_bytes()[:20])
+    with pytest.raises(FormatError, match="is damaged"):
+        read_scan(path)
+
+
 @pytest.mark.parametrize("pair", ["nii", "nii gz"], indirect=True)
 def test_an_untouched_scan_is_written_byte_for_byte(pair, tmp_path):
     for number, scan in enumerate(pair):
@@ -243,3 +257,65 @@ def test_a_mask_given_to_a_scan_takes_the_place_of_what_it_said(tmp_path):
     assert np.array_equal(scan.with_outside(mask).outside, mask)
     assert scan.with_outside(None).outside is None
     assert np.array_equal(replace(scan, name="b").outside, scan.outside)
+
+
+def dicom_of_padding(folder, empty):
+    """A series of padded slices, of which some are nothing but padding."""
+    values = np.moveaxis(volume(), 2, 0).copy()
+    values[:, :4] = -7
+    values[empty] = -7
+    dicom_files.slices(folder, 12, values=values, PixelPaddingValue=-7, RescaleSlope=1, RescaleIntercept=-9)
+    return folder
+
+
+@pytest.mark.parametrize("empty", [[], [0, 5, 11]], ids=["", "with empty slices"])
+def test_a_series_is_decoded_once_for_all_that_statistics_ask(tmp_path, monkeypatch, empty):
+    path = dicom_of_padding(tmp_path / "d", empty)
+    whole = read_scan(path)
+    for name in LIMITS:
+        monkeypatch.setattr(name, 1)
+    # What is looked at are a few slices, as of a large scan.
+    monkeypatch.setattr("diffdenoise.scan.sample.ALL_VOXELS", 0)
+    decoded = []
+
+    def counting(series, file):
+        decoded.append(file)
+        return decode_file(series, file)
+
+    monkeypatch.setattr("diffdenoise.scan.dicom.voxels.decode_file", counting)
+    lazy = read_scan(path)
+    found = survey_of(lazy, 2)
+    assert sorted(decoded) == list(range(12))
+    expected = survey_of(whole, 2)
+    assert np.array_equal(found.counts.values, expected.counts.values)
+    assert np.array_equal(found.counts.numbers, expected.counts.numbers)
+    facts = ("axis", "least", "largest", "missing", "infinite", "values", "counted", "all_hidden")
+    assert [getattr(found, fact) for fact in facts] == [getattr(expected, fact) for fact in facts]
+    for number in range(12):
+        assert np.array_equal(found.one(0, number), expected.one(0, number))
+    assert diagnose(lazy).diagnosis == diagnose(whole).diagnosis
+
+
+def test_what_a_scan_is_like_takes_no_copies_of_it(tmp_path, monkeypatch):
+    path = dicom_of_padding(tmp_path / "d", [])
+    for name in LIMITS:
+        monkeypatch.setattr(name, 1)
+    monkeypatch.setattr("diffdenoise.scan.sample.ALL_VOXELS", 0)
+    scan = read_scan(path)
+    character_of(scan, diagnose(scan))
+    assert scan.hidden._kept is None
+    assert scan.voxels._kept is None
+    first, second = (found for _, found in scan.voxels.remembered[survey_of])
+    assert first.counted < second.counted == scan.voxels.size
+    assert first.kept is second.kept
+
+
+def test_a_series_of_nothing_but_padding_is_left_as_it_is(tmp_path, monkeypatch):
+    path = dicom_of_padding(tmp_path / "d", list(range(12)))
+    whole = read_scan(path)
+    for name in LIMITS:
+        monkeypatch.setattr(name, 1)
+    lazy = read_scan(path)
+    assert whole.hidden is None
+    assert lazy.hidden is None
+    assert (survey_of(lazy, 2).least, survey_of(lazy, 2).counted) == (-16, lazy.voxels.size)

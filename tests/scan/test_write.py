@@ -58,7 +58,7 @@ def test_an_array_may_become_any_format(name, out):
 def test_an_output_that_exists_is_kept(scan, out):
     path = out / "a.nii.gz"
     path.write_bytes(b"old")
-    with pytest.raises(OutputError, match="exists already; choose another name or use --overwrite"):
+    with pytest.raises(OutputError, match="exists already; choose another name or use overwrite=True"):
         write_scan(scan, path)
     assert path.read_bytes() == b"old"
     write_scan(scan, path, overwrite=True)

@@ -93,6 +93,11 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, kept: int) -> None:
         load_checkpoint(path)
 
 
+def test_a_checkpoint_that_cannot_be_read_is_not_told_as_one_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"gone\.safetensors: cannot be read .* go on with resume=True"):
+        load_checkpoint(tmp_path / "gone.safetensors")
+
+
 def test_a_file_of_weights_is_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     save_tensors(tensors(), path)

@@ -84,6 +84,13 @@ def test_a_slow_down_in_the_decay_is_cut_at_105_percent():
     assert done < 1000
 
 
+def test_the_last_stage_is_cut_when_its_time_is_over():
+    time = FakeTime()
+    plan = StagePlan(None, 100, now=time, over=0.0)
+    train(plan, time, lambda step: 0.1 if step < 700 else 0.3)
+    assert 100 <= plan.spent_s < 100.5
+
+
 def test_slow_first_steps_do_not_count_for_the_speed():
     plan, time = timed_plan(100)
     _, done = train(plan, time, lambda step: 5.0 if step < 3 else 0.1)

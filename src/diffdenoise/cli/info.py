@@ -10,19 +10,23 @@ import numpy as np
 import typer
 
 from diffdenoise.cli import options
+from diffdenoise.cli.info_model import print_model
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
 from diffdenoise.errors import InputError, OutputError, SettingsError
+from diffdenoise.model.folder import is_model_folder
 from diffdenoise.noise.level import SLICES_DEPEND
 from diffdenoise.scan.find import Findings, find_scans
 from diffdenoise.scan.folder import is_store
 from diffdenoise.trust.figure import check_picture
 from diffdenoise.trust.noise_figure import save_noise_picture
-from diffdenoise.work.facts import describe, facts_or_problem, look_at, of_series
+from diffdenoise.work.facts import describe, facts_or_problem, look_at, model_facts, of_series
 
 
 def info(
-    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="A scan, or a folder of scans.")],
+    input_: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A scan, a folder of scans, or a model folder.")
+    ],
     axis: options.Axis = None,
     series: options.SeriesUid = None,
     picture: Annotated[
@@ -34,8 +38,11 @@ def info(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show geometry, type, intensities and noise level of a scan."""
+    """Show geometry, type, intensities and noise level of a scan; of a model, what it was trained on."""
     require([input_])
+    if is_model_folder(input_):
+        _show_model(input_, {"axis": axis, "series": series, "picture": picture}, as_json, quiet)
+        return
     findings = find_scans([input_], series)
     is_folder = input_.is_dir() and not is_store(input_)
     if len(findings.scans) > 1 or (is_folder and findings.scans[0].series is None):
@@ -62,6 +69,18 @@ def info(
         print_json(facts)
     elif not quiet:
         _print_scan(facts)
+
+
+def _show_model(folder: Path, of_scans: dict[str, Any], as_json: bool, quiet: bool) -> None:
+    """Show what a model is; options that only scans have are refused."""
+    for name, given in of_scans.items():
+        if given is not None:
+            raise SettingsError(f"--{name}: is for scans, but {folder} is a model folder; leave it out")
+    facts = model_facts(folder)
+    if as_json:
+        print_json(facts)
+    elif not quiet:
+        print_model(facts)
 
 
 def _show_folder(input_: Path, findings: Findings, axis: int | None, *, as_json: bool, quiet: bool) -> None:

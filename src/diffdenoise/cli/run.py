@@ -25,7 +25,7 @@ import typer
 from typer.core import TyperGroup
 
 from diffdenoise.cli.show import printable
-from diffdenoise.errors import DiffDenoiseError
+from diffdenoise.errors import DiffDenoiseError, told_to_a_command_line
 
 DONE, FAULT, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -70,7 +70,7 @@ class Commands(TyperGroup):
             if any("\0" in word for word in words):
                 raise typer.BadParameter("a word of the command holds a null byte; leave it out")
             complete_var = _completion_for(words) or complete_var
-            with _without_warnings(shown=debug):
+            with told_to_a_command_line(), _without_warnings(shown=debug):
                 code = super().main(
                     words, prog_name, complete_var, False, windows_expand_args, obj=words, **extra
                 )

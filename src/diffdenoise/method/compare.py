@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -21,6 +22,32 @@ Estimator = Callable[[Tensor, int], Tensor]
 _ALPHA = 0.25
 #: Share of the pixels that are hidden at a time.
 _HIDDEN = 0.05
+
+
+def within(
+    seconds: float,
+    compare: Callable[[int], list[float]],
+    sides: Sequence[int],
+    now: Callable[[], float] = time.monotonic,
+) -> list[float]:
+    """Return what the largest comparison says that takes no more than so many seconds.
+
+    Parameters
+    ----------
+    seconds : float
+        For all that is compared.
+    compare : callable
+        Side in pixels of what is compared to what is found.
+    sides : sequence of int
+        Rising. The first is compared in any case, and tells how long others take, as their pixels.
+    now : callable
+        Source of seconds.
+    """
+    began = now()
+    found = compare(sides[0])
+    taken = now() - began
+    affordable = [side for side in sides if taken * (1 + (side / sides[0]) ** 2) <= seconds]
+    return compare(affordable[-1]) if affordable[1:] else found
 
 
 @torch.no_grad()

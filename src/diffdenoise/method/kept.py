@@ -20,6 +20,9 @@ from diffdenoise.trust.result_check import check_result
 
 #: Slices that the two are compared on.
 _JUDGED = 4
+#: How often a network passes over so large a slice, where all is asked: twice by two risks each, and for what
+#: is taken off.
+PASSES = 5 * _JUDGED
 
 
 def better_start(

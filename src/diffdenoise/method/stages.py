@@ -20,14 +20,14 @@ from diffdenoise.method import (
     self_training,
     student,
 )
-from diffdenoise.method.compare import risks
+from diffdenoise.method.compare import risks, within
 from diffdenoise.method.inference_time import inference_s
 from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.method.step_data import ConditionOf, StepData
 from diffdenoise.method.teacher import Teacher
 from diffdenoise.method.windows import COMPARED_SIDE, evenly_spaced, samples, target_order, target_window
 from diffdenoise.plan import Plan
-from diffdenoise.training.clock import Clock, StagePlan
+from diffdenoise.training.clock import OVER, Clock, StagePlan
 from diffdenoise.training.fit import LossOf, fit
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.overall import WithOverall
@@ -37,8 +37,9 @@ from diffdenoise.types import Progress
 
 #: Side in pixels of what is computed of a slice as a target: a large X-ray takes minutes as a whole.
 _TARGET_SIDE = 512
-#: Slices on which teacher and student are compared.
-_COMPARED = 2
+#: Slices on which teacher and student are compared; sides in pixels of the parts of them of which the largest
+#: is taken that is compared in this share of the time budget.
+_COMPARED, _SIDES, _COMPARED_SHARE = 2, (64, 96, 128, 192, COMPARED_SIDE), 0.05
 
 
 class Stages:
@@ -222,21 +223,28 @@ class Stages:
         found = self.workspace.figure(name)
         if found is None:
             self._progress.start(self._title(3, "teacher and student compared", round_number))
-            teacher, seed = self.teacher(round_number), self.settings.seed
-            kind = choices.target_kind(self.settings, round_number)
+            seed, kind = self.settings.seed, choices.target_kind(self.settings, round_number)
 
             def own(noisy: Tensor, _: int) -> Tensor:
                 with self.hardware.autocast():
                     return student.denoise(self.networks.student, noisy)
 
             order = target_order(self.slices, self.settings.data.patch, seed)[:_COMPARED]
-            compared = list(samples(self.slices, order, COMPARED_SIDE, seed, self.hardware.device))
-            factors = {sample.number: sample.factor for sample in compared}
 
-            def taught(noisy: Tensor, number: int) -> Tensor:
-                return teacher.target(noisy, number, kind, factors[number])
+            def compare(side: int) -> list[float]:
+                teacher = self.teacher(round_number, side)
+                compared = list(samples(self.slices, order, side, seed, self.hardware.device))
+                factors = {sample.number: sample.factor for sample in compared}
 
-            found = risks(compared, (taught, own), self.noise_draws(), seed)
+                def taught(noisy: Tensor, number: int) -> Tensor:
+                    return teacher.target(noisy, number, kind, factors[number])
+
+                return risks(compared, (taught, own), self.noise_draws(), seed)
+
+            if self._budget_s:
+                found = within(_COMPARED_SHARE * self._budget_s, compare, _SIDES, self._now)
+            else:
+                found = compare(COMPARED_SIDE)
             self.workspace.keep(name, found)
             self._progress.finish()
         taught_risk, own_risk = found
@@ -254,12 +262,16 @@ class Stages:
         self.workspace.load(round_name(last, round_number - 1), previous)
         return lambda noisy: student.denoise(previous, noisy)
 
-    def teacher(self, round_number: int) -> Teacher:
-        """The diffusion model of a round as an estimator."""
+    def teacher(self, round_number: int, side: int = COMPARED_SIDE) -> Teacher:
+        """The diffusion model of a round; its variance is corrected by what windows of `side` pixels say."""
+
+        def variance(noisy: Tensor, factor: Tensor | None) -> Tensor:
+            return self.variance(noisy, factor, side)
+
         return Teacher(
             self.networks.diffusion,
             self.condition_of(round_number),
-            self.variance,
+            variance,
             residual_std=self.residual_std,
             sampling=self.settings.sampling,
             noise=self.noise_draws(),
@@ -279,14 +291,16 @@ class Stages:
         network = self.networks.blind_spot
         return blind_spot.predict(network, noisy, self.plan.blind_spot, self.plan.noise.least_std)
 
-    def variance(self, noisy: Tensor, factor: Tensor | None) -> Tensor:
+    def variance(self, noisy: Tensor, factor: Tensor | None, side: int = COMPARED_SIDE) -> Tensor:
         """Stage 1's variance, corrected by what its mean misses by: see `calibration`."""
-        points, std_of = self.workspace.figure("variance"), self.noise_draws().std
+        # Of the whole side it is for targets, which a repeated run must find again: that one is kept.
+        name = "variance" if side == COMPARED_SIDE else f"variance-{side}"
+        points, std_of = self.workspace.figure(name), self.noise_draws().std
         if points is None:
             numbers = evenly_spaced(self.slices)
-            shown = samples(self.slices, numbers, COMPARED_SIDE, self.settings.seed, self.hardware.device)
+            shown = samples(self.slices, numbers, side, self.settings.seed, self.hardware.device)
             points = calibration.measure(shown, self._predict, std_of)
-            self.workspace.keep("variance", points)
+            self.workspace.keep(name, points)
         return calibration.calibrated(self._predict(noisy)[1], std_of(noisy[:, :1], factor), points)
 
     def _kept_residual_std(self, round_number: int) -> float:
@@ -305,11 +319,15 @@ class Stages:
     def _seconds(self, stage: str, round_number: int) -> float:
         """Seconds for a stage; the last leaves those that denoising takes."""
         seconds = choices.seconds_for(stage, round_number, self.plan, self._clock)
-        is_last = stage == list(choices.parts_of(self.plan))[-1] and round_number == self.settings.iterations
-        if is_last and self._keeps_time:
-            rest_s = self._inference_s() * (self.orientations + choices.AFTERWARDS)
+        if self._is_last(stage, round_number) and self._keeps_time:
+            pixels = sum(height * width for height, width in map(self.slices.size, range(len(self.slices))))
+            judged = kept.PASSES * COMPARED_SIDE**2 / pixels
+            rest_s = self._inference_s() * (self.orientations + choices.AFTERWARDS + judged)
             seconds = max(1.0, seconds - max(0.0, rest_s - choices.RESERVE * self._budget_s))
         return seconds
+
+    def _is_last(self, stage: str, round_number: int) -> bool:
+        return stage == list(choices.parts_of(self.plan))[-1] and round_number == self.settings.iterations
 
     @property
     def orientations(self) -> int:
@@ -345,7 +363,12 @@ class Stages:
             return
         wanted = self.settings.schedule.get(name)
         base = name.rpartition("-")[0] if round_number > 1 else name
-        plan = StagePlan(wanted, 0.0 if wanted else self._seconds(base, round_number), self._now)
+        plan = StagePlan(
+            wanted,
+            0.0 if wanted else self._seconds(base, round_number),
+            self._now,
+            over=0.0 if self._is_last(base, round_number) else OVER,
+        )
         began = self._clock.spent_s
         # A resumed stage's weights come from its checkpoint, in `fit`; these are what it began with.
         before = [parameter.detach().clone() for parameter in network.parameters()]

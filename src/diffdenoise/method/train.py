@@ -18,12 +18,13 @@ import torch
 from safetensors import SafetensorError
 
 from diffdenoise.config import Settings
-from diffdenoise.errors import DeviceError, DiskFullError, ModelError, OutputError
+from diffdenoise.errors import DeviceError, DiskFullError, InputError, ModelError, OutputError, option
 from diffdenoise.method.stages import Stages
 from diffdenoise.method.write import write_model
 from diffdenoise.model import Model
 from diffdenoise.model.folder import RECORD
 from diffdenoise.noise.statement import Noise
+from diffdenoise.plain_files import is_about_another
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.training.hardware import choose_hardware
@@ -128,10 +129,15 @@ def _in_the_users_words(model_dir: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and is_about_another(error, model_dir):
+            raise InputError(
+                f"{error.filename}: cannot be read ({error.strerror}); put that right, then go on with "
+                f"{option('resume')}"
+            ) from error
         raise _unwritable(model_dir, error) from error
     except torch.OutOfMemoryError as error:
         raise DeviceError(
-            "the GPU's memory is full; set a smaller data.batch, or use --device cpu"
+            f"the GPU's memory is full; set a smaller data.batch, or use {option('device', 'cpu')}"
         ) from error
 
 
@@ -141,15 +147,17 @@ def _unwritable(model_dir: Path, error: Exception) -> OutputError:
     # safetensors tells the system's number in words only.
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in reason
     if full:
-        return DiskFullError(f"{model_dir}: the disk is full; make room, then go on with --resume")
-    return OutputError(f"{model_dir}: cannot be written ({reason}); put that right, then go on with --resume")
+        return DiskFullError(f"{model_dir}: the disk is full; make room, then go on with {option('resume')}")
+    return OutputError(
+        f"{model_dir}: cannot be written ({reason}); put that right, then go on with {option('resume')}"
+    )
 
 
 def _finished(model_dir: Path, plan: Plan, device: str, threads: int | None) -> Model:
     """Return the model of a run that was stopped after its last stage."""
     model = Model.load(model_dir, device, threads)
     if model.details.fingerprint != plan.fingerprint():
-        raise ModelError(f"{model_dir}: was trained on other scans; give the same ones to --resume")
+        raise ModelError(f"{model_dir}: was trained on other scans; give the same ones to go on")
     # What the run chose for itself doesn't count as a wish.
     chosen: dict[str, Any] = {"schedule": plan.settings.schedule}
     if plan.settings.stage3.orientations is None:

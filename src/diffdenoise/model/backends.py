@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from diffdenoise.errors import DeviceError
+from diffdenoise.errors import DeviceError, option
 from diffdenoise.model.graph import DENOISED, NOISY, Weights, student_graph
 from diffdenoise.model.tiles import Channels
 from diffdenoise.threads import check_threads, usual_threads
@@ -102,7 +102,7 @@ class TorchBackend:
             with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 return np.asarray(denoise(self._network, noisy).cpu().numpy())
         except torch.OutOfMemoryError as error:
-            raise DeviceError("the GPU's memory is full; use --device cpu") from error
+            raise DeviceError(f"the GPU's memory is full; use {option('device', 'cpu')}") from error
 
 
 def choose_device(device: str = "auto", threads: int | None = None) -> str:

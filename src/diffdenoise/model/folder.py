@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from diffdenoise._version import __version__
 from diffdenoise.config import Settings
-from diffdenoise.errors import ModelError, SettingsError
+from diffdenoise.errors import ModelError, SettingsError, option
+from diffdenoise.lock import WORK_STATE
 from diffdenoise.model.record import RECORD_FORMAT, ModelRecord
 from diffdenoise.plain_files import NotPlainError, parse_json, read_plain
 
@@ -32,13 +33,21 @@ MOST_WEIGHTS_BYTES = 2**29
 _MOST_HEADER_BYTES = 2**17
 
 
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder holds a model, or one whose training has not finished."""
+    if not folder.is_dir():
+        return False
+    whole = all(os.path.lexists(folder / name) for name in (RECORD, SETTINGS))
+    return whole or os.path.lexists(folder / "work" / WORK_STATE)
+
+
 def check_model_folder(folder: Path) -> None:
     """Raise `ModelError` if there is no folder, or none that holds a model."""
     if not folder.is_dir():
-        raise ModelError(f"{folder}: no such model folder; train one with: diffdenoise train")
+        raise ModelError(f"{folder}: no such model folder; train one first")
     if not os.path.lexists(folder / RECORD):
         if (folder / "work").is_dir():
-            raise ModelError(f"{folder}: its training has not finished; go on with --resume")
+            raise ModelError(f"{folder}: its training has not finished; go on with {option('resume')}")
         raise ModelError(f"{folder}: is not a model folder; it has no {RECORD}")
 
 

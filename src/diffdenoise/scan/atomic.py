@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from diffdenoise.errors import DiskFullError, OutputError
+from diffdenoise.errors import DiskFullError, InputError, OutputError
 from diffdenoise.owner import State, state_of_tag, this_process
+from diffdenoise.plain_files import is_about_another
 from diffdenoise.scan.folder import check_name
 
 #: AT_FDCWD and RENAME_EXCHANGE of renameat2 (Linux 3.15, fcntl.h).
@@ -45,6 +46,8 @@ def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
     ------
     OutputError
         If the system refuses to write: disk full, no permission.
+    InputError
+        If it refuses to read another file in the block.
 
     Notes
     -----
@@ -65,6 +68,11 @@ def atomic_path(path: Path, suffix: str | None = None) -> Iterator[Path]:
         for folder in reversed(made):
             with suppress(OSError):
                 folder.rmdir()
+        if isinstance(error, OSError) and is_about_another(error, temporary, path):
+            raise InputError(
+                f"{error.filename}: cannot be read ({error.strerror}); nothing was written; check its "
+                "permissions and the disk"
+            ) from error
         if isinstance(error, OSError):
             raise _refused(path, error) from error
         raise

@@ -2,18 +2,21 @@
 
 References
 ----------
-Brain Imaging Data Structure 1.10, "BIDS Derivatives", https://bids-specification.readthedocs.io.
+Brain Imaging Data Structure 1.10, "BIDS Derivatives" and "BIDS URI",
+https://bids-specification.readthedocs.io.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from diffdenoise._version import __version__
 from diffdenoise.errors import FormatError, OutputError
@@ -22,6 +25,8 @@ from diffdenoise.scan.sidecar import why_no_part
 
 DESCRIPTION = "dataset_description.json"
 _VERSION = "1.10.0"
+#: Name of the source in URIs (`bids:raw:sub-1/...`): without one they are of the data set that they stand in.
+_SOURCE = "raw"
 #: Folders of images that noise can be taken off; field maps and masks are for computing with.
 _DATATYPES = ("anat", "func", "dwi", "perf")
 #: Suffixes of files in these that are no plain image.
@@ -109,11 +114,20 @@ def describe(output: Path, source: Path) -> None:
         "Name": f"{given.get('Name', 'data set')}, denoised",
         "BIDSVersion": _VERSION,
         "DatasetType": "derivative",
+        "DatasetLinks": {_SOURCE: _link(output, source)},
         "GeneratedBy": [{"Name": "DiffDenoise", "Version": __version__, "Description": "Noise reduction"}],
         **({"SourceDatasets": [{"URL": known.pop("DatasetDOI")}]} if "DatasetDOI" in known else {}),
         **known,
     }
     _write_json(record, output / DESCRIPTION)
+
+
+def _link(output: Path, source: Path) -> str:
+    """URI of the source, from the derivative's root: true when both move together, and of no machine."""
+    try:
+        return quote(Path(os.path.relpath(source.resolve(), output.resolve())).as_posix())
+    except ValueError:  # another drive of Windows
+        return source.resolve().as_uri()
 
 
 def write_sidecars(source: Path, image: Path, output: Path, *, unchanged: bool = False) -> None:
@@ -132,7 +146,7 @@ def write_sidecars(source: Path, image: Path, output: Path, *, unchanged: bool =
     """
     derived, target = derived_name(image).name.split(".")[0], (output / image).parent
     fields = _fields(source, image)
-    fields["Sources"] = [f"bids::{image.as_posix()}"]
+    fields["Sources"] = [f"bids:{_SOURCE}:{image.as_posix()}"]
     fields["Description"] = (
         f"Left unchanged by DiffDenoise {__version__}: too little noise to touch"
         if unchanged

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.errors import ShapeError
+from diffdenoise.errors import ShapeError, option
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Array
@@ -57,7 +57,7 @@ def refuse_uneven(series: Series, name: str) -> None:
     if not series.is_flat and series.layout.affine is None and series.layout.notices:
         raise ShapeError(
             f"{name}: {series.layout.notices[0]}; NIfTI holds evenly spaced slices only; leave it in DICOM, "
-            "or name another with --series"
+            f"or name another with {option('series', python='series_uid')}"
         )
 
 

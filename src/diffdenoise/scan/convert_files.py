@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffdenoise.errors import FormatError, OutputError, SettingsError, ShapeError
+from diffdenoise.errors import FormatError, OutputError, SettingsError, ShapeError, option
 from diffdenoise.scan.convert import on_grid_of, refuse_uneven, to_nifti
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
@@ -94,7 +94,7 @@ def to_files(
     if not found:
         raise FormatError(
             f"{source}: holds no DICOM; expected DICOM to turn into NIfTI; for the way back name its series "
-            "with --like"
+            f"with {option('like', python='like')}"
         )
     targets = _targets(found, output, as_folder=as_folder)
     for target in targets:
@@ -115,7 +115,8 @@ def _targets(found: list[Found], output: Path, *, as_folder: bool) -> list[Path]
         return [output]
     if not output.is_dir() and (output.exists() or suffix_of(output) is not None):
         raise OutputError(
-            f"{output}: is a file, expected a folder for {len(found)} volumes; or name a series with --series"
+            f"{output}: is a file, expected a folder for {len(found)} volumes; or name a series with "
+            f"{option('series', python='series_uid')}"
         )
     names: list[Path] = []
     for one in found:
@@ -163,11 +164,14 @@ def to_series(
     uids = {one.series.header.series_uid for one in found if one.series is not None}
     if len(uids) > 1 or not found:
         raise SettingsError(
-            f"--like: {like} holds {len(found)} DICOM series; expected one; name it with --series"
+            f"{option('like', python='like')}: {like} holds {len(found)} DICOM series; expected one; name "
+            f"it with {option('series', python='series_uid')}"
         )
     scan = read_scan(source, str(source))
     if scan.format == "dicom":
-        raise FormatError(f"{source}: is DICOM already; expected another format to bring into that of --like")
+        raise FormatError(
+            f"{source}: is DICOM already; expected another format to bring into that of the series"
+        )
     template, data = _on_one_of(found, scan)
     series: Series = template.header
     as_file = len(series.sources) == 1 and not output.is_dir()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffdenoise.errors import FormatError, InputError
+from diffdenoise.errors import FormatError, InputError, option
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.dicom.read import passed_over, read_series
 from diffdenoise.scan.dicom.series import Series, find_series
@@ -225,7 +225,9 @@ def _images_in(folder: Path, skipped: Counter[str]) -> Iterator[Found | Source]:
             images.append(path)
     if not images and not dicom:
         if {"record.json", "settings.yaml"} <= {path.name for path in seen if path.parent == folder}:
-            raise InputError(f"{folder}: is a model folder, expected images; use it with --model")
+            raise InputError(
+                f"{folder}: is a model folder, expected images; use it with {option('model', python='model')}"
+            )
         zips = any(path.suffix.lower() == ".zip" for path in seen)
         hint = "name the zip itself" if zips else "check the folder"
         raise InputError(f"{folder}: holds no image; expected DICOM, or files ending in {suffixes()}; {hint}")

@@ -73,7 +73,8 @@ class MeasurableVolume:
         """One slice (height, width)."""
         ready = self._ready
         values = ready.regions.seen.one(self._volume, number)[np.newaxis]
-        scaled = ready.scaled(values, ready.regions.no_data_in(self._volume, number, values))
+        # What is no data can't be measured either: it needs no value in between.
+        scaled = ready.scaled(values, None)
         hidden = ready.regions.unmeasurable_in(self._volume, number, values)
         if hidden is not None:
             scaled[hidden] = np.nan

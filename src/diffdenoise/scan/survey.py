@@ -15,6 +15,9 @@ from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.scan.voxels import Held, Scaled, Voxels, stack_shapes
 
+#: Slices by volume and number.
+Kept = dict[tuple[int, int], NDArray[Any]]
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -48,7 +51,12 @@ class Survey:
     counted: int
     all_hidden: bool
     _voxels: Voxels = field(repr=False)
-    _slices: dict[tuple[int, int], NDArray[Any]] = field(repr=False)
+    _slices: Kept = field(repr=False)
+
+    @property
+    def kept(self) -> Kept:
+        """Stored values of the slices that statistics look at, by volume and number."""
+        return self._slices
 
     def one(self, volume: int, number: int) -> NDArray[Any]:
         """Return the real values (height, width) of one slice, read already if it is of those looked at."""
@@ -68,11 +76,13 @@ def survey_of(scan: Scan, axis: int | None) -> Survey:
     axis : int or None
         Across the slices.
     """
-    for known in scan.voxels.remembered.setdefault(survey_of, []):
-        found: Survey = known[1]
-        if known[0] is scan.hidden and found.axis == axis:
+    known: list[tuple[Voxels | None, Survey]] = scan.voxels.remembered.setdefault(survey_of, [])
+    same = [each for each in known if each[1].axis == axis]
+    for hidden, found in same:
+        if hidden is scan.hidden:
             return found
-    found = _look(scan, axis)
+    # Whatever is hidden, the slices are the same.
+    found = _look(scan, axis, same[0][1].kept if same else None)
     scan.voxels.remembered[survey_of].append((scan.hidden, found))
     return found
 
@@ -90,34 +100,88 @@ def look_through(scan: Scan) -> None:
     survey_of(scan, axis_of(scan))
 
 
-def _look(scan: Scan, axis: int | None) -> Survey:
+def _look(scan: Scan, axis: int | None, kept: Kept | None) -> Survey:
     voxels, hidden = scan.voxels, scan.hidden
     stored = voxels.stored if isinstance(voxels, Scaled) else voxels
-    shapes = stack_shapes(stored.shape, axis)
-    # What is in memory needs no copy.
-    wanted = set() if isinstance(stored, Held) else looked_at(shapes)
-    counting = Counting(stored.dtype, stored.size)
-    seen = _Seen()
-    kept: dict[tuple[int, int], NDArray[Any]] = {}
-    all_hidden = hidden is not None
+    looking = Looking(stored, axis, kept)
     for volume, first, values in stored.slabs(axis):
+        left = None if hidden is None else ~hidden.slab(axis, volume, first, first + len(values))
+        looking.add(volume, first, values, left)
+    return looking.survey(voxels)
+
+
+def remember(voxels: Voxels, hidden: Voxels | None, found: Survey) -> None:
+    """Keep what a pass told that was made while the voxels were opened: `survey_of` returns it.
+
+    Parameters
+    ----------
+    voxels, hidden : Voxels
+        Of the scan that is made of them.
+    found : Survey
+        Of all its voxels.
+    """
+    voxels.remembered.setdefault(survey_of, []).append((hidden, found))
+
+
+class Looking:
+    """One pass over all voxels, slab by slab, in any order.
+
+    Parameters
+    ----------
+    stored : Voxels
+        What the slabs are of.
+    axis : int or None
+        Across the slices.
+    kept : dict of (int, int) to array, optional
+        Slices that an earlier pass kept.
+
+    Attributes
+    ----------
+    kept : dict of (int, int) to array
+        Slices that statistics look at, by volume and number.
+    """
+
+    def __init__(self, stored: Voxels, axis: int | None, kept: Kept | None = None) -> None:
+        self._axis = axis
+        # What is in memory needs no copy.
+        is_there = kept is not None or isinstance(stored, Held)
+        self._wanted = set() if is_there else looked_at(stack_shapes(stored.shape, axis))
+        self._counting, self._seen = Counting(stored.dtype, stored.size), _Seen()
+        self.kept: Kept = {} if kept is None else kept
+        self._all_hidden = True
+
+    def add(self, volume: int, first: int, values: NDArray[Any], left: NDArray[np.bool_] | None) -> None:
+        """Look at the slices (n, height, width) from `first` on; `left` are not hidden, None: all."""
         for number in range(first, first + len(values)):
-            if (volume, number) in wanted:
-                kept[volume, number] = values[number - first].copy()
-        good = seen.add(values)
-        if hidden is not None:
-            left = ~hidden.slab(axis, volume, first, first + len(values))
-            all_hidden = all_hidden and not left.any()
-            good = values[left] if seen.is_whole else values[left & np.isfinite(values)]
-        counting.add(good.reshape(-1))
-    counts = counting.counts()
-    ends = (seen.least, seen.largest)
-    if isinstance(voxels, Scaled):
-        counts = counts.mapped(voxels.slope, voxels.inter)
-        ends = tuple(sorted(each * voxels.slope + voxels.inter for each in ends))
-    return Survey(
-        axis, counts, *ends, seen.missing, seen.infinite, seen.values, counting.seen, all_hidden, voxels, kept
-    )
+            if (volume, number) in self._wanted:
+                self.kept[volume, number] = values[number - first].copy()
+        good = self._seen.add(values)
+        if left is None:
+            self._all_hidden = False
+        else:
+            self._all_hidden = self._all_hidden and not left.any()
+            good = values[left] if self._seen.is_whole else values[left & np.isfinite(values)]
+        self._counting.add(good.reshape(-1))
+
+    def survey(self, voxels: Voxels) -> Survey:
+        """Return what was told of `voxels`: the slabs' own, or what they are scaled to."""
+        counts, seen = self._counting.counts(), self._seen
+        ends = (seen.least, seen.largest)
+        if isinstance(voxels, Scaled):
+            counts = counts.mapped(voxels.slope, voxels.inter)
+            ends = tuple(sorted(each * voxels.slope + voxels.inter for each in ends))
+        return Survey(
+            self._axis,
+            counts,
+            *ends,
+            missing=seen.missing,
+            infinite=seen.infinite,
+            values=seen.values,
+            counted=self._counting.seen,
+            all_hidden=self._all_hidden,
+            _voxels=voxels,
+            _slices=self.kept,
+        )
 
 
 class _Seen:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffdenoise.errors import FormatError, OutputError
+from diffdenoise.errors import FormatError, OutputError, option
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.dicom.derive import Derivation
 from diffdenoise.scan.dicom.series import Series
@@ -146,7 +146,7 @@ def _check_places(paths: Sequence[Path], suffix: str, overwrite: bool, inputs: I
                 )
             # A dangling link is there too: lexists.
             if os.path.lexists(path) and not overwrite:
-                raise OutputError(f"{path}: exists already; choose another name or use --overwrite")
+                raise OutputError(f"{path}: exists already; choose another name or use {option('overwrite')}")
             if path.parent not in folders:
                 folders.add(path.parent)
                 _check_folder(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from diffdenoise.errors import ModelError
+from diffdenoise.errors import ModelError, option
 
 #: Where a checkpoint's JSON stands in the safetensors header: in one file, the two belong together.
 _STATE = "state"
+#: What to do about a checkpoint that is damaged.
+_ANEW = "delete it, and the stage begins anew"
 
 
 def save_tensors(
@@ -56,18 +60,45 @@ def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], state: dict[st
     save_tensors(tensors, path, {_STATE: json.dumps(state)})
 
 
+@contextmanager
+def reading(path: Path, remedy: str = "delete the run that it is of, and train anew") -> Iterator[None]:
+    """Turn what the system and safetensors say while a file of a run is read into the user's words.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    remedy : str
+        What to do if it is damaged.
+
+    Raises
+    ------
+    ModelError
+        If it can't be read, or is damaged.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror or 'it is gone'}); put that right, then go on with "
+            f"{option('resume')}"
+        ) from error
+    except SafetensorError as error:
+        raise ModelError(f"{path}: is damaged; {remedy}") from error
+
+
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read a checkpoint back: tensors on the CPU, and the state.
 
     Raises
     ------
     ModelError
-        If it is damaged.
+        If it is damaged, or can't be read.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with reading(path, _ANEW), safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             state: dict[str, Any] = json.loads((file.metadata() or {})[_STATE])
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(f"{path}: is damaged; delete it, and the stage begins anew") from error
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{path}: is damaged; {_ANEW}") from error
     return tensors, state

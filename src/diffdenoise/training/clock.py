@@ -12,6 +12,8 @@ from diffdenoise.config import Steps
 DECAY_FROM = 0.6
 #: First steps are slower (memory is laid out, kernels chosen) and don't count for the speed.
 _WARM_UP_STEPS = 3
+#: Share of its time by which a stage may take longer, where steps became slower, to end as planned.
+OVER = 0.05
 
 
 class Clock:
@@ -65,6 +67,8 @@ class StagePlan:
         Time for the stage when `steps` is None.
     now : callable
         Source of seconds, replaceable in tests.
+    over : float
+        Share of `seconds` by which it may take longer; 0 for a stage that nothing comes after to make up for.
     """
 
     def __init__(
@@ -72,8 +76,10 @@ class StagePlan:
         steps: Steps | None,
         seconds: float = 0.0,
         now: Callable[[], float] = time.monotonic,
+        over: float = OVER,
     ) -> None:
         self._now = now
+        self._over = over
         self._start = now()
         self._seconds = seconds
         self._fixed = steps
@@ -118,7 +124,7 @@ class StagePlan:
             return done < self._fixed.steps
         elapsed = self.spent_s
         if self._decay_start is not None:
-            return done < self._decay_start + self._decay_steps and elapsed < 1.05 * self._seconds
+            return done < self._decay_start + self._decay_steps and elapsed < (1 + self._over) * self._seconds
         if self._measured_from is None:
             if done >= _WARM_UP_STEPS:
                 self._measured_from = (done, elapsed)

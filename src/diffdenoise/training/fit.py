@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from diffdenoise.errors import DivergedError
+from diffdenoise.errors import DivergedError, option
 from diffdenoise.training.checkpoint_io import load_checkpoint, save_checkpoint
 from diffdenoise.training.clock import StagePlan
 from diffdenoise.training.hardware import Hardware
@@ -81,7 +81,9 @@ def fit(
         loss = state.step(loss_of, hardware)
         if not math.isfinite(loss):
             told = f"training diverged at step {state.done} (loss {loss})"
-            raise DivergedError(f"{told}; try a lower learning_rate or another --seed")
+            raise DivergedError(
+                f"{told}; try a lower learning_rate or another {option('seed', python='seed')}"
+            )
         progress.advance(state.done, plan.total(), state.note(loss), plan.seconds_left())
         goes_on = plan.after_step(state.done)
         if time.monotonic() - saved_at >= checkpoint_s:

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import nn
 
-from diffdenoise.errors import DeviceError
+from diffdenoise.errors import DeviceError, option
 from diffdenoise.threads import check_threads
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -72,7 +72,7 @@ def choose_hardware(device: str = "auto", threads: int | None = None) -> Hardwar
         check_threads(threads)
         torch.set_num_threads(threads)
     if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device cuda: no CUDA GPU is available to torch; use --device cpu")
+        raise DeviceError(f"device cuda: no CUDA GPU is available to torch; use {option('device', 'cpu')}")
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return Hardware(torch.device("cuda"), torch.cuda.is_bf16_supported(including_emulation=False))
     return Hardware(torch.device("cpu"), _cpu_has_bf16())

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from diffdenoise._version import __version__
 from diffdenoise.config import Settings, Steps
-from diffdenoise.errors import ModelError, OutputError
+from diffdenoise.errors import ModelError, OutputError, option
 from diffdenoise.lock import WORK_LOCK, WORK_STATE, refuse_if_used, release, take
 from diffdenoise.owner import this_process
 from diffdenoise.plain_files import NotPlainError, parse_json, read_plain
-from diffdenoise.training.checkpoint_io import save_json, save_tensors
+from diffdenoise.training.checkpoint_io import reading, save_json, save_tensors
 from diffdenoise.training.slices import Target
 
 #: Number of the layout of state and checkpoints, which only versions with the same go on with.
@@ -35,7 +35,7 @@ class StoredImage:
     shape: tuple[int, int]
 
     def __getitem__(self, part: tuple[slice, slice], /) -> Tensor:
-        with safe_open(self.path, framework="pt") as file:
+        with reading(self.path), safe_open(self.path, framework="pt") as file:
             pixels: Tensor = file.get_slice("target")[part]
         return pixels
 
@@ -139,7 +139,8 @@ class Workspace:
 
     def load(self, stage: str, network: nn.Module) -> None:
         """Put a finished stage's weights into `network`."""
-        network.load_state_dict(load_file(self.weights(stage)))
+        with reading(self.weights(stage)):
+            network.load_state_dict(load_file(self.weights(stage)))
 
     def stage_folder(self, stage: str) -> Path:
         """Folder of a running stage's checkpoints."""
@@ -159,7 +160,7 @@ class Workspace:
         path = self._targets(stage) / f"{number}.safetensors"
         if not path.is_file():
             return None
-        with safe_open(path, framework="pt") as file:
+        with reading(path), safe_open(path, framework="pt") as file:
             top, left = file.get_tensor("place").tolist()
             height, width = file.get_slice("target").get_shape()
         return Target(top, left, StoredImage(path, (height, width)))
@@ -194,7 +195,8 @@ def _check_is_free(folder: Path) -> None:
     refuse_if_used(folder, folder.parent)
     if (folder / WORK_STATE).exists():
         raise OutputError(
-            f"{folder.parent}: holds an unfinished training; go on with --resume, or delete the folder"
+            f"{folder.parent}: holds an unfinished training; go on with {option('resume')}, or "
+            "delete the folder"
         )
     begun = {folder, folder / WORK_LOCK}
     if any(entry not in begun for place in (folder.parent, folder) for entry in _entries(place)):
@@ -205,7 +207,7 @@ def _state_to_resume(folder: Path, settings: Settings, fingerprint: str) -> dict
     """Read the state of a run that was stopped; raise an error if it isn't this one's."""
     path = folder / WORK_STATE
     if not path.is_file():
-        raise ModelError(f"{folder.parent}: holds no unfinished training; leave out --resume")
+        raise ModelError(f"{folder.parent}: holds no unfinished training; leave out {option('resume')}")
     wanted = settings.model_dump(mode="json")
     try:
         state: dict[str, Any] = parse_json(read_plain(path, _MOST_STATE_BYTES))
@@ -225,7 +227,7 @@ def _state_to_resume(folder: Path, settings: Settings, fingerprint: str) -> dict
             " delete it and train anew"
         )
     if not same:
-        raise ModelError(f"{folder.parent}: was begun on other scans; give the same ones to --resume")
+        raise ModelError(f"{folder.parent}: was begun on other scans; give the same ones to go on")
     if changed:
         raise ModelError(
             f"{folder.parent}: was begun with another {', '.join(changed)}; resume with the same"

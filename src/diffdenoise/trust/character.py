@@ -69,7 +69,7 @@ def character_of(scan: Scan, noise: Noise) -> Character:
         A scan, and what is known of its noise.
     """
     ready, found = noise.ready, noise.diagnosis
-    if scan.outside is not None:
+    if scan.hidden is not None:
         # The same scan is like itself whatever part of it is asked for.
         ready = prepare(scan.with_outside(None), ready.axis)
     spacing = scan.spacing_mm

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.errors import OutputError, ShapeError
+from diffdenoise.errors import OutputError, ShapeError, option
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.regions import find_regions
@@ -97,7 +97,7 @@ def check_picture(path: Path, overwrite: bool = False) -> None:
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; expected a file name; choose another name")
     if os.path.lexists(path) and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another name or use --overwrite")
+        raise OutputError(f"{path}: exists already; choose another name or use {option('overwrite')}")
     folder = next(each for each in path.absolute().parents if os.path.lexists(each))
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OutputError(f"{path}: {folder} is not a folder to write in; choose another place")

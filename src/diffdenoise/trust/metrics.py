@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffdenoise.errors import IntensityError, ShapeError
+from diffdenoise.errors import IntensityError, ShapeError, option
 from diffdenoise.scan.cut import to_stacks
 from diffdenoise.scan.read import from_array
 from diffdenoise.scan.slices import choose_axis
@@ -193,7 +193,7 @@ def evaluate(
     if min(truth_slices.shape[1:]) < SSIM_WINDOW:
         raise ShapeError(
             f"found slices of {_by(truth_slices.shape[1:])} pixels, expected at least"
-            f" {SSIM_WINDOW}x{SSIM_WINDOW} for SSIM; choose another --axis"
+            f" {SSIM_WINDOW}x{SSIM_WINDOW} for SSIM; choose another {option('axis', python='axis')}"
         )
     empty = _slices(nothing, axis)
     truth_slices[empty] = 0

@@ -15,6 +15,7 @@ from diffdenoise.errors import (
     InputError,
     ModelError,
     OutputError,
+    option,
 )
 from diffdenoise.lock import refuse_if_used
 from diffdenoise.noise.statement import Noise, diagnose
@@ -213,7 +214,8 @@ class Batch:
             extras.write(job, result, alone=self.alone, again=overwrite)
         except DiskFullError:
             raise
-        except OutputError as error:
+        except (InputError, OutputError) as error:
+            # Slices of a large scan are read until they are written.
             return self._failure(job.name, error, (job,))
         return None
 
@@ -245,7 +247,9 @@ def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool, know
         Whether an earlier run noted something.
     """
     if resume and not known and not any(batch.work.is_dir() for batch in batches):
-        raise OutputError(f"{batches[0].work}: there is no stopped run to resume; leave out --resume")
+        raise OutputError(
+            f"{batches[0].work}: there is no stopped run to resume; leave out {option('resume')}"
+        )
     for work in (batch.work for batch in batches):
         refuse_if_used(work / "work", work)
         ours = work.is_dir() and ((work / "work").is_dir() or (work / "record.json").is_file())
@@ -255,5 +259,6 @@ def check_works(batches: Sequence[Batch], *, resume: bool, overwrite: bool, know
             )
         if work.exists() and not resume and not overwrite:
             raise OutputError(
-                f"{work}: holds a stopped run; go on with it by --resume, or delete it (--overwrite does)"
+                f"{work}: holds a stopped run; go on with it by {option('resume')}, or delete it "
+                f"({option('overwrite')} does)"
             )

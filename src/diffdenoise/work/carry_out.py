@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffdenoise.errors import OutputError, SettingsError
+from diffdenoise.errors import OutputError, SettingsError, option
 from diffdenoise.scan.folder import check_name, check_outside_stores
 from diffdenoise.scan.read import read_scan
 from diffdenoise.types import Progress
@@ -104,12 +104,13 @@ class Work:
             check_outside_stores(order.save_model)
             if self._several:
                 raise SettingsError(
-                    f"--save-model: {title_of(order.inputs)} holds {count} series, each with a model of its "
-                    "own; name one with --series"
+                    f"{option('save-model', python='save_model')}: {title_of(order.inputs)} holds {count} "
+                    f"series, each with a model of its own; name one with {option('series', python='series')}"
                 )
         if order.model is not None and order.again.resume and self._journal is None:
             raise SettingsError(
-                "--resume: with --model it goes on with several scans, into a folder; leave it out"
+                f"{option('resume')}: with {option('model', python='a model')} it goes on with several "
+                "scans, into a folder; leave it out"
             )
 
     def _works(self, count: int) -> list[Path]:
@@ -282,4 +283,4 @@ class Work:
 
 def _failure(job: Job, reason: str) -> Failure:
     """What went wrong with a scan in an earlier run."""
-    return Failure(job.name, f"{reason} (as before; --retry-failed tries again)", (job,))
+    return Failure(job.name, f"{reason} (as before; {option('retry-failed')} tries again)", (job,))

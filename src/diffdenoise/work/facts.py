@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from diffdenoise.config import Settings
@@ -11,6 +12,7 @@ from diffdenoise.noise.shape import in_words
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.find import Found
+from diffdenoise.scan.intensity import HIGH_PERCENT, LOW_PERCENT
 from diffdenoise.scan.scan import Scan
 
 
@@ -78,6 +80,34 @@ def of_series(found: Found) -> dict[str, Any]:
     }
 
 
+def model_facts(folder: Path) -> dict[str, Any]:
+    """Return what is known about a trained model, for JSON: its record and settings.
+
+    Parameters
+    ----------
+    folder : path
+        Model folder.
+
+    Raises
+    ------
+    ModelError
+        If its training has not finished, or it is damaged.
+    """
+    # Imported here: scans are described without it.
+    from diffdenoise.model.folder import check_model_folder, read_record, read_settings
+
+    check_model_folder(folder)
+    record, settings = read_record(folder), read_settings(folder)
+    noise = record.noise.model()
+    return {
+        "model": str(folder),
+        "noise_percent_of_range": 100 * noise.typical_std,
+        "noise_correlation_px": list(noise.correlation.width_px),
+        "record": record.as_dict(),
+        "settings": settings.model_dump(mode="json"),
+    }
+
+
 def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
     """Return what is known about a scan, for JSON.
 
@@ -90,7 +120,8 @@ def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
     """
     found, axis, regions = noise.diagnosis, noise.axis, noise.ready.regions
     counts = regions.counts
-    low, middle, high = counts.percentiles((0.5, 50, 99.5))
+    # Of what the range is told by: without values that noise was cut off at.
+    low, middle, high = regions.measurable_counts.percentiles((LOW_PERCENT, 50, HIGH_PERCENT))
     return {
         "name": scan.name,
         "format": scan.format,
@@ -106,6 +137,7 @@ def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
             "median": middle,
             "percentile_99.5": high,
             "max": float(counts.values[-1]),
+            "range": noise.range,
         },
         "no_data_percent": 100 * regions.share,
         "noise_std": noise.std,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from diffdenoise.errors import SettingsError
+from diffdenoise.errors import SettingsError, option
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.folder import check_name
 from diffdenoise.work.extras import Extras
@@ -142,9 +142,15 @@ class Order:
                 check_name(path)
         check_strength(self.strength)
         if self.force and self.model is None:
-            raise SettingsError("--force: has an effect with --model only; leave it out, or name a model")
+            raise SettingsError(
+                f"{option('force')}: has an effect with {option('model', python='a model')} only; "
+                "leave it out, or name a model"
+            )
         if self.again.retry_failed and not self.again.resume:
-            raise SettingsError("--retry-failed: has an effect with --resume only; add that, or leave it out")
+            raise SettingsError(
+                f"{option('retry-failed')}: has an effect with {option('resume')} only; "
+                "add that, or leave it out"
+            )
 
     def derivation(self) -> Derivation:
         """What is said of derived DICOM series."""

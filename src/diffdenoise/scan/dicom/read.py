@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.errors import FormatError, InputError, ShapeError
+from diffdenoise.errors import FormatError, InputError, ShapeError, option
 from diffdenoise.scan.dicom.frames import Frame
 from diffdenoise.scan.dicom.series import Series, find_series
 from diffdenoise.scan.dicom.voxels import SeriesVoxels, decode_file, frames_of, real_dtype, real_values
@@ -131,7 +131,8 @@ def read(path: Path) -> Scan:
             "into a folder, or convert them: diffdenoise convert"
         )
     raise ShapeError(
-        f"{path}: holds {len(study.series)} series ({listed}); expected one; name one with --series"
+        f"{path}: holds {len(study.series)} series ({listed}); expected one; "
+        + option("series", command="name one with", python="name the files of one")
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from diffdenoise.errors import FormatError, InputError
@@ -61,7 +62,7 @@ class Series:
         """The element that no derived image can do without and that can't be made up, if it lacks it."""
         return None if self.header.sop_class else "SOPClassUID"
 
-    @property
+    @cached_property
     def holds_whole(self) -> bool:
         """Whether its real values are whole numbers: no slope but 1, and whole intercepts."""
         frames = (frame for volume in self.layout.frames for frame in volume)

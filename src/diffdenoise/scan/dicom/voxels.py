@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from diffdenoise.scan.dicom.padding import padding_of
 from diffdenoise.scan.dicom.parse import parse, quiet_pydicom
 from diffdenoise.scan.dicom.pixels import stored_values
 from diffdenoise.scan.dicom.series import Series
+from diffdenoise.scan.survey import Looking, remember
 from diffdenoise.scan.voxels import Lazy
 
 
@@ -73,7 +75,8 @@ def real_values(series: Series, frame: Frame, values: NDArray[Any]) -> NDArray[A
 class SeriesVoxels(Lazy):
     """Real values of a series; padding has the least value of the image proper.
 
-    Every file is decoded once at the start, to see whether all can be, and what is padding.
+    Every file is decoded once at the start, to see whether all can be, and what is padding; where frames
+    lie in the files' order, `survey_of` is answered by the same pass.
 
     Attributes
     ----------
@@ -87,31 +90,69 @@ class SeriesVoxels(Lazy):
         self.shape, self.dtype = shape, real_dtype(series)
         self.axis = None if series.is_flat else 2
         self._series, self._frames = series, frames_of(series)
+        self._of_volume = len(series.layout.frames[0])
         self._last: tuple[int, Decoded] | None = None
         self.padding: PaddingVoxels | None = None
         self._look()
 
     def _look(self) -> None:
+        files = [frame.file for frame in self._frames]
+        # Where a file's frames don't follow one another it would be decoded again for each: statistics,
+        # which take slices in order, look later.
+        in_order = sum(one != other for one, other in pairwise(files)) == len(set(files)) - 1
+        looking = Looking(self, self.axis) if in_order else None
         bits: dict[int, NDArray[np.uint8]] = {}
         least: list[Any] = []
+        empty: list[int] = []
         dtypes: dict[int, np.dtype[Any]] = {}
-        order = sorted(range(len(self._frames)), key=lambda place: self._frames[place].file)
-        for place in order:
-            frame = self._frames[place]
-            found = self._decoded(frame.file)
+        for place in sorted(range(len(files)), key=lambda place: place if in_order else files[place]):
+            found = self._decoded(files[place])
             dtypes[place] = found.values.dtype
-            if found.padding is None:
-                least.append(real_values(self._series, frame, found.values).min())
-                continue
-            inside = found.padding[self._series.header.place(frame.number)]
-            proper = real_values(self._series, frame, found.values)[~inside]
-            if inside.any():
+            one = real_values(self._series, self._frames[place], found.values)
+            inside = self._inside(place, found)
+            if inside is not None:
                 bits[place] = np.packbits(inside)
-            if proper.size:
-                least.append(proper.min())
+                if inside.all():
+                    empty.append(place)
+                    continue
+                # A value of the image proper; the least of all is put there below.
+                one[inside] = one[~inside].min()
+            least.append(one.min())
+            if looking is not None:
+                self._show(looking, place, one, inside)
         self.stored_dtype = dtypes[min(dtypes)]
         if bits and least:
             self.padding = PaddingVoxels(self, bits, min(least))
+        if looking is not None and least:
+            self._finish(looking, empty, min(least))
+
+    def _inside(self, place: int, found: Decoded) -> NDArray[np.bool_] | None:
+        """Where a frame (rows, columns) is padded; None: nowhere."""
+        if found.padding is None:
+            return None
+        inside = found.padding[self._series.header.place(self._frames[place].number)]
+        return inside if inside.any() else None
+
+    def _show(
+        self, looking: Looking, place: int, one: NDArray[Any], inside: NDArray[np.bool_] | None
+    ) -> None:
+        """Let statistics look at a frame (rows, columns)."""
+        left = None if inside is None else ~self._as_slab(inside)
+        looking.add(*divmod(place, self._of_volume), self._as_slab(one), left)
+
+    def _finish(self, looking: Looking, empty: list[int], least: Any) -> None:
+        """Show frames that are padding alone, fill the slices that are kept, and remember what was told."""
+        for place in empty:
+            plane = (self._series.header.rows, self._series.header.columns)
+            self._show(looking, place, np.full(plane, least, self.dtype), np.ones(plane, bool))
+        if self.padding is not None:
+            for (volume, number), kept in looking.kept.items():
+                self.padding.fill(volume * self._of_volume + number, kept if self.axis is None else kept.T)
+        remember(self, self.padding, looking.survey(self))
+
+    def _as_slab(self, one: NDArray[Any]) -> NDArray[Any]:
+        """A frame (rows, columns) as a slab of one slice."""
+        return (one if self.axis is None else one.T)[np.newaxis]
 
     def _decoded(self, file: int) -> Decoded:
         """A file's values; those of the last one are kept, as a file may hold many frames."""
@@ -122,7 +163,7 @@ class SeriesVoxels(Lazy):
 
     def read(self, volume: int, first: int, last: int) -> NDArray[Any]:
         """Decode slices: (1, rows, columns) of an image, (slices, columns, rows) of a volume."""
-        start = volume * len(self._series.layout.frames[0])
+        start = volume * self._of_volume
         found = []
         for place in range(start + first, start + last):
             frame = self._frames[place]

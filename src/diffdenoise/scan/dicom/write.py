@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.errors import DiffDenoiseError, OutputError
+from diffdenoise.errors import DiffDenoiseError, OutputError, option
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.dicom.derive import Derivation, derive
 from diffdenoise.scan.dicom.frames import Frame, Header
@@ -144,7 +144,8 @@ def _changed(
 
 def _unwritable(target: Path) -> OutputError:
     return OutputError(
-        f"{target}: an element of the source can't be written; try --private drop, or convert to NIfTI"
+        f"{target}: an element of the source can't be written; "
+        + option("private", "drop", command="try", python="write it as NIfTI")
     )
 
 
@@ -216,7 +217,7 @@ def _compress(dataset: Any, compression: str, target: Path) -> None:
     except Exception:  # the encoders raise all sorts: images of a few pixels, 32 bits
         raise OutputError(
             f"{target}: can't be compressed as {compression} (a size or bits that it doesn't take); "
-            "leave out --compress"
+            + option("compress", command="leave out", python="write it uncompressed")
         ) from None
 
 
