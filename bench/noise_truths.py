@@ -255,7 +255,7 @@ def _pet(_: Path, *, hot: int) -> Truth:
 def _magnitude(_: Path, *, coils: int, width: float) -> Truth:
     """True parts of std 80 on 10 slices of 128 x 128 of a head with a fifth of air."""
     clean = np.moveaxis(clean_phantom((128, 128, 10)), 2, 0)
-    kind = "rician" if coils == 1 else "chi"
+    kind: Kind = "rician" if coils == 1 else "chi"
     noisy = Known(kind, 80.0, Colour(width), coils=coils).add(
         clean.astype(np.float32), np.random.default_rng(0)
     )

@@ -55,9 +55,10 @@ class Scatter:
 
     def level(self, variances: NDArray[np.float64], share: float) -> float:
         """Std of the noise of which this share of the variances is below what they are."""
-        from scipy.stats import chi2
+        # Not scipy.stats, which takes half a second to load.
+        from scipy.special import gammaincinv
 
-        expected = self.mean * float(chi2.ppf(share, self.free)) / self.free
+        expected = self.mean * 2 * float(gammaincinv(self.free / 2, share)) / self.free
         return float(np.sqrt(np.quantile(variances, share) / expected))
 
     def unevenness(self, variances: NDArray[np.float64]) -> float:
@@ -147,11 +148,11 @@ def least_level(stacks: Sequence[Slices], *, adjacent: bool) -> LevelPoint | Non
     LevelPoint or None
         None without patches.
     """
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
     patches = find_patches(stacks, _SMALL, adjacent=adjacent)
     free = _SMALL**2 - 6
-    expected = float(chi2.ppf(_LOWEST, free)) / free
+    expected = 2 * float(gammaincinv(free / 2, _LOWEST)) / free
     points = []
     for level in tissue_levels(calm_levels(patches, trim=False)):
         variance = float(np.quantile(patches.variance[level.chosen], _LOWEST)) / expected

@@ -10,6 +10,7 @@ weak anatomy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -104,9 +105,9 @@ def find_magnitude(stacks: Sequence[Slices], *, adjacent: bool) -> Magnitude | N
 
 def _has_darker(images: Sequence[NDArray[np.float32]], magnitude: Magnitude) -> bool:
     """Whether much is darker than air can be, so that what was taken for air is tissue."""
-    from scipy.stats import chi
+    from scipy.special import gammaincinv
 
-    limit = magnitude.std * float(chi.ppf(_NEVER, 2 * magnitude.coils))
+    limit = magnitude.std * math.sqrt(2 * float(gammaincinv(magnitude.coils, _NEVER)))
     known = sum(int(np.isfinite(image).sum()) for image in images)
     darker = sum(int((image < limit).sum()) for image in images)
     return darker > _MOST_DARKER * known

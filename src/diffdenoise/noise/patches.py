@@ -122,6 +122,22 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
 
 def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[Any], ...]:
     """Values, mean, residual, variance and whether it is constant, of each patch of a grid over a slice."""
+    windows, flat, residual, variance = _fitted(image, side)
+    rows, columns = windows.shape[:2]
+    # Not by maximum and minimum, which take longer; NaN is not equal to itself.
+    constant = (flat == flat[:, :1]).all(1)
+    grid = (rows, columns)
+    return (
+        windows,
+        flat.mean(1).reshape(grid),
+        residual.reshape(*grid, side, side),
+        variance,
+        constant.reshape(grid),
+    )
+
+
+def _fitted(image: NDArray[np.float32], side: int) -> tuple[NDArray[Any], ...]:
+    """Patches of a grid over a slice, flat ones, what is left of these without surfaces, and its variance."""
     step = side // 2
     windows = np.lib.stride_tricks.sliding_window_view(image, (side, side))[::step, ::step]
     rows, columns = windows.shape[:2]
@@ -129,20 +145,12 @@ def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[Any], ...]:
     shapes = surfaces(side)
     residual = flat - (flat @ shapes.T) @ shapes
     variance = (residual**2).sum(1) / (side * side - len(shapes))
-    constant = flat.max(1) == flat.min(1)
-    grid = (rows, columns)
-    return (
-        windows,
-        flat.mean(1).reshape(grid),
-        residual.reshape(*grid, side, side),
-        variance.reshape(grid),
-        constant.reshape(grid),
-    )
+    return windows, flat, residual, variance.reshape(rows, columns)
 
 
 def _variance(stack: Slices, part: Part, number: int, side: int) -> NDArray[np.float64]:
     """Variance alone of each patch's residual, of the same part of another slice."""
-    variance = _cut(cut_part(stack, part, number), side)[3]
+    variance = _fitted(cut_part(stack, part, number), side)[3]
     level = _level(stack, part, number, side)
     return variance if level is None else np.asarray(variance / level**2)
 
