@@ -71,7 +71,7 @@ def measure(read: Callable[[Path], list[Stack]], folder: Path) -> dict[str, dict
             "rician_percent": None
             if diagnosis.rician_std is None
             else round(100 * diagnosis.rician_std * span, 3),
-            "clean": diagnosis.is_clean(Settings().clean_below),
+            "clean": diagnosis.is_clean(Settings().clean_below_contrast),
         }
     return rows
 

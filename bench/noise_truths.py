@@ -94,8 +94,9 @@ def measure(truth: Truth) -> dict[str, Any]:
         "truth": truth.std,
         "read": round(read, 4),
         "percent": round(100 * read / statement.range, 3),
-        "clean": found.is_clean(Settings().clean_below),
+        "clean": found.is_clean(Settings().clean_below_contrast),
         "at_most": found.is_upper_bound,
+        "of_contrast": found.share_of_contrast,
         "coils": None if rician is None else found.coils,
         "shape": in_words(found.correlation),
         "map": found.noise.place is not None,
@@ -119,6 +120,8 @@ def _line(row: dict[str, Any]) -> str:
     words = ("clean " if row["clean"] else "") + ("at most " if row["at_most"] else "") + kind
     off = "" if row["lags_off"] is None else f"lags off {row['lags_off']:.2f} "
     varies = " map" if row["map"] else ""
+    if row["of_contrast"] is not None:
+        varies += f" {row['of_contrast']:.2g} of contrast"
     read = f"{row['read']:9.4g} ({row['percent']:5.2f} %) {ratio}"
     return f"{read} {off}{words}{row['shape']}{varies} [{row['cpu_s']} s]"
 

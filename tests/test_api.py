@@ -67,7 +67,7 @@ def test_a_path_gives_a_result(tmp_path: Path, model: Model) -> None:
     assert record["residual_std"] == result.residual.std()
     assert record["version"] == dd.__version__
     assert record["seconds"] > 0
-    assert record["training"]["stages"]["refine"]["steps"]["steps"] == 6
+    assert record["training"]["stages"]["blind-spot"]["steps"]["steps"] == 6
     assert record["slice_axis"] == 2
     assert record["already_clean"] is False
 
@@ -233,7 +233,7 @@ def test_strength_is_the_share_of_the_residual(model: Model) -> None:
 
 def test_clean_scans_are_left_and_say_so(tmp_path: Path) -> None:
     clean = make_volume((64, 60, 5), std=1)
-    settings = tiny_settings(clean_below=0.5)
+    settings = tiny_settings(clean_below_contrast=5)
     with pytest.warns(UserWarning, match="already clean") as caught:
         result = dd.denoise(clean, settings=settings, return_result=True)
     assert caught[0].filename == __file__

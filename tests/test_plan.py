@@ -175,5 +175,22 @@ def test_one_clean_scan_among_noisy_ones_does_not_make_them_clean():
     found = [noise_of(from_array(each), settings) for each in (clean, *noisy)]
     assert already_clean(found[:1], settings)
     assert not already_clean(found, settings)
-    assert not already_clean(found[:1], Settings.build(data={"axis": 0}, clean_below=0))
+    assert not already_clean(found[:1], Settings.build(data={"axis": 0}, clean_below_contrast=0))
     assert not already_clean(found[:1], Settings.build(data={"axis": 0}, noise_std=5.0))
+
+
+def test_without_a_level_the_stages_are_those_that_need_none():
+    from tests.noise.test_evenness import everywhere
+
+    noisy = everywhere() + 0.01 * np.random.default_rng(1).standard_normal((6, 96, 96))
+    scan = from_array(np.moveaxis(noisy.astype(np.float32), 0, 2))
+    plan = make_plan([scan], Settings())
+    assert plan.diagnosis.cannot_tell
+    assert plan.is_blind
+    assert not plan.settings.stage3.refine
+    assert plan.settings.stage3.target == "srds"
+    assert not plan.self_trains
+    assert plan.as_dict()["blind"]
+    told = make_plan([scan], Settings(noise_std=0.01))
+    assert not told.is_blind
+    assert told.settings.stage3.refine

@@ -92,8 +92,8 @@ def denoise(
     Warns
     -----
     UserWarning
-        If an image has less noise than `Settings.clean_below`, and comes back as it was. If one of a folder
-        is left out, with the reason.
+        If an image has less noise than `Settings.clean_below_contrast`, and comes back as it was. If one of
+        a folder is left out, with the reason.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def _learn(
         for scan in scans:
             warn(
                 f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
-                "set clean_below to 0"
+                "set clean_below_contrast to 0"
             )
         return unchanged
     with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:

@@ -160,9 +160,9 @@ class Settings(_Frozen):
     """Rounds of stages 2 and 3; the student's output is the next round's condition. The paper: 3."""
     noise_std: float | None = Field(default=None, gt=0)
     """Standard deviation of the noise in the scan's own units; None: estimated."""
-    clean_below: float = Field(default=0.01, ge=0, lt=1)
-    """Scans with less noise than this share of the intensity range are left as they are by `denoise`; 0:
-    none is."""
+    clean_below_contrast: float = Field(default=0.1, ge=0)
+    """Scans with less noise than this share of what neighbouring tissues differ by (block means over 12
+    pixels) are left as they are by `denoise`; 0: none is."""
     rician_bias: bool = True
     """Undo the bias of magnitude images where the background shows Rician noise."""
     data: Data = Data()

@@ -78,6 +78,11 @@ class Plan:
         return self.diagnosis.rician_std if self.settings.rician_bias else None
 
     @property
+    def is_blind(self) -> bool:
+        """Whether the noise's level isn't known, so that nothing may be built on it."""
+        return _is_blind(self.diagnosis, self.settings)
+
+    @property
     def self_trains(self) -> bool:
         """Whether the student goes on to learn from its own results.
 
@@ -93,7 +98,7 @@ class Plan:
     def is_clean(self) -> bool:
         """Whether there is too little noise to touch the scans."""
         given = self.settings.noise_std is not None
-        return not given and self.diagnosis.is_clean(self.settings.clean_below)
+        return not given and self.diagnosis.is_clean(self.settings.clean_below_contrast)
 
     @property
     def slices(self) -> int:
@@ -127,6 +132,7 @@ class Plan:
             "neighbours": self.neighbours,
             "blind_spot": self.blind_spot,
             "self_training": self.self_trains,
+            "blind": self.is_blind,
             "noise_std_of_range": round(self.noise.typical_std, 5),
             "rician_std_of_range": self.rician_std,
             "noise_correlation_px": list(self.noise.correlation.width_px),
@@ -169,6 +175,8 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
     fewest = min(volume.shape[0] for volume in volumes)
     chosen = _standing_for_all(len(noises))
     diagnosis = _middle([noises[number] for number in chosen], noises)
+    if _is_blind(diagnosis, settings):
+        settings = _without_level(settings)
     neighbours = settings.data.neighbours
     if neighbours is None:
         independent = diagnosis.slices_independent
@@ -229,6 +237,21 @@ def _check_schedule(settings: Settings, self_trains: bool) -> None:
         raise SettingsError(f"minutes is null and schedule has no {', '.join(missing)}; give either")
 
 
+def _is_blind(diagnosis: Diagnosis, settings: Settings) -> bool:
+    """Whether neither the scans nor the user say what the noise's level is."""
+    return diagnosis.cannot_tell and settings.noise_std is None
+
+
+def _without_level(settings: Settings) -> Settings:
+    """Return the settings for the stages as published, none of which needs the noise's level.
+
+    A risk with twice the true level gives results that are worse than the input; blind-spot network,
+    diffusion and distillation of symmetric pairs know nothing of it.
+    """
+    stage3 = settings.stage3.model_copy(update={"refine": False, "self_training": False, "target": "srds"})
+    return settings.model_copy(update={"stage3": stage3})
+
+
 def blind_spot_for(width_px: tuple[float, float]) -> int:
     """Return the side in pixels of the blind spot that hides noise of that correlation."""
     return next(side for width, side in BLIND_SPOTS if max(width_px) <= width)
@@ -284,8 +307,8 @@ def already_clean(noises: Sequence[Noise], settings: Settings) -> bool:
     noises : sequence of Noise
         Of the scans.
     settings : Settings
-        `clean_below` is the limit. A given `noise_std` means that there is noise.
+        `clean_below_contrast` is the limit. A given `noise_std` means that there is noise.
     """
-    if settings.noise_std is not None or settings.clean_below == 0:
+    if settings.noise_std is not None or settings.clean_below_contrast == 0:
         return False
-    return all(one.diagnosis.is_clean(settings.clean_below) for one in noises)
+    return all(one.diagnosis.is_clean(settings.clean_below_contrast) for one in noises)

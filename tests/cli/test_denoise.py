@@ -211,7 +211,7 @@ def test_a_clean_scan_is_left_as_it_is(run: Run, tmp_path: Path) -> None:
     outcome = run("denoise", tmp_path / "clean.nii.gz", "-o", tmp_path / "out.nii.gz", "--minutes", "1")
     assert outcome.code == 0
     assert "already clean" in outcome.out
-    assert "clean_below=0" in outcome.out
+    assert "clean_below_contrast=0" in outcome.out
     assert np.array_equal(np.asarray(nibabel.load(tmp_path / "out.nii.gz").dataobj), data)
     assert not (tmp_path / "out.nii.gz.work").exists()
 

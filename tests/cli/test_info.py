@@ -63,11 +63,12 @@ def test_info_for_people_has_every_property_on_a_line(run: Run, noisy: Path) -> 
     assert outcome.code == 0
     assert outcome.err == ""
     lines = outcome.out.splitlines()
-    assert len(lines) == 11
+    assert len(lines) == 12
     assert "1 x 1 x 4 mm" in outcome.out
     assert "% of the range" in lines[8]
-    assert lines[9].startswith("noise kind")
-    assert "noise of their own" in lines[10]
+    assert lines[9].startswith("in tissue")
+    assert lines[10].startswith("noise kind")
+    assert "noise of their own" in lines[11]
 
 
 def test_info_says_what_kind_of_noise_it_is(run: Run, tmp_path: Path, phantom: NDArray[np.int16]) -> None:

@@ -24,7 +24,7 @@ def test_noise_of_one_level(std):
     assert found.floor == pytest.approx(std, rel=0.1)
     assert found.slices_independent
     assert found.noise.is_constant
-    assert not found.is_clean(0.01)
+    assert not found.is_clean(0.1)
     assert found.rician_std is None
 
 
@@ -37,8 +37,8 @@ def test_noise_that_grows_with_the_signal():
 def test_a_clean_scan_is_clean_and_a_noisy_one_is_not():
     clean = smooth_stack()
     rng = np.random.default_rng(0)
-    assert diagnosis_of(gaussian(clean, 0.002, rng=rng)).is_clean(0.01)
-    assert not diagnosis_of(gaussian(clean, 0.02, rng=rng)).is_clean(0.01)
+    assert diagnosis_of(gaussian(clean, 0.002, rng=rng)).is_clean(0.1)
+    assert not diagnosis_of(gaussian(clean, 0.02, rng=rng)).is_clean(0.1)
 
 
 def test_texture_is_not_noise():
@@ -48,7 +48,7 @@ def test_texture_is_not_noise():
     texture = gaussian(np.zeros(clean.shape), 0.05, correlation_px=1.5, axis=0, rng=rng)
     texture[:, :60] = 0
     noisy = clean + texture + gaussian(np.zeros(clean.shape), 0.004, rng=rng)
-    assert diagnosis_of(noisy).is_clean(0.01)
+    assert diagnosis_of(noisy).std == pytest.approx(0.004, rel=0.15)
 
 
 def test_air_that_is_a_ratio_of_noises_is_no_noise_of_the_image():
@@ -91,13 +91,13 @@ def test_it_can_be_written_down():
 def test_nothing_can_be_told_of_a_constant_image():
     found = diagnosis_of(np.full((3, 64, 64), 0.5))
     assert (found.std, found.floor, found.curve) == (0.0, None, ())
-    assert not found.is_clean(0.01)
+    assert not found.is_clean(0.1)
 
 
 def test_saturated_places_do_not_make_a_noisy_scan_clean():
     noisy = gaussian(smooth_stack(), 0.05, rng=np.random.default_rng(0))
     bright = np.clip(noisy + 0.6 * (smooth_stack() > 0.55), None, 1.0)
-    assert not diagnosis_of(bright).is_clean(0.01)
+    assert not diagnosis_of(bright).is_clean(0.1)
 
 
 @pytest.mark.parametrize("shape", [(60, 200, 40), (1, 52, 52)])

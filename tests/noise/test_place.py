@@ -190,7 +190,8 @@ def test_the_level_of_a_magnitude_image_is_known_at_each_place():
 def test_residuals_of_slices_with_a_map_are_in_units_of_its_level():
     level = 0.05 * levels_of("ramp", 150, 130)
     place = PlaceMap.of_grid(np.log(np.array([[np.linspace(0.5, 1.5, 9)]])))
-    noisy = (0.5 + level * unit_noise(0.0, (5, 150, 130))).astype(np.float32)
+    signal = np.linspace(0.1, 0.9, 150)[:, None]
+    noisy = (signal + level * unit_noise(0.0, (5, 150, 130))).astype(np.float32)
     (stack,) = placed([noisy], place)
     for side in (8, 16):
         before = find_patches([noisy], side, adjacent=True)

@@ -86,7 +86,13 @@ def test_what_is_no_data_counts_nowhere():
 def test_where_the_noise_is_not_known_nothing_is_said():
     noisy = clean() + noise_of(0.0)
     unknown = Diagnosis(NoiseModel.constant(LEVEL), 0.0, (), None, is_upper_bound=True)
-    assert check_result([noisy], [clean()], unknown) is None
+    found = check_result([noisy], [clean()], unknown)
+    assert found is not None
+    assert found.doubts == []
+    # But that no more than the most that it can be is taken off.
+    twice = check_result([clean() + 2 * noise_of(0.0)], [clean()], unknown)
+    assert twice is not None
+    assert twice.doubts == [f"{twice.taken:.2g} times the most that the noise can be was taken off"]
     assert check_result([noisy], [clean()], diagnosis(level=0.0)) is None
 
 

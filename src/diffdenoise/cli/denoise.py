@@ -119,7 +119,7 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
     """Print where the result is, how long it took and what was removed."""
     if report["already_clean"]:
         typer.echo("already clean: there is too little noise to touch, so the values were left as they are")
-        typer.echo("(to denoise all the same: --set clean_below=0)")
+        typer.echo("(to denoise all the same: --set clean_below_contrast=0)")
     done = "written" if report["already_clean"] else "denoised"
     rows = [(done if found else "output", report["output"])]
     if len(found) != 1:

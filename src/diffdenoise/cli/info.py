@@ -146,11 +146,7 @@ def _noise_kind(scan: dict[str, Any]) -> list[tuple[str, str]]:
     if noise is None or scan["already_clean"]:
         return []
     levels = [100 * std for std in noise["stds"]]
-    rows = []
-    if noise["is_upper_bound"]:
-        rows.append(
-            ("", "at most: even the calmest places are full of anatomy, and noise can't be told apart")
-        )
+    rows = _against_tissue(noise)
     if noise["rician_std"] is not None:
         rows.append(
             (
@@ -200,6 +196,25 @@ def _noise_kind(scan: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def _against_tissue(noise: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is to be said of doubts, and of the noise beside the contrasts of tissue."""
+    rows = []
+    if noise["is_upper_bound"]:
+        rows.append(
+            ("", "at most: even the calmest places are full of anatomy, and I cannot tell noise from it;")
+        )
+        rows.append(("", "denoise takes the stages that need no level (give noise_std if you know it)"))
+    if noise["share_of_contrast"] is not None:
+        rows.append(
+            (
+                "in tissue",
+                f"{noise['share_of_contrast']:.2g} times what neighbouring tissues differ by"
+                f" ({100 * noise['tissue_contrast']:.2g} % of the range)",
+            )
+        )
+    return rows
+
+
 def _magnitude_of(coils: int) -> str:
     """What a magnitude image's noise is called."""
     return "Rician" if coils == 1 else f"noncentral chi of {coils} coils"
@@ -210,10 +225,10 @@ def _noise(scan: dict[str, Any]) -> str:
     if scan["noise_std"] is None:
         return "unknown: too few flat regions to tell"
     if scan["already_clean"]:
-        level = f"{100 * scan['noise']['floor']:.2g} % of the range"
+        level = f"{scan['noise_percent_of_range']:.2g} % of the range"
         if scan["noise"]["is_upper_bound"]:
             return f"at most {level}, less than fine anatomy lets one tell: taken for clean"
-        return f"{level} in the calmest places: already clean"
+        return f"{level}, little against what neighbouring tissues differ by: already clean"
     level = f"{number(scan['noise_std'], 3)} ({scan['noise_percent_of_range']:.2g} % of the range)"
     return f"{level}, {scan['noise_shape']}"
 

@@ -32,6 +32,12 @@ from diffdenoise.training.heap import trim
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Progress, Quiet
 
+#: What is said where the diagnosis has no level to build on.
+_BLIND = (
+    "how strong the noise is cannot be told from anatomy: the stages as published are trained, which need no"
+    " level (give noise_std if you know it)"
+)
+
 
 def train(
     scans: Sequence[Scan],
@@ -83,6 +89,8 @@ def train(
     began = time.monotonic()
     hardware = choose_hardware(device, threads)
     plan = make_plan(scans, settings, noises)
+    if plan.is_blind:
+        (progress or Quiet()).say(_BLIND)
     if (model_dir / RECORD).exists():
         if not resume:
             raise OutputError(f"{model_dir}: holds a finished model; choose another folder or delete it")

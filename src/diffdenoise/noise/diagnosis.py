@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.autocorrelation import estimate_background, estimate_correlation
+from diffdenoise.noise.autocorrelation import NARROW, estimate_background, estimate_correlation
+from diffdenoise.noise.contrast import tissue_contrast, value_step
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.evenness import least_level, only_noise
@@ -17,12 +18,16 @@ from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
 from diffdenoise.noise.magnitude import LEAST_OF_THEORY, Magnitude, find_magnitude, is_borne_out, levels_of
 from diffdenoise.noise.model import NoiseModel, model_of_curve
-from diffdenoise.noise.patches import is_cut_off
+from diffdenoise.noise.patches import calm_levels, find_patches, is_cut_off
 from diffdenoise.noise.place import Placed, placed
 from diffdenoise.noise.place_fit import find_place
 from diffdenoise.noise.repeats import levels_of_repeats
 from diffdenoise.types import Slices
 
+#: Levels below this share of the range are rounding, and there is nothing to take off.
+_ROUNDING = 1e-3
+#: An upper bound that anatomy sets may be more than the noise by this factor.
+_BOUND = 1.25
 #: Differences of consecutive volumes below this share of the level tell that the rest of it is anatomy.
 _MUCH_LESS = 0.7
 
@@ -46,6 +51,10 @@ class Diagnosis:
     is_upper_bound : bool
         Whether even calm places are full of anatomy, so that the noise is no more than this and may be
         less.
+    contrast : float or None
+        How much neighbouring tissues differ: see `tissue_contrast`; None: not known.
+    step : float
+        By which stored values differ at least.
     """
 
     noise: NoiseModel
@@ -54,6 +63,8 @@ class Diagnosis:
     rician_std: float | None
     coils: int = 1
     is_upper_bound: bool = False
+    contrast: float | None = None
+    step: float = 0.0
 
     def __repr__(self) -> str:
         """One line, without the curve."""
@@ -92,14 +103,32 @@ class Diagnosis:
         """Whether adjacent slices have noise of their own."""
         return self.slice_correlation < SLICES_DEPEND
 
-    def is_clean(self, threshold: float) -> bool:
-        """Whether the noise is known to be below a share of the range, or at most twice it.
+    @property
+    def cannot_tell(self) -> bool:
+        """Whether calm places do not show what the noise is, so that nothing may be built on its level."""
+        return self.is_upper_bound
 
-        An upper bound that anatomy sets is up to twice the noise; to take off that much would take off
-        anatomy.
+    @property
+    def share_of_contrast(self) -> float | None:
+        """Noise over the differences of neighbouring tissues; None: not known, or these do not differ."""
+        return self.std / self.contrast if self.contrast else None
+
+    def is_clean(self, threshold: float) -> bool:
+        """Whether denoising would gain nothing: noise is small against the contrasts of tissue.
+
+        Parameters
+        ----------
+        threshold : float
+            Share of the contrast of neighbouring tissues up to which noise is small; 0: it never is. Noise
+            that only has an upper bound may be a quarter more: to take off that much would take off
+            anatomy. Levels below the step of stored values, or below a thousandth of the range, are rounding.
         """
-        limit = 2 * threshold if self.is_upper_bound else threshold
-        return self.floor is not None and self.floor < limit
+        if not threshold or not self.curve:
+            return False
+        if self.std < max(self.step, _ROUNDING):
+            return True
+        share = self.share_of_contrast
+        return share is not None and share < (_BOUND if self.is_upper_bound else 1) * threshold
 
     def as_dict(self) -> dict[str, Any]:
         """Return the diagnosis for JSON."""
@@ -112,6 +141,10 @@ class Diagnosis:
             "rician_std": self.rician_std,
             "coils": self.coils,
             "is_upper_bound": self.is_upper_bound,
+            "cannot_tell": self.cannot_tell,
+            "tissue_contrast": self.contrast,
+            "share_of_contrast": self.share_of_contrast,
+            "step": self.step,
         }
 
 
@@ -141,7 +174,7 @@ def _in_tissue(curve: Sequence[LevelPoint]) -> float:
 
 
 def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnosis:
-    """Look at a scan's noise.
+    """Look at a scan's noise, and at what it is to be compared with.
 
     Parameters
     ----------
@@ -150,6 +183,22 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     zeros : sequence of float
         Scaled intensity of each stack's true zero, which Rician noise is recognised by.
     """
+    found = _noise_of(stacks, zeros)
+    contrast = tissue_contrast(stacks, found.std, found.correlation)
+    return replace(found, contrast=contrast, step=value_step(stacks))
+
+
+def _bounded(least: LevelPoint, between: float, std: float | None, coils: int) -> Diagnosis:
+    """Diagnosis where there is no more to tell than what the noise is at most."""
+    if std is not None and least.std < LEAST_OF_THEORY * std:
+        # No more than this in tissue: what air shows is not the noise there.
+        std, coils = None, 1
+    model = NoiseModel.constant(least.std)
+    return Diagnosis(model, between, (least,), std, coils, is_upper_bound=True)
+
+
+def _noise_of(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnosis:
+    """Look at a scan's noise."""
     rough = estimate_noise(stacks)
     # Anatomy, which is alike in the next slice, only adds to it.
     between = min(slice_correlation(stacks, steps) for steps in {(1, 1), rough.correlation.steps})
@@ -171,7 +220,9 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
         model = model_of_curve(repeats, WHITE)
         if model is not None:
             return Diagnosis(model, between, tuple(repeats), std, coils)
-    bound = None if seen.calm else least_level(plain, adjacent=adjacent)
+    bound = None
+    if not seen.calm and (seen.curve or calm_levels(find_patches(plain, NARROW[0], adjacent=adjacent))):
+        bound = least_level(plain, adjacent=adjacent)
     if bound is not None:
         return _bounded(replace(bound, std=min(bound.std, rough.std)), between, std, coils)
     background = estimate_background(stacks, adjacent=adjacent)
@@ -216,12 +267,3 @@ def _look(
         return _Seen(told, curve, curve, magnitude)
     calm = only_noise(stacks, curve, correlation, adjacent=adjacent)
     return _Seen(correlation, curve, calm, magnitude)
-
-
-def _bounded(least: LevelPoint, between: float, std: float | None, coils: int) -> Diagnosis:
-    """Diagnosis where there is no more to tell than what the noise is at most."""
-    if std is not None and least.std < LEAST_OF_THEORY * std:
-        # No more than this in tissue: what air shows is not the noise there.
-        std, coils = None, 1
-    model = NoiseModel.constant(least.std)
-    return Diagnosis(model, between, (least,), std, coils, is_upper_bound=True)

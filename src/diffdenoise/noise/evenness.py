@@ -26,6 +26,8 @@ from diffdenoise.types import Slices
 _UNEVEN, _NEARLY_EVEN = 2.0, 1.25
 #: Times the level of small patches from which on what patches of twice the side hold is anatomy.
 _GROWS = 1.3
+#: Share of the calm places in tissue that must hold noise for any of them to be believed.
+_MOST = 0.5
 #: Side of the patches that the least level is read from, and share of the calm ones that it is told by.
 _SMALL, _LOWEST = 4, 0.1
 
@@ -86,7 +88,7 @@ def only_noise(
     Returns
     -------
     list of LevelPoint
-        Empty where no tissue is calm. A background that is cut off at zero goes with its tissue.
+        Empty where most of the tissue isn't calm. A background that is cut off at zero goes with its tissue.
     """
     patches, (side, _, _) = patches_for(correlation, stacks, adjacent=adjacent)
     small = NARROW[0] if side == WIDE[0] else _SMALL
@@ -99,6 +101,10 @@ def only_noise(
     alike = [_is_alike(patches, level, own, smaller) for level in levels]
     means = np.array([level.mean for level in levels])
     noise = np.array(even) & np.array(alike)
+    tissue = {level.number for level in tissue_levels(levels)}
+    weights = np.array([len(level.chosen) * (level.number in tissue) for level in levels])
+    if weights[noise].sum() < _MOST * weights.sum():
+        return []
     kept = [point for point in curve if noise[np.abs(means - point.brightness).argmin()]]
     cut_off = is_cut_off([point.std for point in curve], [float(point.patches) for point in curve])
     if cut_off and any(point is not curve[0] for point in kept) and curve[0] not in kept:

@@ -10,7 +10,7 @@ noise of their own. What is left in a patch after a quadratic surface is taken o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -27,14 +27,16 @@ _CLASSES, CALM, _MOST_CALM, _LEAST_PIXELS = 8, 0.08, 0.4, 3000
 #: A patch that varies by more than this many times the median of the chosen is not flat after all (the
 #: square of it where many are chosen, since noise itself may vary from place to place).
 _TOO_VARIED = 2.0
-#: Std, as a share of the range, that nothing but noise has: of pure Gaussian noise it is .19, and the air of
-#: ratios (MP2RAGE) is evenly spread over all of it, .29.
-_NO_IMAGE = 0.25
+#: Std, as a share of the range, that no image has: pure Gaussian noise has .19, and the air of ratios
+#: (MP2RAGE), which is evenly spread over all of it, .29.
+_NO_IMAGE = 0.27
+#: Share of such patches that doesn't matter, and patches that the range is told by.
+_FEW_OF_NO_IMAGE, _SAMPLED = 0.01, 4000
 #: A darkest level below this share of the others' median is that of a background cut off at zero.
 _CUT_OFF = 0.75
 #: The classes are equally wide up to this many times the 90th percentile of the brightness; beyond, each is
 #: twice as wide as the one before: a few hot spots must not leave the rest in one class.
-_BULK = 4.0
+_BULK = 2.0
 #: Noise grows with brightness no faster than that itself, as speckle does; a class with more than this many
 #: times what another one's level allows for holds edges, and so does one with less than this share.
 _OVER, _FEW = 2.0, 0.05
@@ -91,13 +93,14 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
         Whether adjacent slices have noise of their own, so that they can tell what is calm.
     """
     found: list[tuple[NDArray[Any], ...]] = []
+    raws: list[NDArray[np.float64]] = []
     for part in parts_of(shapes_of(stacks)):
         stack = stacks[part.volume]
         image = cut_part(stack, part)
         if min(image.shape) < 3 * side:
             continue
         values, mean, residual, variance, flat = _cut(image, side)
-        seen = variance < _NO_IMAGE**2
+        raw = variance
         level = _level(stack, part, part.number, side)
         if level is not None:
             residual, variance = residual / level[:, :, None, None], variance / level**2
@@ -106,18 +109,30 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
             beside = [k for k in (part.number - 1, part.number + 1) if 0 <= k < len(stack)]
             others = [_variance(stack, part, k, side) for k in beside]
             surroundings = surroundings + _mean_of_known(others) if others else surroundings
-        # Not those that are constant, hold noise alone, or reach to where nothing can be measured.
-        keep = ~flat.astype(bool) & seen & np.isfinite(variance) & np.isfinite(surroundings)
+        # Not those that are constant, or reach to where nothing can be measured.
+        keep = ~flat.astype(bool) & np.isfinite(variance) & np.isfinite(surroundings)
         # In float32 at once: of a large image these are many.
         kept = (values[keep].astype(np.float32), residual[keep].astype(np.float32))
-        found.append(
-            (*kept, mean[keep], variance[keep], surroundings[keep], _places(part, stack, keep, side))
-        )
+        place = _places(part, stack, keep, side)
+        found.append((*kept, mean[keep], variance[keep], surroundings[keep], place))
+        raws.append(raw[keep])
     if not found:
         nothing = np.empty(0)
         none = np.empty((0, side, side), np.float32)
         return Patches(none, none, nothing, nothing, nothing, np.empty((0, 3)))
-    return Patches(*(np.concatenate(each) for each in zip(*found, strict=True)))
+    return _of_the_image(Patches(*(np.concatenate(each) for each in zip(*found, strict=True))), raws)
+
+
+def _of_the_image(patches: Patches, raws: Sequence[NDArray[np.float64]]) -> Patches:
+    """Leave out patches that hold nothing but noise, where they are many; `raws` are plain variances."""
+    if not len(patches.mean):
+        return patches
+    some = patches.values[:: max(1, len(patches.mean) // _SAMPLED), ::3, ::3]
+    low, high = np.quantile(some, [0.005, 0.995])
+    image = np.concatenate(raws) < (_NO_IMAGE * float(high - low)) ** 2
+    if image.mean() > 1 - _FEW_OF_NO_IMAGE:
+        return patches
+    return Patches(*(getattr(patches, field.name)[image] for field in fields(patches)))
 
 
 def _cut(image: NDArray[np.float32], side: int) -> tuple[NDArray[Any], ...]:

@@ -41,15 +41,21 @@ class ResultCheck:
         Mean correlation of residual pixels up to three apart, minus the noise's own; the larger of the axes.
     at_edges : float
         Power of the residual at edges over that in calm places.
+    of_bound : bool
+        Whether the noise is known to be no more than that, so that only too much can be told.
     """
 
     taken: float
     alike: float
     at_edges: float
+    of_bound: bool = False
 
     @property
     def doubts(self) -> list[str]:
         """What is wrong with the result, in words; nothing if it is as it should be."""
+        if self.of_bound:
+            too_much = f"{self.taken:.2g} times the most that the noise can be was taken off"
+            return [too_much] if self.taken > MOST_TAKEN else []
         found = []
         if self.taken > MOST_TAKEN:
             found.append(f"{self.taken:.2g} times the noise was taken off")
@@ -86,7 +92,7 @@ def check_result(
     ResultCheck or None
         None where the scan's noise isn't known, or there is too little to tell by.
     """
-    if noise.std <= 0 or noise.is_upper_bound:
+    if noise.std <= 0:
         return None
     found = _Found(noise)
     for (volume, number), parts in _looked_at([_three(stack.shape) for stack in noisy]).items():
@@ -160,6 +166,7 @@ class _Found:
             taken=float(np.sqrt(mean)),
             alike=float((measured - own).mean(axis=1).max()),
             at_edges=float(power[strength >= strong].mean(dtype=np.float64) / max(in_calm, 1e-12)),
+            of_bound=self._noise.is_upper_bound,
         )
 
 

@@ -146,7 +146,7 @@ def describe(scan: Scan, noise: Noise) -> dict[str, Any]:
         "noise_shape": None if noise.std is None else in_words(found.correlation),
         "noise": None if noise.std is None else found.as_dict(),
         "noise_map": _noise_map(noise),
-        "already_clean": found.is_clean(Settings().clean_below),
+        "already_clean": found.is_clean(Settings().clean_below_contrast),
     }
 
 
