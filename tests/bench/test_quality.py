@@ -198,13 +198,19 @@ def test_pictures_are_drawn_of_a_run(folder: Path, tmp_path: Path) -> None:
     assert not pictures.draw("knee-white", names, tmp_path, tmp_path / "other.png")
 
 
-def test_noise_estimates_of_a_reference() -> None:
+@pytest.mark.parametrize(("label", "lags_within"), [("white 10%", 0.05), ("1.2 px, 10%", 0.1)])
+def test_noise_estimates_of_a_reference(label: str, lags_within: float) -> None:
     x, y = np.meshgrid(np.linspace(-1, 1, 96), np.linspace(-1, 1, 96), indexing="ij")
-    image = 0.5 + 0.4 * np.cos(3 * x) * np.sin(2 * y)
-    rows = noise_estimates.measure(lambda _: [np.stack([image] * 3).astype(np.float32)], Path())
-    assert rows.keys() == noise_estimates.NOISES.keys()
-    assert rows["white 10%"]["std_percent"] == pytest.approx(10, rel=0.1)
-    assert max(rows["1.2 px, 10%"]["width_px"]) == pytest.approx(1.2, abs=0.3)
+    image = (0.5 + 0.4 * np.cos(3 * x) * np.sin(2 * y)).astype(np.float32)
+    known = noise_estimates.ADDED[label]
+    noisy = 1000 * known.add(np.stack([image] * 3), np.random.default_rng(0))
+    lags = noise_estimates.lags_of(known.colour)
+    row = noise_estimates.measure(noise_estimates.Truth(noisy, 100.0, lags))
+    assert row["read"] == pytest.approx(100, rel=0.1)
+    assert row["lags_off"] < lags_within
+    table = noise_estimates.table({f"MS T1W, {label}": row, "another scan": row})
+    assert f"| another scan | 100 | {row['read']:.3g}" in table
+    assert f"| {label} | {row['read'] / 10:.1f}%" in table
 
 
 def test_the_scatter_of_inferences_is_drawn(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ _OF_THEORY_OF_MANY = (0.85, 1.15)
 _ALIKE, _MEDIAN_OF_NORMAL = 2.5, 0.6745
 #: Correlation between neighbours up to which noise is taken for independent, and at other lags for none.
 _FEIGNED, _NOTHING = 0.06, 0.03
+#: Share of the largest value that a magnitude of nothing may be below zero after scaling.
+_ROUNDING = 1e-6
 #: Share of air's values that is taken for none, and share of a scan that may be as dark all the same.
 _NEVER, _MOST_DARKER = 1e-4, 0.005
 
@@ -93,7 +95,8 @@ def find_magnitude(stacks: Sequence[Slices], *, adjacent: bool) -> Magnitude | N
         was masked.
     """
     looked_at = [cut_part(stacks[part.volume], part) for part in parts_of(shapes_of(stacks))]
-    if any(bool((image < 0).any()) for image in looked_at):
+    # Less than nothing but for what scaling rounds.
+    if any(bool((image < -_ROUNDING * np.nanmax(np.abs(image), initial=0.0)).any()) for image in looked_at):
         return None
     found = _of_patches(find_patches(stacks, _SIDE, adjacent=adjacent))
     if found is None:
