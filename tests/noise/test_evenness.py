@@ -9,6 +9,7 @@ from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import noise_curve
 from diffdenoise.noise.diagnosis import diagnose_stacks
 from diffdenoise.noise.evenness import least_level, only_noise
+from diffdenoise.noise.patches import calm_levels, find_patches
 from diffdenoise.noise.simulate import gaussian
 from tests.noise.test_level import smooth_stack
 
@@ -92,6 +93,35 @@ def test_small_patches_tell_anatomy_that_scatters_like_noise():
     noisy = gaussian(texture, 0.01, rng=rng).astype(np.float32)
     curve = noise_curve([noisy], WHITE, adjacent=True)
     assert only_noise([noisy], curve, WHITE, adjacent=True) == []
+
+
+def test_anatomy_that_is_alike_everywhere_grows_with_the_patch():
+    # Of a period of 9 px, so that all patches of 8 px hold as much of it, and those of 4 px less.
+    rows, columns = np.indices((128, 128))
+    waves = 0.03 * np.sin(2 * np.pi * rows / 9) * np.sin(2 * np.pi * columns / 9)
+    noisy = gaussian(np.repeat(0.5 + waves[None], 6, 0), 0.01, rng=np.random.default_rng(0)).astype(
+        np.float32
+    )
+    curve = noise_curve([noisy], WHITE, adjacent=True)
+    assert curve
+    assert only_noise([noisy], curve, WHITE, adjacent=True) == []
+
+
+def test_patches_of_different_strength_are_no_noise_of_one_kind():
+    # White, but four times as strong in one block as in the next: small patches tell as much as large ones.
+    rng = np.random.default_rng(0)
+    blocks = np.kron(rng.choice([0.01, 0.04], (6, 16, 16)), np.ones((1, 8, 8)))
+    noisy = (0.5 + blocks * rng.standard_normal((6, 128, 128))).astype(np.float32)
+    curve = noise_curve([noisy], WHITE, adjacent=True)
+    assert curve
+    assert only_noise([noisy], curve, WHITE, adjacent=True) == []
+
+
+def test_no_class_is_left_that_only_edges_have():
+    noisy = gaussian(circles(), 0.005, rng=np.random.default_rng(1)).astype(np.float32)
+    levels = calm_levels(find_patches([noisy], 8, adjacent=True))
+    assert len(levels) == 2
+    assert all(level.std < 0.01 for level in levels)
 
 
 def test_a_few_hot_spots_do_not_leave_the_body_in_one_class():

@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from diffdenoise.cli.app import app
@@ -23,6 +24,7 @@ from diffdenoise.noise.simulate import gaussian
 from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.read import from_array
 from diffdenoise.work.maps import noise_map_of
+from tests.noise.test_autocorrelation import textured
 from tests.noise.test_level import smooth_stack
 from tests.noise.test_rician import object_in_air
 
@@ -255,3 +257,16 @@ def test_a_noise_map_is_that_of_brightness_times_that_of_place():
     stated = noise_map_of(noisy, noisy.with_data(clean), diagnose(noisy, 2)).whole()
     assert stated.shape == clean.shape
     assert np.median(np.abs(stated / level - 1)) < 0.08
+
+
+def test_with_a_map_the_correlation_is_not_that_of_the_calmest_places():
+    # Where noise is weakest, texture has the larger part.
+    rng = np.random.default_rng(5)
+    rough = gaussian_filter(rng.standard_normal((6, 200, 200)), (0, 1.5, 1.5))
+    rows, columns = np.indices((200, 200)) - 100
+    level = 0.01 * (1 + 3 * np.exp(-(rows**2 + columns**2) / (2 * 44**2)))
+    noise = level * np.random.default_rng(0).standard_normal(rough.shape)
+    noisy = (textured((6, 200, 200)) + 0.02 * rough / rough.std() + noise).astype(np.float32)
+    found = diagnose_stacks([noisy], [-9.0])
+    assert found.noise.place is not None
+    assert found.correlation.is_white

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diffdenoise.noise.autocorrelation import estimate_correlation
 from diffdenoise.noise.diagnosis import Diagnosis
 from diffdenoise.noise.simulate import rician
 from diffdenoise.noise.statement import diagnose
 from diffdenoise.scan.read import from_array
 from tests.end_to_end.phantom import clean_phantom, noisy_phantom
+from tests.noise.shapes import farthest, noise_of
 
 
 def read(values: np.ndarray) -> tuple[Diagnosis, float]:
@@ -52,3 +54,10 @@ def test_stored_magnitudes_are_told_as_such_and_have_no_map(width_px: float, see
     assert found.coils == 1
     assert found.rician_std is not None
     assert found.rician_std * std / found.std == pytest.approx(80, rel=0.04)
+
+
+@pytest.mark.parametrize("shape", [(96, 96, 8), (128, 128, 10)])
+def test_the_shape_of_band_pass_noise_is_told_by_what_patches_are_enough(shape: tuple[int, int, int]) -> None:
+    clean = np.moveaxis(clean_phantom(shape) / 1000, 2, 0)
+    noisy = (clean + 0.08 * noise_of("band-pass", clean.shape)).astype(np.float32)
+    assert farthest(estimate_correlation([noisy], adjacent=True), "band-pass") < 0.06

@@ -166,3 +166,9 @@ def test_padding_and_clipped_air_do_not_change_the_level(padding, std):
 def test_padded_ct_has_the_noise_that_was_added(file):
     noise = diagnose(read_scan(CASES / "nifti-ct-padding" / file))
     assert noise.std == pytest.approx(25, rel=0.1)
+
+
+def test_regions_without_data_do_not_count_in_the_range():
+    body = np.random.default_rng(0).normal(1000, 50, (96, 96, 8))
+    body[~disc((96, 96, 8), 0.97)] = -3024
+    assert prepare(from_array(body.round().astype(np.int16)), 2).intensities.range < 500

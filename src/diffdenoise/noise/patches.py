@@ -29,7 +29,7 @@ _CLASSES, CALM, _MOST_CALM, _LEAST_PIXELS = 8, 0.08, 0.4, 3000
 _TOO_VARIED = 2.0
 #: Std, as a share of the range, that no image has: pure Gaussian noise has .19, and the air of ratios
 #: (MP2RAGE), which is evenly spread over all of it, .29.
-_NO_IMAGE = 0.27
+_NO_IMAGE = 0.25
 #: Share of such patches that doesn't matter, and patches that the range is told by.
 _FEW_OF_NO_IMAGE, _SAMPLED = 0.01, 4000
 #: A darkest level below this share of the others' median is that of a background cut off at zero.
@@ -93,14 +93,14 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
         Whether adjacent slices have noise of their own, so that they can tell what is calm.
     """
     found: list[tuple[NDArray[Any], ...]] = []
-    raws: list[NDArray[np.float64]] = []
+    arounds: list[NDArray[np.float64]] = []
     for part in parts_of(shapes_of(stacks)):
         stack = stacks[part.volume]
         image = cut_part(stack, part)
         if min(image.shape) < 3 * side:
             continue
         values, mean, residual, variance, flat = _cut(image, side)
-        raw = variance
+        around = _around(variance)
         level = _level(stack, part, part.number, side)
         if level is not None:
             residual, variance = residual / level[:, :, None, None], variance / level**2
@@ -115,21 +115,29 @@ def find_patches(stacks: Sequence[Slices], side: int, *, adjacent: bool) -> Patc
         kept = (values[keep].astype(np.float32), residual[keep].astype(np.float32))
         place = _places(part, stack, keep, side)
         found.append((*kept, mean[keep], variance[keep], surroundings[keep], place))
-        raws.append(raw[keep])
+        arounds.append(around[keep])
     if not found:
         nothing = np.empty(0)
         none = np.empty((0, side, side), np.float32)
         return Patches(none, none, nothing, nothing, nothing, np.empty((0, 3)))
-    return _of_the_image(Patches(*(np.concatenate(each) for each in zip(*found, strict=True))), raws)
+    return _of_the_image(Patches(*(np.concatenate(each) for each in zip(*found, strict=True))), arounds)
 
 
-def _of_the_image(patches: Patches, raws: Sequence[NDArray[np.float64]]) -> Patches:
-    """Leave out patches that hold nothing but noise, where they are many; `raws` are plain variances."""
+def _of_the_image(patches: Patches, arounds: Sequence[NDArray[np.float64]]) -> Patches:
+    """Leave out patches in nothing but noise, where they are many.
+
+    Parameters
+    ----------
+    patches : Patches
+        All of a scan.
+    arounds : sequence of arrays
+        Mean variance around each in its slice, whatever the level there.
+    """
     if not len(patches.mean):
         return patches
     some = patches.values[:: max(1, len(patches.mean) // _SAMPLED), ::3, ::3]
     low, high = np.quantile(some, [0.005, 0.995])
-    image = np.concatenate(raws) < (_NO_IMAGE * float(high - low)) ** 2
+    image = np.concatenate(arounds) < (_NO_IMAGE * float(high - low)) ** 2
     if image.mean() > 1 - _FEW_OF_NO_IMAGE:
         return patches
     return Patches(*(getattr(patches, field.name)[image] for field in fields(patches)))

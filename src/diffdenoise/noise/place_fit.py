@@ -55,9 +55,8 @@ _WORTH = 1.15
 #: which what a map leaves is noise, and times that it must scatter less than without: anatomy is where it is,
 #: and any smooth map takes off a little of its scatter.
 _TELLING, _MOST_SCATTER, _MORE_EVEN = 0.15, 2.0, 1.07
-#: What chance adds to that, over the root of the number of independent patches; and times pure noise's
-#: scatter that patches must scatter without a map for one to be needed.
-_BY_CHANCE, _LEAST_SCATTER = 2.4, 1.1
+#: What chance adds to that, over the root of the number of independent patches.
+_BY_CHANCE = 2.4
 #: Fewest patches that a map is told by.
 _FEWEST = 200
 #: Scaled intensity from which on a patch is of tissue, and share of such patches from which on these alone
@@ -213,10 +212,9 @@ def _tells(logs: NDArray[np.float64], chosen: _Chosen, knots: tuple[int, int, in
         low, high = np.quantile(variance - classes @ curve, [0.25, 0.75])
         return float(high - low) / (2 * MEDIAN_OF_NORMAL)
 
-    without = scatter(calmest.variance)
     left = scatter(calmest.variance - 2 * (_basis(calmest.place, knots) @ logs.ravel()))
     more = _MORE_EVEN + _BY_CHANCE / np.sqrt(len(calmest.variance) / _OVERLAP)
-    return without > max(_LEAST_SCATTER * expected, more * left) and left < _MOST_SCATTER * expected
+    return left < _MOST_SCATTER * expected and more * left < scatter(calmest.variance)
 
 
 def _classes(brightness: NDArray[np.float64]) -> Any:
