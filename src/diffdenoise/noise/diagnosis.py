@@ -204,15 +204,13 @@ def _noise_of(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnosis:
     between = min(slice_correlation(stacks, steps) for steps in {(1, 1), rough.correlation.steps})
     adjacent = min(len(stack) for stack in stacks) >= 3 and between < SLICES_DEPEND
     place = find_place(stacks, rough.correlation, adjacent=adjacent)
-    plain, seen = stacks, None
+    plain, correlation = stacks, rough.correlation
     if place is not None:
         # Residuals in units of the level at their place: without, the calmest places are those where noise is
         # weakest, and anatomy has the largest share.
         stacks = placed(plain, place)
-        seen = _look(stacks, zeros, estimate_correlation(stacks, adjacent=adjacent), adjacent=adjacent)
-        if not seen.calm:
-            place, stacks, seen = None, plain, None
-    seen = seen or _look(stacks, zeros, rough.correlation, adjacent=adjacent)
+        correlation = estimate_correlation(stacks, adjacent=adjacent)
+    seen = _look(stacks, zeros, correlation, adjacent=adjacent)
     std, coils = (None, 1) if seen.magnitude is None else (seen.magnitude.std, seen.magnitude.coils)
     repeats = levels_of_repeats(stacks)
     if repeats and _in_tissue(repeats) < _MUCH_LESS * (_in_tissue(seen.curve) if seen.curve else rough.std):
