@@ -72,3 +72,14 @@ def test_noise_that_is_alike_along_both_axes_is_said_to_be():
     assert found.is_alike_turned
     assert not slanted.is_alike_turned
     assert slanted.at(1, 1) > slanted.at(1, -1) + 0.3
+
+
+@pytest.mark.parametrize(("texture", "kind"), [(0.04, "1,1"), (0.01, "1.2,1.2")])
+def test_wide_noise_is_that_of_a_tissue_without_texture(texture, kind):
+    shape = (8, 256, 256)
+    rough = gaussian_filter(np.random.default_rng(0).standard_normal(shape), (0, 5, 5))
+    rough *= texture / rough.std()
+    clean = np.full(shape, 0.2)
+    clean[:, :, 140:] = 0.8 + rough[:, :, 140:]
+    noisy = (clean + 0.05 * noise_of(kind, shape)).astype(np.float32)
+    assert farthest(estimate_correlation([noisy], adjacent=True), kind) < 0.06

@@ -24,6 +24,10 @@ _IS_WIDE, _AT_THE_END, _END_PX = 0.3, 0.12, 2.5
 #: Share of anatomy in wide patches up to which they are believed where narrow ones would do, if their lags
 #: scatter at most this many times as much: of few patches, anatomy hides behind chance.
 _MUCH_ANATOMY, _AS_SURE = 0.15, 1.25
+#: Wide patches from which on a class tells by itself, and times the least variance that it has at most.
+_TELLS, _NO_MORE = 100, 1.25
+#: Share of anatomy up to which there are classes without any; where there is more, these are anatomy's own.
+_SOME_ANATOMY = 0.25
 #: Wide patches below which they are too few to tell, unless noise is so wide that narrow ones don't at all.
 _TOO_FEW, _NEEDS_WIDE_PX = 30, 1.1
 #: Anatomy adds to the measured correlation and never takes from it: the classes in which it is least
@@ -77,11 +81,11 @@ def patches_for(
     return find_patches(stacks, NARROW[0], adjacent=adjacent), NARROW
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Calm:
     """Calm patches: those looked at, class by class, of how many; lagged products over the variance.
 
-    `classes` are the larger of the calmest ones, those with more anatomy too.
+    `classes` are all of the calmest ones from dark to bright, those with more anatomy too.
     """
 
     residuals: tuple[NDArray[np.float32], ...]
@@ -154,7 +158,7 @@ def _estimate(
     adjacent: bool,
 ) -> Correlation:
     calm = calm_of(find_patches(stacks, NARROW[0], adjacent=adjacent), NARROW)
-    if calm is None or any(map(_is_white_class, calm.classes)):
+    if calm is None or any(map(_is_white_class, _large_of_tissue(calm.classes))):
         # Noise that is correlated is so in all classes.
         return WHITE
     found = _fit(calm, NARROW, rough=False)
@@ -162,7 +166,7 @@ def _estimate(
         return WHITE
     around = calm_of(find_patches(stacks, WIDE[0], adjacent=adjacent), WIDE)
     if around is not None:
-        wide = _fit(around, WIDE, rough=True)
+        wide = _fit_without_anatomy(around)
         sure = wide.anatomy < _MUCH_ANATOMY and wide.chance.max() <= _AS_SURE * found.chance.max()
         if around.count >= _TOO_FEW and (_reaches_further(found) or sure):
             found = wide
@@ -175,6 +179,28 @@ def _is_white(found: _Fit) -> bool:
     others = np.abs(found.plane)
     others[0, others.shape[1] // 2] = 0
     return bool((others < np.maximum(_FEIGNED, _BY_CHANCE * found.chance)).all())
+
+
+def _large_of_tissue(classes: Sequence[_Calm]) -> list[_Calm]:
+    """The larger classes, without the darkest, in which there may be noise of another kind."""
+    brighter = classes[1:] or classes
+    most = max((one.count for one in brighter), default=0)
+    return [one for one in brighter if one.count >= _LARGE * most]
+
+
+def _fit_without_anatomy(around: _Calm) -> _Fit:
+    """Fit of wide patches: of all, or if there is some anatomy in them, of a class in which there is none.
+
+    That is the largest of those with the least variance, as anatomy adds to it.
+    """
+    found = _fit(around, WIDE, rough=True)
+    if not 0 < found.anatomy < _SOME_ANATOMY:
+        return found
+    large = {one: float(np.square(one.residuals[0]).mean()) for one in around.classes if one.count >= _TELLS}
+    calm = [one for one, variance in large.items() if variance <= _NO_MORE * min(large.values())]
+    calm.sort(key=lambda one: one.count, reverse=True)
+    alone = (_fit(one, WIDE, rough=True) for one in calm)
+    return next((one for one in alone if one.anatomy == 0), found)
 
 
 def _is_white_class(calm: _Calm) -> bool:
@@ -209,12 +235,7 @@ def _calm_of_tissue(patches: Patches, size: tuple[int, int, int]) -> _Calm | Non
     calmest = _least_anatomy(patches, levels, measured)
     if calmest is None:
         return None
-    # In the darkest there may be noise of another kind.
-    tissue = tissue_levels(levels)
-    tissue = tissue[1:] or tissue
-    most = max((len(level.chosen) for level in tissue), default=0)
-    large = [level for level in tissue if len(level.chosen) >= _LARGE * most]
-    classes = tuple(_calm(patches, level, measured) for level in large)
+    classes = tuple(_calm(patches, level, measured) for level in tissue_levels(levels))
     from scipy.optimize import nnls
 
     anatomy = anatomy_of(side, measured, rough=size == WIDE)
