@@ -146,6 +146,15 @@ def test_a_file_cut_short_is_refused_or_whole(case, share):
         assert np.array_equal(data, whole)
 
 
+def test_a_tiff_cut_within_its_last_tags_is_damaged(tmp_path):
+    path = make("tiff-lzw", tmp_path)
+    content = path.read_bytes()
+    # The last page's list of tags is the file's end: here it begins, and none of it is there.
+    path.write_bytes(content[:-20])
+    with pytest.raises(FormatError, match="damaged"):
+        read_scan(path)
+
+
 @pytest.mark.parametrize("case", KINDS)
 @settings(max_examples=60, deadline=None)
 @given(where=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))

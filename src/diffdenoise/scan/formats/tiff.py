@@ -86,6 +86,8 @@ def _read(path: Path) -> Scan:
 def _check_pages(pages: list[Any], path: Path, byteorder: Literal[">", "<"]) -> _Source:
     """Refuse what is not equal grey pages that lie within the file; return the tags to keep."""
     first, file_bytes = pages[0], path.stat().st_size
+    if any(not (page.imagewidth and page.imagelength) for page in pages):
+        raise FormatError(f"{path}: is damaged; expected {len(pages)} pages with a size; get a complete copy")
     if len({(page.shape, page.dtype) for page in pages}) > 1:
         raise ShapeError(f"{path}: has pages of different sizes or types; expected one size; split it")
     channels = 1
