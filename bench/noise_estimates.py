@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cases import REFERENCES, dicom_values
-from bench.data import Data, MissingDataError
+from bench.data import Data, MissingDataError, power_of
 from bench.noise import Colour, Kind
 from bench.noise import Noise as Known
 from bench.place import geometry_factor
@@ -36,8 +36,8 @@ from tests.end_to_end.phantom import clean_phantom
 
 Values = NDArray[np.generic]
 CELL = Path(__file__).parent / "cells" / "noise-estimates.json"
-#: Reach in pixels of the lags that are compared.
-_REACH = 4
+#: Reach in pixels of the lags that are compared, and points along an axis of spectra.
+_REACH, _POINTS = 4, 128
 #: From which on lags that are off are told in the table.
 _LAGS_OFF = 0.05
 
@@ -51,7 +51,7 @@ class Truth:
     values : array (slices, height, width)
         As stored.
     std : float or None
-        In its units; None: there is none to speak of.
+        In its units; None: it has noise of its own, or none to speak of.
     lags : array (9, 9) or None
         Autocorrelation up to 4 pixels around the centre.
     """
@@ -205,7 +205,12 @@ def _known(folder: Path, *, name: str, noise: Known) -> Truth:
 
 def lags_of(colour: Colour) -> NDArray[np.float64]:
     """Autocorrelation (9, 9) of noise of a colour."""
-    covariance = np.fft.ifft2(colour.power((128, 128))).real
+    return _around(colour.power((_POINTS, _POINTS)))
+
+
+def _around(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Autocorrelation up to the reach of noise of a power spectrum."""
+    covariance = np.fft.ifft2(power).real
     reach = np.arange(-_REACH, _REACH + 1)
     return np.asarray(covariance[np.ix_(reach, reach)] / covariance[0, 0])
 
@@ -217,18 +222,8 @@ def _phantom(folder: Path, dose: int) -> Truth:
     differences = (repeats - repeats.mean(axis=0)) * np.sqrt(count / (count - 1))
     # Inside the phantom, not at its rim.
     middle = differences[:, side // 4 : -side // 4, side // 4 : -side // 4]
-    variance = float((middle**2).mean())
-    reach = range(-_REACH, _REACH + 1)
-    lags = [[_product(middle, down, right) / variance for right in reach] for down in reach]
-    return Truth(repeats[:1].astype(np.int16), variance**0.5, np.array(lags))
-
-
-def _product(stack: NDArray[Any], down: int, right: int) -> float:
-    here = stack[
-        :, max(-down, 0) : stack.shape[1] - max(down, 0), max(-right, 0) : stack.shape[2] - max(right, 0)
-    ]
-    there = stack[:, max(down, 0) :, max(right, 0) :][:, : here.shape[1], : here.shape[2]]
-    return float((here * there).mean())
+    lags = _around(power_of([middle], (_POINTS, _POINTS)))
+    return Truth(repeats[:1].astype(np.int16), float(np.sqrt((middle**2).mean())), lags)
 
 
 def _case(folder: Path, name: str) -> Truth:
@@ -262,7 +257,7 @@ def _ct(
     clipped: bool = True,
     padding: int | None = None,
 ) -> Truth:
-    """Slices with white noise on top of their own; with padding outside of the round field of view."""
+    """Slices with white noise on top of their own, which isn't known; padding outside of the field."""
     values = np.stack(dicom_values([folder / path for path in paths])).clip(-1024, None)
     noisy = values + added * np.random.default_rng(0).standard_normal(values.shape)
     if clipped:
@@ -272,7 +267,7 @@ def _ct(
         centre = [side / 2 for side in values.shape[1:]]
         outside = np.hypot(down - centre[0], right - centre[1]) > min(values.shape[1:]) / 2
         noisy[:, outside] = padding
-    return Truth(noisy.round().astype(np.int16), added)
+    return Truth(noisy.round().astype(np.int16), None)
 
 
 def _pet(_: Path, *, hot: int) -> Truth:
@@ -383,8 +378,8 @@ def _interpolated(folder: Path, std: float) -> Truth:
     clean = REFERENCES["MS T1W"](folder)[0][12:24, 60:220, 60:220]
     noisy = clean + std * np.random.default_rng(0).standard_normal(clean.shape)
     finer = zoom(noisy, (1, 2, 2), order=1)
-    # Means over both axes: of (1 + 1/2) / 2 each on average.
-    return Truth((1000 * finer).round().astype(np.int16), 1000 * std * 0.75 if std else None)
+    # Points lie anywhere between two pixels: (1 - t)^2 + t^2 of the variance along an axis, 2/3 on average.
+    return Truth((1000 * finer).round().astype(np.int16), 1000 * std * 2 / 3 if std else None)
 
 
 if __name__ == "__main__":

@@ -185,7 +185,7 @@ def test_without_a_level_the_stages_are_those_that_need_none():
     noisy = everywhere() + 0.01 * np.random.default_rng(1).standard_normal((6, 96, 96))
     scan = from_array(np.moveaxis(noisy.astype(np.float32), 0, 2))
     plan = make_plan([scan], Settings())
-    assert plan.diagnosis.cannot_tell
+    assert plan.diagnosis.is_upper_bound
     assert plan.is_blind
     assert not plan.settings.stage3.refine
     assert plan.settings.stage3.target == "srds"

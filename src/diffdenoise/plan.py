@@ -239,7 +239,7 @@ def _check_schedule(settings: Settings, self_trains: bool) -> None:
 
 def _is_blind(diagnosis: Diagnosis, settings: Settings) -> bool:
     """Whether neither the scans nor the user say what the noise's level is."""
-    return diagnosis.cannot_tell and settings.noise_std is None
+    return diagnosis.is_upper_bound and settings.noise_std is None
 
 
 def _without_level(settings: Settings) -> Settings:

@@ -50,7 +50,7 @@ class Diagnosis:
         Coils whose sum of squares that magnitude is the root of; 1: Rician noise, else noncentral chi.
     is_upper_bound : bool
         Whether even calm places are full of anatomy, so that the noise is no more than this and may be
-        less.
+        less: nothing may be built on its level.
     contrast : float or None
         How much neighbouring tissues differ: see `tissue_contrast`; None: not known.
     step : float
@@ -104,11 +104,6 @@ class Diagnosis:
         return self.slice_correlation < SLICES_DEPEND
 
     @property
-    def cannot_tell(self) -> bool:
-        """Whether calm places do not show what the noise is, so that nothing may be built on its level."""
-        return self.is_upper_bound
-
-    @property
     def share_of_contrast(self) -> float | None:
         """Noise over the differences of neighbouring tissues; None: not known, or these do not differ."""
         return self.std / self.contrast if self.contrast else None
@@ -141,7 +136,6 @@ class Diagnosis:
             "rician_std": self.rician_std,
             "coils": self.coils,
             "is_upper_bound": self.is_upper_bound,
-            "cannot_tell": self.cannot_tell,
             "tissue_contrast": self.contrast,
             "share_of_contrast": self.share_of_contrast,
             "step": self.step,

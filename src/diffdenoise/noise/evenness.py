@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.autocorrelation import NARROW, WIDE, patches_for
-from diffdenoise.noise.correlation import Correlation
+from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint
 from diffdenoise.noise.lagged import covariance_of
 from diffdenoise.noise.level import MEDIAN_OF_NORMAL
@@ -154,13 +154,10 @@ def least_level(stacks: Sequence[Slices], *, adjacent: bool) -> LevelPoint | Non
     LevelPoint or None
         None without patches.
     """
-    from scipy.special import gammaincinv
-
     patches = find_patches(stacks, _SMALL, adjacent=adjacent)
-    free = _SMALL**2 - 6
-    expected = 2 * float(gammaincinv(free / 2, _LOWEST)) / free
-    points = []
-    for level in tissue_levels(calm_levels(patches, trim=False)):
-        variance = float(np.quantile(patches.variance[level.chosen], _LOWEST)) / expected
-        points.append(LevelPoint(level.mean, float(np.sqrt(variance)), len(level.chosen)))
+    scatter = Scatter.of(WHITE, _SMALL)
+    points = [
+        LevelPoint(level.mean, scatter.level(patches.variance[level.chosen], _LOWEST), len(level.chosen))
+        for level in tissue_levels(calm_levels(patches, trim=False))
+    ]
     return min(points, key=lambda point: point.std, default=None)

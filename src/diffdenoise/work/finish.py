@@ -123,7 +123,7 @@ def finish(
         "residual_std": residual,
         "residual_percent_of_range": 100 * residual / full,
         "already_clean": already_clean,
-        "cannot_tell": noise.diagnosis.cannot_tell and told_std is None,
+        "cannot_tell": noise.diagnosis.is_upper_bound and told_std is None,
         "strength": strength,
         "doubts": list(doubts),
         "slice_axis": noise.axis,

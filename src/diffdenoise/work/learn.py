@@ -117,7 +117,7 @@ def learn(
     for scan, noise in zip(scans, noises, strict=True):
         done = trained.denoise_scan(scan, noise, progress=progress, own=True)
         doubts, kept = list(done.doubts), strength
-        if doubts and noise.diagnosis.cannot_tell and settings.noise_std is None:
+        if doubts and noise.diagnosis.is_upper_bound and settings.noise_std is None:
             # Nothing that the noise allows for can be had without its level.
             doubts, kept = [f"left as it is: {'; '.join(doubts)}"], 0.0
             progress.say(doubts[0])
