@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 #: Methods that are drawn, where there are crops of them.
-SHOWN = ("noisy", "bm3d", "r2r", "ours", "ceiling")
+_SHOWN = ("noisy", "bm3d", "r2r", "ours", "ceiling")
+#: What a peer may be told of the noise: the first of which there is a crop.
+_TOLD = ("-spectrum", "-repeats", "-stabilised", "-place")
 #: The case whose iterations are drawn.
 _ITERATED = "t1w-white"
 #: Difference maps show this share of the range, either way, as black and white.
@@ -21,6 +23,15 @@ def can_draw(case: str, cells: Path) -> bool:
     """Whether there are crops of the reference and of ours."""
     needed = (f"{case}-noisy-seed0-reference.png", f"{case}-ours-seed0.png")
     return all((cells / name).is_file() for name in needed)
+
+
+def shown(case: str, cells: Path) -> list[str]:
+    """Methods that are drawn of a case: peers as they do best, told what there is to tell."""
+    found = []
+    for method in _SHOWN:
+        told = (f"{method}{each}" for each in _TOLD)
+        found.append(next((one for one in told if (cells / f"{case}-{one}-seed0.png").is_file()), method))
+    return found
 
 
 def draw(case: str, names: Mapping[str, str], cells: Path, target: Path) -> bool:

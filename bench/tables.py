@@ -20,7 +20,7 @@ from bench.noise_estimates import CELL as NOISE_CELL
 from bench.noise_estimates import table as noise_table
 from bench.observer import contrast_kept
 from bench.page import fill
-from bench.pictures import SHOWN, can_draw, draw, draw_iterations
+from bench.pictures import can_draw, draw, draw_iterations, shown
 from bench.quality import ABLATED, CELLS, told
 
 _ROOT = Path(__file__).parent.parent
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=PICTURES)
     given = parser.parse_args()
     for name in CASES:
-        names = {method: NAMES[method] for method in SHOWN}
+        names = {method: NAMES[method] for method in shown(name, given.cells)}
         draw(name, names, given.cells, given.pictures / f"bench-{name}.png")
     draw_iterations(given.cells, given.pictures / "iterations.png")
     write(given.cells, given.noise, given.inferences, given.page, _ROOT / "README.md")

@@ -198,6 +198,13 @@ def test_pictures_are_drawn_of_a_run(folder: Path, tmp_path: Path) -> None:
     assert not pictures.draw("knee-white", names, tmp_path, tmp_path / "other.png")
 
 
+def test_a_peer_is_drawn_as_it_does_best(tmp_path: Path) -> None:
+    for method in ("bm3d", "bm3d-spectrum", "r2r"):
+        (tmp_path / f"ct-ramp-{method}-seed0.png").touch()
+    drawn = pictures.shown("ct-ramp", tmp_path)
+    assert drawn == ["noisy", "bm3d-spectrum", "r2r", "ours", "ceiling"]
+
+
 @pytest.mark.parametrize(
     ("label", "within", "lags_within"),
     [("white 10%", 0.05, 0.05), ("0.8 px, 10%", 0.05, 0.05), ("1.2 px, 10%", 0.1, 0.07)],
