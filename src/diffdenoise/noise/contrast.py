@@ -21,8 +21,8 @@ _BLOCK, _PLACE = 4, 3
 #: The object is what is brighter than Otsu's threshold; if that is less than this share of the places, these
 #: are hot spots, and it is looked for among the rest.
 _LEAST_OBJECT = 0.15
-#: Bins of the histogram that the threshold is found in, of which hot spots leave the rest few; fewest places.
-_BINS, _FEWEST = 2048, 50
+#: Bins of the histogram that the threshold is found in, and fewest places.
+_BINS, _FEWEST = 256, 50
 #: Differences of scaled intensities that are rounding.
 _ROUNDING = 1e-6
 
@@ -80,17 +80,25 @@ def _places(image: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
 
 def _threshold(means: NDArray[np.float64]) -> float:
     """Brightness above which places are the object's (Otsu 1979), hot spots left out."""
-    from skimage.filters import threshold_otsu
-
-    if means.min() == means.max():
-        return float(means.min()) - 1
-    found = float(threshold_otsu(means, nbins=_BINS))  # type: ignore[no-untyped-call]
+    found = _otsu(means)
     while np.mean(means > found) < _LEAST_OBJECT:
         rest = means[means <= found]
         if len(rest) < _FEWEST or rest.min() == rest.max():
             break
-        found = float(threshold_otsu(rest, nbins=_BINS))  # type: ignore[no-untyped-call]
+        found = _otsu(rest)
     return found
+
+
+def _otsu(values: NDArray[np.float64]) -> float:
+    # Not scikit-image's: what a look at a scan or a trained model needs loads no such package.
+    if values.min() == values.max():
+        return float(values.min()) - 1
+    counts, edges = np.histogram(values, _BINS)
+    share = counts.cumsum() / counts.sum()
+    middles = (edges[1:] + edges[:-1]) / 2
+    mean = (counts * middles).cumsum() / counts.sum()
+    between = (mean[-1] * share - mean) ** 2 / np.maximum(share * (1 - share), 1e-12)
+    return float(edges[1 + int(np.argmax(between[:-1]))])
 
 
 def value_step(stacks: Sequence[Slices]) -> float:
