@@ -131,7 +131,7 @@ def pretrain(domain: Domain, source: Source, seed: int, steps: int, batch: int, 
     draws = torch.Generator().manual_seed(seed)
 
     def loss_of(_: int) -> Tensor:
-        clean = source.clean(batch)
+        clean = source.clean(batch)[0]
         kind, std = random_kind(batch, draws)
         noisy = kind.add(clean, draws)
         alone = torch.rand((batch, 1, 1, 1), generator=draws) < 0.4

@@ -82,8 +82,8 @@ def main() -> None:
             scores["single sample"].append(psnr(teacher.random_samples(item, start, 1)))
             scores["two random samples"].append(psnr(teacher.random_samples(item, start, 2)))
             scores["symmetric pair"].append(psnr(teacher.srds(item, start)))
-        delivered = denoiser_of(student, 8, hardware.device.type, torch.get_num_threads())
-        scores["student"] = [psnr(torch.from_numpy(delivered.run(item.cpu().numpy())))]
+        delivered = denoiser_of(student, range(8), hardware.device.type, torch.get_num_threads())
+        scores["student"] = [psnr(torch.from_numpy(delivered.run(item.cpu().numpy(), plan.domain.level)))]
     record: dict[str, Any] = {
         "case": _CASE,
         "minutes": given.minutes,

@@ -17,12 +17,14 @@ from torch import Tensor
 from bench.data import Data
 from diffdenoise.config import Settings, round_name, stage_names
 from diffdenoise.method import choices
+from diffdenoise.method.recorruption import recorrupted_level
 from diffdenoise.method.stages import Stages
 from diffdenoise.method.step_data import with_centre
 from diffdenoise.method.train import train_all_stages
-from diffdenoise.model.denoiser import denoiser_of
-from diffdenoise.networks.start import load_start
+from diffdenoise.model.denoiser import Denoiser, denoiser_of
+from diffdenoise.networks.start import load_student
 from diffdenoise.networks.student import student_network
+from diffdenoise.noise.domain import entered
 from diffdenoise.noise.rician import signal_of_denoised
 from diffdenoise.plan import Plan, make_plan
 from diffdenoise.scan.prepared import Prepared, prepare
@@ -75,7 +77,7 @@ def ours(
         began = time.monotonic()
         train_all_stages(stages)
         seconds = time.monotonic() - began
-        rows = _Rows(data, stages)
+        rows = _Rows(data, plan, hardware, stages)
         kept = stages.better_start()
         rows.add_students(kept is not None)
         if settings.iterations == 1 and samples != "none":
@@ -98,6 +100,23 @@ def ours(
     return rows.results, details
 
 
+def instant(data: Data, settings: Settings, hardware: Hardware) -> tuple[dict[str, Stack], dict[str, Any]]:
+    """Denoise the scored slices with the weights that come with the package, told the noise as it is found.
+
+    Returns
+    -------
+    results, details
+        As of `ours`.
+    """
+    plan = plan_of(data.train, settings, data.spacing_mm)
+    if plan.is_clean:
+        unchanged = np.stack([data.noisy[s][k] for s, k in data.scored])
+        return {"result": unchanged}, {"left_as_it_is": True, "noise": plan.noise.as_dict()}
+    rows = _Rows(data, plan, hardware)
+    rows.add_instant()
+    return rows.results, {"noise": plan.noise.as_dict(), "neighbours": plan.neighbours}
+
+
 class _Rows:
     """Scored slices, denoised by each of a finished run's estimators.
 
@@ -107,89 +126,109 @@ class _Rows:
         In the data's own units.
     """
 
-    def __init__(self, data: Data, stages: Stages) -> None:
+    def __init__(self, data: Data, plan: Plan, hardware: Hardware, stages: Stages | None = None) -> None:
         self.results: dict[str, Stack] = {}
-        self._data, self._stages, self._plan = data, stages, stages.plan
+        self._data, self._plan, self._hardware, self._run = data, plan, hardware, stages
         self._prepared = [prepare(from_array(stack), 0) for stack in data.noisy]
         stacks = [stack for ready in self._prepared for stack in ready.stacks]
         volumes = in_memory(stacks, known_of(self._prepared))
         # How the level varies in place is known of the scans that were learned from.
-        places = self._plan.places if data.train is data.noisy else None
-        self._slices = Slices(volumes, self._plan.neighbours, places=places)
+        same = data.train is data.noisy
+        places = self._plan.places if same else [None] * len(volumes)
+        self._entered = entered(volumes, self._plan.domain, places)
+        self._slices = Slices(self._entered, self._plan.neighbours)
         self._starts = np.cumsum([0, *(len(stack) for stack in data.noisy)])
 
+    @property
+    def _stages(self) -> Stages:
+        if self._run is None:
+            raise RuntimeError("nothing was trained")
+        return self._run
+
     def _add(self, name: str, estimate_of: Callable[[Tensor, int], Tensor]) -> None:
-        hardware, found = self._stages.hardware, []
+        hardware, found = self._hardware, []
         for s, k in self._data.scored:
             number = int(self._starts[s]) + k
             item = self._slices.whole(number).to(hardware.device)
             with torch.no_grad(), hardware.autocast():
                 output = estimate_of(item, number)[0, 0].float().cpu().numpy()
             stack = self._prepared[s].stacks[0].copy()
-            stack[k] = output
+            (stack[k],) = self._entered[s].leave(k, output[None])
             found.append(self._prepared[s].restored([stack]).whole()[k].astype(np.float32))
         self.results[name] = np.stack(found)
 
-    def _factor(self, number: int) -> Tensor | None:
-        factor = self._slices.factor(number)
-        return None if factor is None else factor.to(self._stages.hardware.device)
-
-    def _run_of(self, stage: str | None, orientations: int) -> Callable[[Tensor], Tensor]:
+    def _denoiser_of(self, stage: str | None, orientations: int) -> Denoiser:
         """The student as a stage left it, as users run it; None: as training began."""
         settings = self._plan.settings
-        student = self._stages.hardware.place(student_network(settings, self._plan.neighbours))
+        student = self._hardware.place(student_network(settings, self._plan.neighbours))
         if stage is None:
-            load_start(student, "student")
+            load_student(student, self._plan.known)
         else:
             self._stages.workspace.load(stage, student)
-        device = self._stages.hardware.device.type
-        as_run = denoiser_of(student, orientations, device, torch.get_num_threads())
-        return lambda item: torch.from_numpy(as_run.run(item.cpu().numpy()))
+        turns = self._plan.noise.correlation.alike_turns()[:orientations]
+        return denoiser_of(student, turns, self._hardware.device.type, torch.get_num_threads())
 
-    def _add_student(self, name: str, stage: str | None, orientations: int = 1) -> None:
+    def _add_student(self, name: str, stage: str | None, orientations: int = 1, axes: int = 1) -> None:
         """Add the student as a stage left it; None: as training began."""
-        run = self._run_of(stage, orientations)
-        self._add(name, lambda item, _: run(item))
+        as_run, level = self._denoiser_of(stage, orientations), self._plan.domain.level
+        if axes == 1:
+            self._add(name, lambda item, _: torch.from_numpy(as_run.run(item.cpu().numpy(), level)))
+            return
+        whole = as_run.denoise(self._entered, level, Quiet(), axes)
+        restored = [one.restored([found]) for one, found in zip(self._prepared, whole, strict=True)]
+        slices = [restored[s].slab(0, 0, k, k + 1)[0] for s, k in self._data.scored]
+        self.results[name] = np.stack(slices).astype(np.float32)
 
     def add_recorrupted(self) -> None:
         """Add the refined student at the level that it was trained at: on y + alpha n e, averaged over draws.
 
-        In one pass it is run on y itself, which is less noisy by the factor sqrt(1 + alpha^2).
+        In one pass it is run on y itself, and told that this is less noisy by the factor sqrt(1 + alpha^2).
         """
         plan, seed = self._plan, self._plan.settings.seed
-        run, noise = self._run_of("refine", 1), self._stages.noise_draws()
+        level = recorrupted_level(plan.domain.level, choices.alpha(plan))
+        as_run, noise = self._denoiser_of("refine", 1), self._stages.noise_draws()
 
         def estimate(item: Tensor, number: int) -> Tensor:
             draws, centre = generator(seed, "recorrupted", number), item[:, :1]
             total = torch.zeros_like(centre)
             for _ in range(_RECORRUPTED):
-                added = noise.draw(centre, draws, factor=self._factor(number))
-                total += run(with_centre(item, centre + choices.alpha(plan) * added))
+                added = noise.draw(centre, draws)
+                seen = with_centre(item, centre + choices.alpha(plan) * added)
+                total += torch.from_numpy(as_run.run(seen.cpu().numpy(), level))
             return total / _RECORRUPTED
 
         self._add("recorrupted", estimate)
 
     def add_students(self, start_is_kept: bool) -> None:
         """Add what users get, in one pass too, and what it began with."""
-        plan, settings = self._plan, self._plan.settings
+        settings = self._plan.settings
         turns, orientations = settings.iterations, settings.stage3.orientations or 8
-        last = stage_names(settings, plan.self_trains)[-1]
+        last = stage_names(settings)[-1]
         # Where training did no good, the weights that it began with are delivered.
         delivered = None if start_is_kept else last
-        self._add_student("result", delivered, orientations)
+        self._add_student("result", delivered, orientations, self._stages.axes)
         self._add_student("one-pass", delivered)
         if settings.starts_synthetic("stage3"):
             self._add_student("start", None, orientations)
-        if plan.self_trains:
-            self._add_student("refined", round_name("refine", turns), orientations)
-        if plan.rician_std is not None:
-            biased = self.results["result"]
-            for name, image in self.results.items():
-                found = plan.rician_std, plan.diagnosis.coils
-                self.results[name] = _unbiased(image, *found, self._data, self._prepared)
-            self.results["biased"] = biased
+        self._undo_bias()
         for turn in range(1, turns):
             self._add_student(f"iteration-{turn}", round_name(last.removesuffix(f"-{turns}"), turn))
+
+    def add_instant(self) -> None:
+        """Add what the weights that come with the package give without any training."""
+        self._add_student("result", None, self._plan.settings.stage3.orientations or 8, self._plan.most_axes)
+        self._add_student("one-pass", None)
+        self._undo_bias()
+
+    def _undo_bias(self) -> None:
+        plan = self._plan
+        if plan.rician_std is None:
+            return
+        biased = self.results["result"]
+        for name, image in self.results.items():
+            found = plan.rician_std, plan.diagnosis.coils
+            self.results[name] = _unbiased(image, *found, self._data, self._prepared)
+        self.results["biased"] = biased
 
     def add_samples(self, *, every_row: bool) -> None:
         """Add stage 2's estimates, and what the student was before its last step."""
@@ -204,13 +243,13 @@ class _Rows:
             self.add_recorrupted()
         self._add("condition", lambda item, _: teacher.condition(item))
         self._add("srds", pair)
-        self._add("fusion", lambda item, k: teacher.fuse(item, pairs[k], self._factor(k)))
+        self._add("fusion", lambda item, k: teacher.fuse(item, pairs[k]))
         if every_row:
             self._add("single", lambda item, k: teacher.random_samples(item, k, 1))
             self._add("two-random", lambda item, k: teacher.random_samples(item, k, 2))
             self._add("four-pairs", lambda item, k: teacher.srds(item, k, pairs=4))
             self._add("one-step", lambda item, _: teacher.one_step(item))
-            self._add("corrected", lambda item, k: teacher.corrected(item, k, self._factor(k)))
+            self._add("corrected", lambda item, k: teacher.corrected(item, k))
         settings = self._plan.settings
         distilled = self._stages.workspace.stages["student"]["steps"]["steps"]
         if settings.stage3.refine and distilled:

@@ -86,7 +86,7 @@ def _forget_place(noise: Noise) -> None:
 
 
 def _denoised(noisy: Stack, noise: Noise, steps: int, *more: str) -> Stack:
-    counts = {**_STEPS, "refine": steps, "self-training": 1}
+    counts = {**_STEPS, "refine": steps}
     schedule = [f"schedule.{stage}.steps={count}" for stage, count in counts.items()]
     wanted = ["minutes=null", "data.axis=0", "stage3.orientations=1", *schedule, *more]
     settings = Settings.build(assignments=wanted)

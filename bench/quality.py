@@ -27,7 +27,7 @@ from PIL import Image
 from bench.cases import CASES, MAIN, REAL
 from bench.data import Data, MissingDataError
 from bench.observer import observe
-from bench.ours import VARIANTS, ours, plan_of
+from bench.ours import VARIANTS, instant, ours, plan_of
 from bench.peers.ceiling import ceiling, ceiling_others
 from bench.peers.classical import FILTERS
 from bench.peers.trained import TRAINED, Job, Result
@@ -40,7 +40,7 @@ from diffdenoise.trust.metrics import evaluate
 from diffdenoise.types import Stack
 
 CEILINGS: dict[str, Callable[[Job], Result]] = {"ceiling": ceiling, "ceiling-others": ceiling_others}
-METHODS = ("noisy", *FILTERS, *TRAINED, *CEILINGS, *VARIANTS)
+METHODS = ("noisy", "instant", *FILTERS, *TRAINED, *CEILINGS, *VARIANTS)
 #: Cases of the ablations.
 ABLATED = ("t1w-white", "flair-wide", "m4raw-real")
 #: Where every kind of sample of stage 2 is scored, which takes as long as the training: where stages 1 and
@@ -53,7 +53,7 @@ QUICK = (
     *(name for name in FILTERS if name.startswith("bm3d") and not name.endswith("-estimated")),
 )
 SLOW = tuple(name for name in FILTERS if name.startswith("bm4d") and not name.endswith("-estimated"))
-DEFAULT_METHODS = (*QUICK, "ours", *SLOW, "r2r", "ceiling", "ceiling-others")
+DEFAULT_METHODS = (*QUICK, "instant", "ours", *SLOW, "r2r", "ceiling", "ceiling-others")
 #: Cases in the order of their weight.
 _FIRST = ("ct-poisson", "colin-rician", "flair-wide", "ct-ramp", "m4raw-real", "phantom-100", "t1w-white")
 CELLS = Path(__file__).parent / "cells" / "quality"
@@ -136,7 +136,7 @@ def wanted() -> list[Wanted]:
     """All cells of the tables, seed 0, the most telling first: quick peers, ours, slow peers, ceilings."""
     cases = [*_FIRST, *(name for name in CASES if name not in _FIRST)]
     found = []
-    for methods in (QUICK, ("ours",), SLOW, ("r2r", "ceiling", "ceiling-others")):
+    for methods in (QUICK, ("instant",), ("ours",), SLOW, ("r2r", "ceiling", "ceiling-others")):
         found += [Wanted(case, method, 0) for case in cases for method in methods]
     variants = [name for name in VARIANTS if name != "ours"]
     others = [name for name in (*FILTERS, *TRAINED) if name not in DEFAULT_METHODS]
@@ -195,6 +195,8 @@ def run(
     if method == "noisy":
         rows = {"result": np.stack([data.noisy[s][k] for s, k in data.scored])}
         return {**rows, "reference": data.reference()}, {}
+    if method == "instant":
+        return instant(data, settings, hardware)
     if method in VARIANTS:
         return ours(data, VARIANTS[method](settings), hardware, now, samples=samples)
     if method in FILTERS:

@@ -57,7 +57,7 @@ def measure(data: Data, steps: int, hardware: Hardware) -> tuple[list[float], li
         In dB: of the prediction, fused by the predicted variance, and by the calibrated one.
     """
     one = Steps(steps=1)
-    rest = dict.fromkeys(("diffusion", "targets", "student", "refine", "self-training"), one)
+    rest = dict.fromkeys(("diffusion", "targets", "student", "refine"), one)
     settings = Settings.build(minutes=None, schedule={"blind-spot": Steps(steps=steps), **rest})
     plan = plan_of(data.noisy, settings, data.spacing_mm)
     span = prepare(from_array(data.noisy[0]), 0).intensities
@@ -70,12 +70,14 @@ def measure(data: Data, steps: int, hardware: Hardware) -> tuple[list[float], li
         chosen = np.linspace(0, len(others) - 1, min(len(others), _LOOKED_AT)).round().astype(int)
         misses, spreads, errors = [], [], []
         for k in (others[place] for place in chosen):
-            item, factor = stages.slices.whole(k), stages.slices.factor(k)
-            y, std = item[:, :1], stages.noise_draws().std(item[:, :1], factor)
+            item = stages.slices.whole(k)
+            y, std = item[:, :1], stages.noise_draws().std(item[:, :1])
             with torch.no_grad(), hardware.autocast():
                 network = stages.networks.blind_spot
-                mean, told = blind_spot.predict(network, item, plan.blind_spot, plan.noise.least_std)
-                right = stages.variance(item, factor)
+                mean, told = blind_spot.predict(
+                    network, item, plan.blind_spot, plan.domain.own_noise().least_std
+                )
+                right = stages.variance(item)
             misses.append(float((y - mean).square().mean()))
             spreads.append([float(told.mean()), float(right.mean())])
             images = (mean, posterior.fuse(y, mean, told, std), posterior.fuse(y, mean, right, std))

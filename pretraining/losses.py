@@ -9,25 +9,22 @@ from diffdenoise.config import Settings
 from diffdenoise.method import blind_spot, diffusion
 from diffdenoise.method.blind_spot import FILLED_SHARE
 from diffdenoise.method.intensities import signed, unsigned
-from diffdenoise.method.step_data import with_centre
-from diffdenoise.method.student import denoise
+from diffdenoise.method.step_data import mean_of_known, with_centre
 from diffdenoise.plan import BLIND_SPOTS
 from pretraining.source import Source
+from pretraining.student import StudentForAll
 
 #: Largest width in pixels of the noise's correlation.
 _WIDEST_PX = 2.0
-#: Widths that the student meets.
-_ALL_WIDTHS_PX = (0.0, _WIDEST_PX)
-#: Power of the noise's std that its errors are divided by: strong noise counts for more, but not by its
-#: whole variance.
-_POWER = 1.5
+#: Power of the noise's std that errors in units of it count by: strong noise for more, not by its variance.
+_POWER = 0.5
 
 
-def student_loss(source: Source, student: nn.Module, batch: int) -> Tensor:
+def student_loss(source: Source, student: StudentForAll, batch: int) -> Tensor:
     """Squared error, with strong noise counting for more, but not by its whole variance."""
-    drawn = source.noisy(batch, _ALL_WIDTHS_PX)
-    error = denoise(student, drawn.noisy) - drawn.mean
-    return (error**2 / drawn.std**_POWER).mean()
+    drawn = source.told(batch)
+    error = (student(drawn) - drawn.mean) / drawn.std
+    return mean_of_known(error.square() * drawn.std**_POWER, drawn.known)
 
 
 def blind_spot_loss(source: Source, network: nn.Module, batch: int) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: Slices of a stack: one, and the two beside it.
-SLICES = 3
+#: Slices of a stack: one, and three on either side of it.
+SLICES = 7
 #: Fewest and most shapes in a stack.
 _FEWEST, _MOST = 20, 256
 #: Pixels cut off each side in the end: the blur is periodic.
@@ -52,7 +52,7 @@ class _Draws:
         return fine[..., :side, :side]
 
 
-def draw_stacks(count: int, side: int, generator: torch.Generator) -> Tensor:
+def draw_stacks(count: int, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw stacks of adjacent slices, with as many shapes in each.
 
     Parameters
@@ -64,12 +64,16 @@ def draw_stacks(count: int, side: int, generator: torch.Generator) -> Tensor:
 
     Returns
     -------
-    Tensor (count, 3, side, side)
-        Intensities from 0 to 1 but for a few pixels; the middle slice is the second.
+    stacks : Tensor (count, 7, side, side)
+        Intensities from 0 to 1 but for a few pixels.
+    spacing : Tensor (count,)
+        Distance of the slices in pixels.
     """
     whole = side + 2 * _MARGIN
     draws = _Draws(count, generator)
-    places = _places(draws, whole)
+    # Slices are up to six pixels apart.
+    spacing = draws.log_uniform(0.5, 6)
+    places = _places(draws, whole, spacing)
     textures = _textures(draws, whole, places)
     picture = draws.uniform(0, 1) + 0.1 * draws.field(whole, 3)
     picture = picture.repeat(1, SLICES, 1, 1)
@@ -88,7 +92,7 @@ def draw_stacks(count: int, side: int, generator: torch.Generator) -> Tensor:
     low, high = sample.quantile(0.005, dim=1), sample.quantile(0.995, dim=1)
     scaled = (picture - low[:, None, None, None]) / (high - low).clamp_min(1e-3)[:, None, None, None]
     # Another contrast: bright organs in some, dark ones in others.
-    return scaled.clamp(0, 1.5) ** draws.log_uniform(0.6, 1.8)
+    return scaled.clamp(0, 1.5) ** draws.log_uniform(0.6, 1.8), spacing.flatten()
 
 
 def _power_law(uniform: Tensor, low: float, high: float, exponent: Tensor) -> Tensor:
@@ -97,12 +101,11 @@ def _power_law(uniform: Tensor, low: float, high: float, exponent: Tensor) -> Te
     return (ends[0] + uniform * (ends[1] - ends[0])) ** (-1 / exponent)
 
 
-def _places(draws: _Draws, side: int) -> tuple[Tensor, Tensor, Tensor]:
+def _places(draws: _Draws, side: int, spacing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Depth, row and column of each pixel, bent so that outlines are no ellipses."""
     device = draws.uniform(0, 1).device
     line = torch.arange(side, device=device) - side / 2
-    # Slices are up to six pixels apart.
-    depth = torch.tensor([-1.0, 0.0, 1.0], device=device)[None, :, None, None] * draws.log_uniform(0.5, 6)
+    depth = (torch.arange(SLICES, device=device) - SLICES // 2)[None, :, None, None] * spacing
     bend = torch.zeros((), device=device)
     strength = draws.log_uniform(0.5, 25)
     for cells in (3, 6, 12, 24):

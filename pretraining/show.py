@@ -18,7 +18,7 @@ _COUNT, _SIDE = 8, 128
 def main() -> None:
     """Draw stacks of few and of many shapes, clean above and noisy below."""
     generator = torch.Generator().manual_seed(5)
-    stacks = torch.cat([draw_stacks(1, _SIDE, generator) for _ in range(_COUNT)])[:, 1:2]
+    stacks = torch.cat([draw_stacks(1, _SIDE, generator)[0] for _ in range(_COUNT)])[:, 3:4]
     noisy = add_noise(stacks, generator, (0.0, 2.0)).noisy
     rows = [np.hstack([one.numpy() for one in images[:, 0]]) for images in (stacks, noisy)]
     grey = np.round(255 * np.clip(np.vstack(rows), 0, 1)).astype(np.uint8)

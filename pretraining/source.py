@@ -7,8 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from diffdenoise.scan.neighbours import with_neighbours
 from pretraining.noise import Noisy, add_noise
-from pretraining.pictures import draw_stacks
+from pretraining.pictures import SLICES, draw_stacks
+from pretraining.told_noise import ToldNoise, add_told_noise
 
 #: Side of a stack and of a patch in pixels.
 _SIDE, _PATCH = 192, 64
@@ -23,15 +25,20 @@ class Source:
 
     def __init__(self, stacks: int, seed: int, device: torch.device) -> None:
         self.generator = torch.Generator(device).manual_seed(seed)
-        pools = [
-            draw_stacks(min(_DRAWN, stacks), _SIDE, self.generator).half()
-            for _ in range(math.ceil(stacks / _DRAWN))
-        ]
-        # The slice itself comes first.
-        self._pool = torch.cat(pools)[:, [1, 0, 2]]
+        # The slice itself comes first, then those beside it, nearest first.
+        order = with_neighbours(SLICES // 2, SLICES // 2, SLICES)
+        pools, spacings = [], []
+        for _ in range(math.ceil(stacks / _DRAWN)):
+            drawn, spacing = draw_stacks(min(_DRAWN, stacks), _SIDE, self.generator)
+            pools.append(drawn[:, order].half())
+            spacings.append(spacing)
+        self._pool, self._spacing = torch.cat(pools), torch.cat(spacings)
 
-    def clean(self, count: int) -> Tensor:
-        """Patches (count, 3, side, side): turned, mirrored, of another brightness and contrast."""
+    def clean(self, count: int, slices: int = 3) -> tuple[Tensor, Tensor]:
+        """Patches (count, slices, side, side): turned, mirrored, of another brightness and contrast.
+
+        And the distance of their slices in pixels, (count, 1, 1, 1).
+        """
         device = self._pool.device
 
         def rand(*shape: int) -> Tensor:
@@ -42,22 +49,26 @@ class Source:
         which = (rand(count) * len(self._pool)).long()
         rows = (rand(count) * free).long()[:, None] + line
         columns = (rand(count) * free).long()[:, None] + line
-        patches = self._pool[which[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+        patches = self._pool[which[:, None, None], :slices, rows[:, :, None], columns[:, None, :]]
         patches = patches.permute(0, 3, 1, 2).float()
         for turn in (_transposed, _mirrored, _upside_down):
             patches = torch.where(rand(count, 1, 1, 1) < 0.5, turn(patches), patches)
         contrast = 0.4 + 0.6 * rand(count, 1, 1, 1).sqrt()
         # Half of them begin at nothing, as magnitude images do.
         brightness = (1 - contrast) * rand(count, 1, 1, 1) * (rand(count, 1, 1, 1) < 0.5)
-        return patches * contrast + brightness
+        return patches * contrast + brightness, self._spacing[which].reshape(-1, 1, 1, 1)
 
     def noisy(self, count: int, widths: tuple[float, float]) -> Noisy:
         """Patches with noise; some without neighbour slices (these are 1/2: nothing, as networks see it)."""
-        drawn = add_noise(self.clean(count), self.generator, widths)
+        drawn = add_noise(self.clean(count)[0], self.generator, widths)
         alone = torch.rand((count, 1, 1, 1), generator=self.generator, device=drawn.noisy.device) < _ALONE
         others = torch.where(alone, 0.5, drawn.noisy[:, 1:])
         noisy = torch.cat([drawn.noisy[:, :1], others], dim=1).to(memory_format=torch.channels_last)
         return Noisy(noisy, drawn.mean, drawn.std, drawn.least_std)
+
+    def told(self, count: int) -> ToldNoise:
+        """Patches with noise, and what the student is told of it."""
+        return add_told_noise(*self.clean(count, SLICES), self.generator)
 
     def blind(self) -> int:
         """Side of the blind spot of a step."""

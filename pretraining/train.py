@@ -24,9 +24,9 @@ from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.unet import UNet
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from pretraining.losses import blind_spot_loss, diffusion_loss, student_loss
-from pretraining.pictures import SLICES
 from pretraining.progress import Progress, State
 from pretraining.source import Source
+from pretraining.student import StudentForAll
 
 NETWORKS = ("blind-spot", "diffusion", "student")
 #: Decay of the averaged weights.
@@ -45,17 +45,19 @@ class Job:
 
 
 def make_networks() -> dict[str, nn.Module]:
-    """Return untrained networks of the default widths, for a slice and one neighbour on either side."""
+    """Return untrained networks of the default widths, the student for three neighbours on either side."""
     return {
-        "blind-spot": BlindSpotNet(16, neighbours=(SLICES - 1) // 2),
-        "diffusion": UNet(SLICES + 1, 1, 32, level_input=True),
-        "student": UNet(SLICES, 1, 32),
+        "blind-spot": BlindSpotNet(16, neighbours=1),
+        "diffusion": UNet(4, 1, 32, level_input=True),
+        "student": StudentForAll(32),
     }
 
 
 def jobs(source: Source, networks: dict[str, nn.Module], batch: int) -> dict[str, Job]:
     """What each network is to learn; stage 2's condition is the blind-spot network's output."""
     stage1, stage2, student = (networks[name] for name in NETWORKS)
+    if not isinstance(student, StudentForAll):
+        raise TypeError("jobs: expected the student for all noise")
     return {
         "blind-spot": Job(stage1, lambda: blind_spot_loss(source, stage1, batch), 2e-3),
         "diffusion": Job(stage2, lambda: diffusion_loss(source, stage2, stage1, batch), 1e-3),

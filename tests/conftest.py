@@ -25,7 +25,6 @@ TINY: dict[str, Any] = {
         "targets": {"steps": 3},
         "student": {"steps": 6},
         "refine": {"steps": 6},
-        "self-training": {"steps": 3},
     },
 }
 

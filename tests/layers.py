@@ -29,6 +29,7 @@ LAYERS = {
     "bars": 7,
     "kinds": 7,
     "images": 7,
+    "groups": 7,
     "api": 7,
     "__init__": 7,
     "cli": 8,

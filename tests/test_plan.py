@@ -8,7 +8,8 @@ import pytest
 
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, IntensityError, SettingsError, ShapeError
-from diffdenoise.noise.simulate import gaussian
+from diffdenoise.noise.place import PlaceMap
+from diffdenoise.noise.simulate import gaussian, rician
 from diffdenoise.plan import already_clean, blind_spot_for, make_plan, noise_of
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
@@ -160,6 +161,58 @@ def test_neighbours_with_shared_noise_are_left_out():
     assert make_plan([from_array(between)], Settings()).neighbours == 0
 
 
+def test_networks_work_where_the_noise_has_one_level_at_every_place():
+    level = np.broadcast_to(np.linspace(20, 100, 120), (120, 120))
+    clean = volume((6, 120, 120), std=1e-6)
+    noisy = clean + level * np.random.default_rng(0).standard_normal(clean.shape)
+    plan = plan_of(noisy)
+    assert plan.places[0] is not None
+    assert plan.domain.level == plan.noise.typical_std
+    (entered,), (given,) = plan.entered, plan.volumes
+    inside, outside = entered.slab(0, 6), given.slab(0, 6)
+    # Of the clean image there is next to nothing in differences of pixels.
+    apart = [np.diff(stack, axis=1) / np.sqrt(2) for stack in (inside, outside)]
+    stds = [[float(one[..., part].std()) for part in (slice(0, 30), slice(90, 120))] for one in apart]
+    assert stds[1][1] > 2 * stds[1][0]
+    assert stds[0] == pytest.approx([plan.domain.level] * 2, rel=0.15)
+    np.testing.assert_allclose(entered.leave(0, inside), outside, atol=1e-5)
+
+
+def test_each_volume_is_divided_about_its_own_true_zero():
+    y, x = np.mgrid[:128, :128] - 64.0
+    clean = np.where(np.hypot(y, x) < 44, 600 + 150 * np.cos(x / 20), 0.0)[None].repeat(3, 0)
+    scans = [rician(times * clean, 80.0, rng=np.random.default_rng(0)) for times in (1, 1.4)]
+    plan = make_plan([from_array(scan) for scan in scans], Settings.build(data={"axis": 0}))
+    maps = [IntensityMap.fit(scan) for scan in scans]
+    assert plan.zeros == pytest.approx([-one.low / one.range for one in maps])
+    assert plan.zeros[0] != plan.zeros[1]
+    assert plan.domain.zero == plan.known.zero == plan.zeros[0]
+    assert plan.domain.level == pytest.approx(80 / maps[0].range, rel=0.3)
+    told = make_plan([from_array(scans[0])], Settings.build(data={"axis": 0}, noise_std=50.0))
+    assert told.domain.level == pytest.approx(50 / maps[0].range)
+    # As scanned, but for the map, which is about the true zero.
+    place = PlaceMap.of_grid(np.array([[[0.7]]]))
+    twice = replace(plan, places=(place, place))
+    for entered, given, zero in zip(twice.entered, plan.volumes, plan.zeros, strict=True):
+        expected = (given.slab(0, 3) - zero) / np.exp(0.7)
+        np.testing.assert_allclose(entered.slab(0, 3) - zero, expected, atol=1e-5)
+
+
+def test_the_weights_are_told_what_the_plan_knows():
+    scan = replace(from_array(volume((9, 90, 80), width_px=0.8)), spacing_mm=(3.0, 1.5, 1.0))
+    plan = make_plan([scan], Settings.build(data={"axis": 0}))
+    assert plan.spacing == 3.0
+    known = plan.known
+    assert (known.level, known.neighbours, known.spacing, known.zero) == (plan.domain.level, 1, 3.0, None)
+    # Noise that is smooth has most of its power at low frequencies.
+    assert known.power[0, 1] > 2
+    assert known.power[8, 8] < 0.2
+    # What is told of the level doesn't change what the scan shows.
+    told = make_plan([scan], Settings.build(data={"axis": 0}, noise_std=25.0))
+    assert told.known.level == pytest.approx(plan.known.level * 25 / 60, rel=0.1)
+    assert told.shown == plan.shown
+
+
 def test_no_time_and_no_steps_is_refused():
     settings = Settings.model_validate({"minutes": None, "schedule": {"blind-spot": {"steps": 3}}})
     with pytest.raises(SettingsError, match="diffusion, targets, student, refine"):
@@ -189,7 +242,6 @@ def test_without_a_level_the_stages_are_those_that_need_none():
     assert plan.is_blind
     assert not plan.settings.stage3.refine
     assert plan.settings.stage3.target == "srds"
-    assert not plan.self_trains
     assert plan.as_dict()["blind"]
     told = make_plan([scan], Settings(noise_std=0.01))
     assert not told.is_blind

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.peers.trained import Job, Result
-from diffdenoise.method.student import denoise, squared_distance
+from diffdenoise.method.student import squared_distance
 from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.slices import Slices
 from diffdenoise.types import Stack
@@ -94,7 +94,7 @@ def _trained_until_it_stops(job: Job, split: Split) -> Result:
         def loss_of(step: int, before: int = 1_000_000 * number) -> Tensor:
             patch, draws = job.patches(slices, "ceiling", before + step)
             dirty = job.data.noise.add_to_patches(patch, draws)
-            return squared_distance(denoise(student, dirty), patch[:, :1]) / scale
+            return squared_distance(job.denoise(student, dirty), patch[:, :1]) / scale
 
         steps += job.fit(student, loss_of).steps
         reached.append(shown.psnr(student))
@@ -112,7 +112,7 @@ def _trained_until_it_stops(job: Job, split: Split) -> Result:
         "stopped": stopped,
         "most_rounds": MOST_ROUNDS,
     }
-    return job.estimates(lambda item: denoise(student, item)), details
+    return job.estimates(lambda item: job.denoise(student, item)), details
 
 
 class _Held:
@@ -133,6 +133,6 @@ class _Held:
         for number, clean in self._clean.items():
             item = self._slices.whole(number).to(hardware.device)
             with torch.no_grad(), hardware.autocast():
-                output = denoise(student, item)[0, 0].float().cpu().numpy()
+                output = self._job.denoise(student, item)[0, 0].float().cpu().numpy()
             errors.append(float(np.mean((output - clean) ** 2)))
         return float(-10 * np.log10(np.mean(errors)))

@@ -22,13 +22,13 @@ from bench.peers.deepinv_package import deepinv
 from diffdenoise.config import Settings, Steps
 from diffdenoise.method import blind_spot
 from diffdenoise.method.choices import RATE_RANDOM, RATE_SYNTHETIC
-from diffdenoise.method.refinement import recorrupt
+from diffdenoise.method.recorruption import recorrupt
 from diffdenoise.method.step_data import with_centre
 from diffdenoise.method.student import denoise, squared_distance
 from diffdenoise.model.orientations import run_turned
 from diffdenoise.model.tiles import Channels
 from diffdenoise.networks.blind_spot import BlindSpotNet
-from diffdenoise.networks.start import load_start
+from diffdenoise.networks.start import load_student
 from diffdenoise.networks.student import student_network
 from diffdenoise.plan import Plan
 from diffdenoise.scan.volume import in_memory
@@ -76,8 +76,12 @@ class Job:
             torch.manual_seed(self.settings.seed)
             network = student_network(self.settings, self.plan.neighbours)
         if self.synthetic_start:
-            load_start(network, "student")
+            load_student(network, self.plan.known)
         return self.hardware.place(network)
+
+    def denoise(self, student: nn.Module, noisy: Tensor) -> Tensor:
+        """Our student run on noise of the level that is told."""
+        return denoise(student, noisy, self.data.told_std)
 
     def patches(self, slices: Slices, purpose: str, step: int) -> tuple[Tensor, torch.Generator]:
         """One batch of patches, and the generator for what else the step draws."""
@@ -123,7 +127,7 @@ class Job:
         found: dict[str, list[Stack]] = {"result": [], "one-pass": []}
         for s, k in self.data.scored:
             item = slices.whole(int(starts[s]) + k).numpy()
-            found["result"].append(run_turned(run, item, ORIENTATIONS)[0, 0])
+            found["result"].append(run_turned(run, item, range(ORIENTATIONS))[0, 0])
             found["one-pass"].append(run(item)[0, 0])
         return {row: np.stack(images) for row, images in found.items()}
 
@@ -136,9 +140,10 @@ Result = tuple[dict[str, Stack], dict[str, Any]]
 class _Centre(nn.Module):
     """Our student as deepinv calls a model: the noisy slice alone goes in, the neighbours are kept here."""
 
-    def __init__(self, student: nn.Module) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__()
-        self.student = student
+        self.student = job.student()
+        self._job = job
         self.others: Tensor | None = None
         #: Changes the neighbours as the loss has changed the slice.
         self.also: Callable[[Tensor], Tensor] | None = None
@@ -154,7 +159,7 @@ class _Centre(nn.Module):
             if others.shape[2:] != y.shape[2:] and self.also is not None:
                 others = self.also(others)
             y = torch.cat([y, others], dim=1)
-        return denoise(self.student, y)
+        return self._job.denoise(self.student, y)
 
 
 def r2r(job: Job) -> Result:
@@ -162,7 +167,7 @@ def r2r(job: Job) -> Result:
     dinv = deepinv()
     level = dinv.physics.GaussianNoise(job.data.told_std)
     loss = dinv.loss.R2RLoss(noise_model=level)
-    centre = _Centre(job.student())
+    centre = _Centre(job)
     physics = dinv.physics.Denoising(level)
     model = loss.adapt_model(centre)
     slices = Slices(in_memory(job.data.train), job.plan.neighbours)
@@ -192,11 +197,11 @@ def r2r_spectrum(job: Job) -> Result:
         centre = noisy[:, :1]
         unit = unit_of.add_to_patches(torch.zeros_like(centre), draws)
         source, target = recorrupt(centre, unit, job.data.told_std, alpha)
-        output = denoise(student, with_centre(noisy, source))
+        output = job.denoise(student, with_centre(noisy, source))
         return squared_distance(output, target) / job.data.told_std**2
 
     steps = job.fit(student, loss_of)
-    return job.estimates(lambda item: denoise(student, item)), steps.model_dump()
+    return job.estimates(lambda item: job.denoise(student, item)), steps.model_dump()
 
 
 def _sure(job: Job, *, unknown: bool) -> Result:
@@ -207,7 +212,7 @@ def _sure(job: Job, *, unknown: bool) -> Result:
     random = torch.Generator().manual_seed(job.settings.seed)
     loss = dinv.loss.SureGaussianLoss(start, unsure=unknown, rng=random)
     physics = dinv.physics.Denoising(dinv.physics.GaussianNoise(start))
-    centre = _Centre(job.student())
+    centre = _Centre(job)
     slices = Slices(in_memory(job.data.train), job.plan.neighbours)
 
     def loss_of(step: int) -> Tensor:
@@ -234,7 +239,7 @@ def neighbor2neighbor(job: Job) -> Result:
     """Neighbor2Neighbor (Huang et al. 2021)."""
     dinv = deepinv()
     loss = dinv.loss.Neighbor2Neighbor()
-    centre = _Centre(job.student())
+    centre = _Centre(job)
     slices = Slices(in_memory(job.data.train), job.plan.neighbours)
     drawn: list[Tensor] = []
     make = loss.generate_mask_pair
@@ -289,12 +294,12 @@ def noise2void(job: Job) -> Result:
         seen[item, 0, row, column] = centre[
             item, 0, _mirror(row + down, height), _mirror(column + right, width)
         ]
-        output = denoise(student, with_centre(noisy, seen))
+        output = job.denoise(student, with_centre(noisy, seen))
         error = output[item, 0, row, column] - centre[item, 0, row, column]
         return error.square().mean() / job.data.told_std**2
 
     steps = job.fit(student, loss_of)
-    return job.estimates(lambda item: denoise(student, item)), steps.model_dump()
+    return job.estimates(lambda item: job.denoise(student, item)), steps.model_dump()
 
 
 def _mirror(index: Tensor, size: int) -> Tensor:

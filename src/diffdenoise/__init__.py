@@ -1,7 +1,7 @@
 """Self-supervised denoising of medical images: trained on your noisy scans alone.
 
 >>> import diffdenoise as dd
->>> denoised = dd.denoise(noisy_array, minutes=10)  # doctest: +SKIP
+>>> denoised = dd.denoise(noisy_array)  # doctest: +SKIP
 >>> model = dd.train(["scans/*.nii.gz"], "model")  # doctest: +SKIP
 >>> model.denoise("scan.nii.gz").save("denoised.nii.gz")  # doctest: +SKIP
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ from diffdenoise import model as trained
 from diffdenoise.bars import watching
 from diffdenoise.config import Settings
 from diffdenoise.errors import DivergedError, InputError, ModelError, SettingsError
-from diffdenoise.images import Image, checked, find, read_images, scan_of, warn
+from diffdenoise.groups import each_at_once, learned_together
+from diffdenoise.images import checked, find, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
 from diffdenoise.model.folder import is_model_folder
 from diffdenoise.noise import simulate as simulation
@@ -27,7 +27,7 @@ from diffdenoise.trust import metrics
 from diffdenoise.types import Progress
 from diffdenoise.work.facts import Facts, describe, facts_or_problem, look_at, model_facts, of_series
 from diffdenoise.work.finish import check_strength
-from diffdenoise.work.learn import apply_model, learn, left_as_they_are
+from diffdenoise.work.learn import apply_model
 from diffdenoise.work.result import Result
 
 
@@ -47,7 +47,7 @@ def denoise(
     progress: Progress | bool | None = None,
     return_result: bool = False,
 ) -> Any:
-    """Denoise an image: train on it alone, or use a trained model.
+    """Denoise an image: at once, by training on it alone, or with a trained model.
 
     Parameters
     ----------
@@ -55,8 +55,9 @@ def denoise(
         2-D, 3-D or 4-D: a NumPy array, torch tensor, Scan, or nibabel, SimpleITK, ITK or ANTs image. A file,
         or a folder, DICOMDIR or zip of one DICOM series. A list, a folder of several images, or a glob.
     minutes : float, optional
-        Wall-clock budget for training (default 10); not with `model`. Images given in one call are learned
-        from together, as one data set within this time; DICOM volumes each by itself, for this time each.
+        Wall-clock budget for training on the image; not with `model`. None: the weights that come with the
+        package are taken, which takes seconds. Images given in one call are learned from together, as one
+        data set within this time; DICOM volumes each by itself, for this time each.
     model : Model, str or path, optional
         A trained model or its folder; then it takes seconds.
     settings : Settings, optional
@@ -118,6 +119,8 @@ def denoise(
         )
     began = time.monotonic()
     chosen = _settings(settings, minutes=minutes, seed=seed, axis=axis)
+    if seed is not None and not chosen.trains:
+        raise SettingsError("seed has an effect on a training only; add minutes=10, or leave it out")
     images = read_images(scan)
     if mask is not None:
         images = images.with_mask(mask)
@@ -128,7 +131,8 @@ def denoise(
     with watching(progress) as told:
         for group in images.groups():
             try:
-                learned = _learn(group, chosen, strength, axis, device, threads, told, began)
+                make = learned_together if chosen.trains else each_at_once
+                learned = make(group, chosen, strength, axis, device, threads, told, began)
                 results.update((id(image), result) for image, result in zip(group, learned, strict=True))
             except (InputError, DivergedError) as error:
                 if any(image.must for image in group) or len(images.groups()) == 1:
@@ -136,44 +140,6 @@ def denoise(
                 warn(f"left out: {error}")
             began = time.monotonic()
     return images.give(results, as_results=return_result)
-
-
-def _learn(
-    group: Sequence[Image],
-    settings: Settings,
-    strength: float,
-    axis: int | None,
-    device: str,
-    threads: int | None,
-    progress: Progress,
-    began: float,
-) -> list[Result]:
-    """Train on scans alone, and denoise them; leave them as they are if they are clean."""
-    scans = [image.scan for image in group]
-    noises = [diagnose(scan, axis if scan.ndim > 2 else None) for scan in scans]
-    unchanged = left_as_they_are(scans, noises, settings, began)
-    if unchanged is not None:
-        for scan in scans:
-            warn(
-                f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
-                "set clean_below_contrast to 0"
-            )
-        return unchanged
-    with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
-        return list(
-            learn(
-                scans,
-                noises,
-                settings,
-                Path(folder) / "model",
-                resume=False,
-                device=device,
-                threads=threads,
-                strength=strength,
-                progress=progress,
-                began=began,
-            )
-        )
 
 
 class Model(trained.Model):

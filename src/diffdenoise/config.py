@@ -20,7 +20,7 @@ from diffdenoise.errors import SettingsError, option
 from diffdenoise.plain_files import NotPlainError, parse_yaml, read_plain
 
 #: Names of stages in a schedule.
-_ROUND = ("diffusion", "targets", "student", "refine", "self-training")
+_ROUND = ("diffusion", "targets", "student", "refine")
 _LATER = tuple(f"{name}-{turn}" for turn in range(2, 10) for name in _ROUND)
 _STAGE_NAME = re.compile(f"blind-spot|({'|'.join(_ROUND)})(-[2-9])?")
 
@@ -32,6 +32,8 @@ STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
 _START_WIDTHS: dict[StageName, int] = {"stage1": 16, "stage2": 32, "stage3": 32}
 #: Channels at most: eight times the widest default; a student of these has 30 million weights.
 MOST_WIDTH = 256
+#: Minutes of a training that is told no time.
+USUAL_MINUTES = 10.0
 #: Steps of a stage at most: a year of a thousand a second is more.
 MOST_STEPS = 10**10
 #: Bytes of a settings file; nine rounds of all stages take a tenth of it.
@@ -132,15 +134,14 @@ class Stage3(_Frozen):
     """Recorruption strength in "corrected" targets and refinement: the added noise's std as a multiple
     of the scan's own. None: 0.5 where the noise has one level, and 1 where its level varies with
     brightness, is hence less sure, and counts for less at a larger strength."""
-    orientations: Literal[1, 4, 8] | None = None
-    """Turned (4) and mirrored (8) copies that the student denoises and averages; 1 is that many times
-    faster, and a little worse. None: as many as take no more than a seventh of the time budget."""
+    orientations: Literal[1, 2, 4, 8] | None = None
+    """Turned (2, 4) and mirrored (8) copies that the student denoises and averages; 1 is that many times
+    faster, and a little worse. At most those of which the noise is like the scan's: 2 where it is correlated
+    along a slant, 4 where along one axis more than along the other. None: as many as take no more than a
+    seventh of the time budget."""
     refine: bool = True
     """After distillation, minimise an unbiased risk on the noisy scan itself, which undoes the
     teacher's bias. False: as in the paper."""
-    self_training: bool | None = None
-    """After refinement, learn from the student's own results with noise drawn anew. None: where the
-    noise's level varies and it isn't Rician, which is where that gains."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate of AdamW. None: 1e-3 from synthetic weights, but 2e-3 from random ones, and under
     wide noise, of which those weights know less."""
@@ -151,8 +152,9 @@ class Settings(_Frozen):
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of every random draw."""
-    minutes: float | None = Field(default=10.0, gt=0)
-    """Wall-clock budget in minutes for the stages whose steps `schedule` does not give."""
+    minutes: float | None = Field(default=None, gt=0)
+    """Wall-clock budget in minutes for the stages whose steps `schedule` does not give. None, and no
+    schedule: `denoise` learns nothing from the scan, and `train` takes 10."""
     start: Literal["synthetic", "random"] | None = None
     """What the networks' weights are at first: learned on synthetic pictures, which hold no anatomy, or
     random. None: synthetic for networks of the default widths."""
@@ -176,9 +178,18 @@ class Settings(_Frozen):
     stage3: Stage3 = Stage3()
     """Student."""
     schedule: dict[str, Steps] = Field(default_factory=dict)
-    """Steps by stage: "blind-spot", "diffusion", "targets" (slices), "student", "refine",
-    "self-training"; a later round's have its number behind: "diffusion-2". An absent stage gets its
+    """Steps by stage: "blind-spot", "diffusion", "targets" (slices), "student",
+    "refine"; a later round's have its number behind: "diffusion-2". An absent stage gets its
     share of `minutes`."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is to be learned from the scans."""
+        return self.minutes is not None or bool(self.schedule)
+
+    def for_training(self) -> Settings:
+        """Return the settings with a time to train for, if they have none."""
+        return self if self.trains else self.model_copy(update={"minutes": USUAL_MINUTES})
 
     @model_validator(mode="after")
     def _targets_have_learners(self) -> Settings:
@@ -217,8 +228,8 @@ class Settings(_Frozen):
                 near = difflib.get_close_matches(key, ["blind-spot", *_ROUND, *_LATER], n=1, cutoff=0.75)
                 raise ValueError(
                     f"'{key}' is not a stage{f', did you mean {near[0]}' if near else ''}; stages are"
-                    " blind-spot, diffusion, targets, student, refine"
-                    " and self-training, all but the first with -2 to -9 behind for later rounds"
+                    " blind-spot, diffusion, targets, student"
+                    " and refine, all but the first with -2 to -9 behind for later rounds"
                 )
             if not value[key].steps and key.partition("-")[0] not in ("targets", "student"):
                 raise ValueError(f"{key} has 0 steps; only targets and student can be left out")
@@ -276,9 +287,9 @@ def round_name(stage: str, turn: int) -> str:
     return stage if turn == 1 else f"{stage}-{turn}"
 
 
-def stage_names(settings: Settings, self_trains: bool = False) -> list[str]:
+def stage_names(settings: Settings) -> list[str]:
     """Return the names of all stages that a run goes through, in order."""
-    last = ["refine", "self-training"][: settings.stage3.refine + self_trains]
+    last = ["refine"] * settings.stage3.refine
     turns = range(1, settings.iterations + 1)
     a_round = ["diffusion", "targets", "student", *last]
     return ["blind-spot", *(round_name(stage, turn) for turn in turns for stage in a_round)]

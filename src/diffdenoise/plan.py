@@ -12,7 +12,18 @@ import numpy as np
 
 from diffdenoise.config import Settings, stage_names
 from diffdenoise.errors import InputError, SettingsError
+from diffdenoise.model.known import (
+    LEAST_STD,
+    NEARLY,
+    domain_at,
+    domain_of,
+    known_noise,
+    most_axes,
+    spacing_of,
+)
+from diffdenoise.networks.known_noise import Known
 from diffdenoise.noise.diagnosis import Diagnosis, diagnose_stacks
+from diffdenoise.noise.domain import Domain, EnteredVolume
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.place import PlaceMap
 from diffdenoise.noise.statement import Noise, diagnose
@@ -26,10 +37,8 @@ from diffdenoise.trust.character import Character, character_of
 BLIND_SPOTS = ((0.5, 1), (0.75, 3), (1.1, 5), (np.inf, 7))
 #: Scans of a data set whose noise is looked at.
 _MOST_DIAGNOSED = 9
-#: Slices on either side that the networks see where voxels are nearly isotropic, and what that means.
-_MOST_NEIGHBOURS, _NEARLY = 3, 1.25
-#: Levels under this share of the range are treated as this: nothing can be learned below rounding.
-LEAST_STD = 1e-3
+#: Slices on either side that the networks see where voxels are nearly isotropic.
+_MOST_NEIGHBOURS = 3
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +63,10 @@ class Plan:
         All that the scans tell about their noise.
     places : tuple of PlaceMap or None
         How the noise's level varies over each volume; None: it doesn't.
+    zeros : tuple of float
+        Scaled intensity of each volume's true zero.
+    spacing : float or None
+        Distance of the slices as a multiple of the pixels'; None: not known.
     trained_on : tuple of Character
         What the scans, or some that stand for them, are like.
     """
@@ -66,6 +79,8 @@ class Plan:
     noise: NoiseModel
     diagnosis: Diagnosis
     places: tuple[PlaceMap | None, ...]
+    zeros: tuple[float, ...]
+    spacing: float | None
     trained_on: tuple[Character, ...]
 
     def __repr__(self) -> str:
@@ -82,17 +97,35 @@ class Plan:
         """Whether the noise's level isn't known, so that nothing may be built on it."""
         return _is_blind(self.diagnosis, self.settings)
 
-    @property
-    def self_trains(self) -> bool:
-        """Whether the student goes on to learn from its own results.
+    @cached_property
+    def domain(self) -> Domain:
+        """Where the noise has one level, and the networks work."""
+        return domain_of(self.noise, self.diagnosis, self.zeros[0], told=self.settings.noise_std is not None)
 
-        Recorruption only approximates noise whose level varies, while simulated noise on a known image is
-        exact. Of Rician noise even that didn't gain.
-        """
-        wanted = self.settings.stage3.self_training
-        if wanted is None:
-            wanted = not self.noise.is_constant and self.diagnosis.rician_std is None
-        return wanted and self.settings.stage3.refine
+    @cached_property
+    def entered(self) -> list[EnteredVolume]:
+        """The volumes there."""
+        together = zip(self.volumes, self.zeros, self.places, strict=True)
+        return [
+            EnteredVolume(volume, domain_at(self.domain, zero, place), place)
+            for volume, zero, place in together
+        ]
+
+    @property
+    def shown(self) -> NoiseModel:
+        """The noise that the scans show, whatever was told of it, in the domain."""
+        return self.domain.of_noise(self.diagnosis.noise.raised_to(LEAST_STD))
+
+    @property
+    def known(self) -> Known:
+        """What the weights that come with the package are told of the noise."""
+        return known_noise(self.domain, self.neighbours, self.spacing, self.diagnosis.coils)
+
+    @property
+    def most_axes(self) -> int:
+        """Axes that the scans can be cut into slices along; see `model.known.most_axes`."""
+        shapes = [volume.shape for volume in self.volumes]
+        return most_axes(shapes, self.neighbours, self.spacing, self.noise.correlation)
 
     @property
     def is_clean(self) -> bool:
@@ -131,7 +164,6 @@ class Plan:
             "slice_axes": sorted({axis for axis in self.axes if axis is not None}),
             "neighbours": self.neighbours,
             "blind_spot": self.blind_spot,
-            "self_training": self.self_trains,
             "blind": self.is_blind,
             "noise_std_of_range": round(self.noise.typical_std, 5),
             "rician_std_of_range": self.rician_std,
@@ -159,7 +191,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
     SettingsError
         If the settings contradict each other or the scans.
     """
-    _check_schedule(settings, self_trains=False)
+    _check_schedule(settings)
     if not scans:
         raise InputError("no scan was given; expected at least one")
     if noises is None:
@@ -189,7 +221,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
     if given:
         told = max(float(np.median(given)), LEAST_STD)
         noise = NoiseModel((0.0,), (told,), noise.correlation, place=noise.place)
-    plan = Plan(
+    return Plan(
         settings,
         tuple(volumes),
         tuple(axes),
@@ -198,10 +230,10 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
         noise,
         diagnosis,
         _places(noise, noises),
+        tuple(one.ready.intensities.zero for one in noises for _ in one.ready.volumes),
+        spacing_of(scans[chosen[0]], axes[chosen[0]]),
         tuple(character_of(scans[number], noises[number]) for number in chosen),
     )
-    _check_schedule(settings, plan.self_trains)
-    return plan
 
 
 def _neighbours_for(scans: Sequence[Scan], axes: Sequence[int | None], fewest: int) -> int:
@@ -224,16 +256,14 @@ def _neighbours_for(scans: Sequence[Scan], axes: Sequence[int | None], fewest: i
 
 def _is_nearly_isotropic(scan: Scan, axis: int | None) -> bool:
     """Whether slices lie about as near to each other as the pixels in them; not where sizes are unknown."""
-    if axis is None or scan.spacing_mm is None:
-        return False
-    inside = [size for other, size in enumerate(scan.spacing_mm[:3]) if other != axis]
-    return scan.spacing_mm[axis] <= _NEARLY * min(inside)
+    spacing = spacing_of(scan, axis)
+    return spacing is not None and spacing <= NEARLY
 
 
-def _check_schedule(settings: Settings, self_trains: bool) -> None:
-    """Raise an error for a stage that has neither steps nor a time."""
-    missing = [name for name in stage_names(settings, self_trains) if name not in settings.schedule]
-    if settings.minutes is None and missing:
+def _check_schedule(settings: Settings) -> None:
+    """Raise an error for a stage of a training that has neither steps nor a time."""
+    missing = [name for name in stage_names(settings) if name not in settings.schedule]
+    if settings.trains and settings.minutes is None and missing:
         raise SettingsError(f"minutes is null and schedule has no {', '.join(missing)}; give either")
 
 
@@ -248,7 +278,7 @@ def _without_level(settings: Settings) -> Settings:
     A risk with twice the true level gives results that are worse than the input; blind-spot network,
     diffusion and distillation of symmetric pairs know nothing of it.
     """
-    stage3 = settings.stage3.model_copy(update={"refine": False, "self_training": False, "target": "srds"})
+    stage3 = settings.stage3.model_copy(update={"refine": False, "target": "srds"})
     return settings.model_copy(update={"stage3": stage3})
 
 

@@ -24,7 +24,7 @@ TINY = [
     *("--set", "sampling.nodes=2", "--set", "stage3.draws=1"),
     *("--set", "schedule.blind-spot.steps=3", "--set", "schedule.diffusion.steps=3"),
     *("--set", "schedule.targets.steps=1", "--set", "schedule.student.steps=3"),
-    *("--set", "schedule.refine.steps=2", "--set", "schedule.self-training.steps=2"),
+    *("--set", "schedule.refine.steps=2"),
 ]
 
 

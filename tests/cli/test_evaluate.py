@@ -152,3 +152,15 @@ def test_other_formats_are_compared_too(run: Run, tmp_path: Path, phantom: NDArr
     found = run("evaluate", tmp_path / "b.png", tmp_path / "a.png", "--json").json
     assert found["axis"] is None
     assert 5 < found["denoised"]["rmse"] < 15
+
+
+def test_the_whole_alone_is_printed_if_that_is_enough(
+    run: Callable[..., Outcome], phantom: NDArray[np.int16], tmp_path: Path
+) -> None:
+    nibabel.save(nibabel.Nifti1Image(phantom, np.eye(4)), tmp_path / "clean.nii")
+    nibabel.save(nibabel.Nifti1Image(phantom + np.int16(10), np.eye(4)), tmp_path / "other.nii")
+    words = ("evaluate", tmp_path / "other.nii", tmp_path / "clean.nii")
+    long, short = (run(*words, *more).out.splitlines() for more in ((), ("--brief",)))
+    assert [line.split("\t")[0].split()[0] for line in short] == ["slice", "all", "range"]
+    assert len(long) == len(short) + 5
+    assert short[1] == long[-2]

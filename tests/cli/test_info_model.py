@@ -70,6 +70,6 @@ def test_words_of_a_record_that_anyone_may_have_written_stay_on_their_line(run: 
     record["data"] = {"slices": "1\n2\x1b[31m" + "x" * 500, "slice_sizes": {"a": 1}}
     (model / "record.json").write_text(json.dumps(record))
     told = run("info", model).out
-    assert len(told.splitlines()) == 9
+    assert len(told.splitlines()) == 10
     assert "\x1b" not in told
     assert "x" * 101 not in told

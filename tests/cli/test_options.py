@@ -137,7 +137,8 @@ def test_several_inputs_are_denoised_into_one_folder(run: Run, tmp_path: Path, t
     for path in two:
         alone = tmp_path / "alone" / path.name
         assert run("denoise", path, "-o", alone, "--model", model).code == 0
-        assert np.array_equal(values(out / path.name), values(alone))
+        # Learned from together, they are denoised for the noise that they have in common: of a std of 60.
+        np.testing.assert_allclose(values(out / path.name), values(alone), atol=0.5)
         assert np.array_equal(values(tmp_path / "again" / path.name), values(alone))
     assert not np.array_equal(values(out / "one.nii.gz"), values(out / "two.nii.gz"))
 

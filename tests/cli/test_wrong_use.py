@@ -138,7 +138,7 @@ LONG = {
         ["denoise", "NOISY", "-o", "OUT.nii.gz", "--model", "FOLDER"],
         ["denoise", "FOLDER", "-o", "OUT"],
         ["denoise", "NOISY", "-o", "fine.nii.gz", "--picture", "OUT.png"],
-        ["denoise", "NOISY", "-o", "fine.nii.gz", "--save-model", "OUT"],
+        ["denoise", "NOISY", "-o", "fine.nii.gz", "--minutes", "1", "--save-model", "OUT"],
         ["train", "NOISY", "-o", "OUT"],
         ["convert", "NOISY", "-o", "OUT.nii.gz"],
         ["convert", "NOISY", "-o", "OUT", "--like", "FOLDER"],
@@ -168,7 +168,7 @@ def test_names_that_no_file_can_have_are_refused_at_once(
 
 def test_the_folder_of_a_training_has_a_name_too(run: Run, tmp_path: Path, noisy: Path) -> None:
     output = tmp_path / ("n" * 245 + ".nii.gz")
-    refused(run("denoise", noisy, "-o", output), "257 bytes, at most 255")
+    refused(run("denoise", noisy, "-o", output, "--minutes", "1"), "257 bytes, at most 255")
 
 
 def test_file_as_output_for_a_folder_is_refused(run: Run, tmp_path: Path, phantom: NDArray[np.int16]) -> None:
@@ -209,7 +209,8 @@ def test_wrong_options_are_refused(run: Run, tmp_path: Path, noisy: Path) -> Non
     refused(run("denoise", noisy, "-o", out, "--set", "stage2"), "key=value")
     refused(run("denoise", noisy, "-o", out, "--config", tmp_path / "none.yaml"), "no such file")
     refused(run("denoise", noisy, "-o", out, "--axis", "5"), "--axis")
-    refused(run("denoise", noisy, "-o", out, "--resume"), "no stopped run")
+    refused(run("denoise", noisy, "-o", out, "--minutes", "1", "--resume"), "no stopped run")
+    refused(run("denoise", noisy, "-o", out, "--resume"), "--resume: without training")
     refused(run("nonsense"), "nonsense")
     assert not out.exists()
 
@@ -218,7 +219,11 @@ def test_a_stopped_run_is_not_lost_without_saying_so(run: Run, tmp_path: Path, n
     work = tmp_path / "out.nii.gz.work"
     (work / "work").mkdir(parents=True)
     (work / "work" / "state.json").write_text("hours of work")
-    refused(run("denoise", noisy, "-o", tmp_path / "out.nii.gz"), "--resume", "delete")
+    words = ("denoise", noisy, "-o", tmp_path / "out.nii.gz")
+    refused(run(*words, "--minutes", "1"), "--resume", "delete")
+    assert (work / "work" / "state.json").read_text() == "hours of work"
+    # What is not trained has nothing to do with it.
+    assert run(*words).code == 0
     assert (work / "work" / "state.json").read_text() == "hours of work"
 
 
@@ -226,7 +231,9 @@ def test_what_is_no_stopped_run_is_never_deleted(run: Run, tmp_path: Path, noisy
     work = tmp_path / "out.nii.gz.work"
     work.mkdir()
     (work / "thesis.txt").write_text("years of work")
-    refused(run("denoise", noisy, "-o", tmp_path / "out.nii.gz", "--overwrite"), "not a stopped run")
+    words = ("denoise", noisy, "-o", tmp_path / "out.nii.gz", "--overwrite")
+    refused(run(*words, "--minutes", "1"), "not a stopped run")
+    assert run(*words).code == 0
     assert (work / "thesis.txt").read_text() == "years of work"
 
 

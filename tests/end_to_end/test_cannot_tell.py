@@ -13,9 +13,9 @@ from tests.noise.test_evenness import everywhere
 
 def test_a_scan_of_which_too_much_would_be_taken_off_is_left_as_it_is(tmp_path: Path) -> None:
     noisy = everywhere() + 0.01 * np.random.default_rng(1).standard_normal((6, 96, 96))
-    steps = {"blind-spot": 5, "diffusion": 5, "targets": 2, "student": 10}
+    steps = {"blind-spot": 5, "diffusion": 5, "targets": 2, "student": 60}
     settings = Settings.build(
-        minutes=None,
+        minutes=1.0,
         data={"patch": 32, "batch": 4, "axis": 0},
         schedule={name: {"steps": count} for name, count in steps.items()},
         stage3={"orientations": 1},

@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 import diffdenoise as dd
 from diffdenoise.config import Settings
 from diffdenoise.model import Model
-from diffdenoise.networks.start import load_start
+from diffdenoise.networks.start import load_student
 from diffdenoise.networks.student import student_network
+from diffdenoise.plan import make_plan
+from diffdenoise.scan.read import from_array
 from diffdenoise.types import Quiet
 from tests.end_to_end.phantom import clean_phantom, noisy_phantom
 
@@ -65,11 +67,12 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Model:
 )
 def test_what_ends_behind_its_start_is_not_kept(tmp_path: Path, good: Model, spoilt: dict[str, Any]) -> None:
     told = Listening()
-    model = train(tmp_path / "model", settings_of(**spoilt), told)
+    settings = settings_of(**spoilt)
+    model = train(tmp_path / "model", settings, told)
     assert model.details.kept == "start"
     assert any("kept" in line for line in told.said)
     start = student_network(model.settings, model.details.neighbours)
-    load_start(start, "student")
+    load_student(start, make_plan([from_array(noisy_phantom("white"))], settings).known)
     stored = load_file(tmp_path / "model" / "student.safetensors")
     assert all(torch.equal(stored[name], value) for name, value in start.state_dict().items())
     assert 5 < gain(model) < gain(good)

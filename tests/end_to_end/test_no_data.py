@@ -25,14 +25,7 @@ PADDING, AIR, METAL = -3024, -1024, 3071
 
 
 def settings() -> Settings:
-    steps = {
-        "blind-spot": 20,
-        "diffusion": 20,
-        "targets": 0,
-        "student": 0,
-        "refine": 40,
-        "self-training": 20,
-    }
+    steps = {"blind-spot": 20, "diffusion": 20, "targets": 0, "student": 0, "refine": 40}
     return Settings.build(
         minutes=None,
         data={"patch": 32, "batch": 4},

@@ -26,7 +26,7 @@ def _leakage_slope(folder: Path, jointly_blind: bool) -> float:
     noise = _NOISE_STD * np.random.default_rng(0).standard_normal(clean.shape)
     noisy = (clean + noise).astype(np.float32)
     settings = Settings.build(
-        minutes=None,
+        minutes=1.0,
         data={"axis": 0, "patch": 32, "batch": 8, "neighbours": 0},
         stage1={"width": 4},
         stage2={"width": 8, "jointly_blind": jointly_blind, "learning_rate": 3e-3},

@@ -23,8 +23,8 @@ def scene(seed: int = 0):
     return signal, signal + NOISE_STD * torch.randn(spread.shape, generator=draws), spread
 
 
-def std_of(_, factor=None):
-    return torch.tensor(NOISE_STD) if factor is None else NOISE_STD * factor
+def std_of(_):
+    return torch.tensor(NOISE_STD)
 
 
 @pytest.mark.parametrize("wrong", [0.8, 1.0, 1.2, 2.0])
@@ -79,17 +79,20 @@ def test_pixels_without_data_do_not_count():
     torch.testing.assert_close(calibrated(truth, std_of(noisy), points), truth, rtol=0.04, atol=0)
 
 
-def test_levels_that_vary_in_place_are_divided_out():
+def test_levels_that_vary_with_brightness_are_divided_out():
     signal, noisy, spread = scene()
     factor = torch.linspace(1, 3, 256).expand_as(noisy)
     noisy = signal + factor * (noisy - signal)
     truth = (spread**2 + (NOISE_STD * factor) ** 2).float()
 
+    def level(_):
+        return NOISE_STD * factor
+
     def predict(image):
         return torch.full_like(image, 0.5), 1.2 * truth
 
-    points = measure([Sample(0, noisy, None, factor)], predict, std_of)
-    found = calibrated(1.2 * truth, std_of(noisy, factor), points)
+    points = measure([Sample(0, noisy)], predict, level)
+    found = calibrated(1.2 * truth, level(noisy), points)
     # A bin's mean square scatters by 2 %, the worst of twelve by three times that.
     torch.testing.assert_close(found, truth, rtol=0.07, atol=0)
 

@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from diffdenoise.method import blind_spot, diffusion, refinement, student
 from diffdenoise.method.intensities import unsigned
-from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.recorruption import Recorruption
 from diffdenoise.method.step_data import StepData
+from diffdenoise.noise.domain import Domain
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.randomness import generator
@@ -162,8 +163,9 @@ def test_the_student_does_not_learn_where_there_is_no_data(last: str) -> None:
         assert found.item() == pytest.approx(9, rel=1e-4)
         known = data.patches(generator(data.settings.seed, last, STEP), STEP, targets).known
     else:
-        noise = NoiseDraws(NoiseModel.constant(0.1), CPU)
-        found = refinement.step_loss(data, network, noise, 0.5, last)(STEP)
+        noise = NoiseModel.constant(0.1)
+        recorruption = Recorruption(Domain(noise, 0.1), noise, 0.5, CPU)
+        found = refinement.step_loss(data, network, recorruption, last)(STEP)
         known = data.patches(generator(data.settings.seed, last, STEP), STEP, count=6).known
         assert known is not None
         known = torch.cat([known, known])

@@ -131,13 +131,3 @@ def test_without_a_background_the_noise_is_that_of_the_level():
     draws = NoiseDraws(NoiseModel((0.0, 1.0), (0.1, 0.3)), CPU)
     noise = draws.draw(torch.full((50, 1, 30, 30), 0.5), torch.Generator().manual_seed(0))
     assert float(noise.std()) == pytest.approx(0.2, rel=0.02)
-
-
-@pytest.mark.parametrize("model", [NoiseModel.constant(0.1), NoiseModel((0.0, 1.0), (0.05, 0.15))])
-def test_the_level_of_a_place_multiplies_that_of_the_brightness(model):
-    draws = NoiseDraws(model, CPU)
-    centre = torch.full((400, 1, 12, 12), 0.5)
-    factor = torch.linspace(0.5, 2, 12).expand(400, 1, 12, 12)
-    torch.testing.assert_close(draws.std(centre, factor), (0.1 * factor).expand(400, 1, 12, 12))
-    noise = draws.draw(centre, torch.Generator().manual_seed(0), factor=factor)
-    torch.testing.assert_close(noise.std((0, 1, 2)), 0.1 * factor[0, 0, 0], rtol=0.05, atol=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 from diffdenoise.config import Settings
 from diffdenoise.method.stages import Stages
 from diffdenoise.method.student import denoise
-from diffdenoise.networks.start import load_start
+from diffdenoise.networks.start import load_student
 from diffdenoise.networks.student import student_network
+from diffdenoise.noise.correlation import Correlation
 from diffdenoise.plan import make_plan
 from diffdenoise.scan.read import from_array
 from diffdenoise.training.hardware import Hardware
@@ -50,7 +52,7 @@ def test_the_condition_is_stage_1_first_and_then_the_last_rounds_student(tmp_pat
     stages.workspace.load("refine", student)
     with torch.no_grad():
         second = stages.condition_of(2)(item)
-        torch.testing.assert_close(second, denoise(student, item))
+        torch.testing.assert_close(second, denoise(student, item, stages.plan.domain.level))
     assert not torch.allclose(first, second)
 
 
@@ -87,15 +89,28 @@ def test_teacher_and_student_are_compared_within_a_share_of_the_budget(
     assert stages.workspace.figure("variance") is None or stages.workspace.steps_done()["targets"].steps
 
 
+def test_noise_that_is_correlated_along_an_axis_is_seen_and_averaged_as_it_lies(tmp_path: Path) -> None:
+    settings = tiny_settings()
+    plan = make_plan([from_array(make_volume())], settings)
+    along = replace(plan.noise, correlation=Correlation.of_axes((), (0.5,)))
+    workspace = Workspace.open(tmp_path / "work", settings, plan.fingerprint(), resume=False)
+    hardware = Hardware(torch.device("cpu"), bf16=False)
+    stages = Stages(replace(plan, noise=along), workspace, hardware, Quiet(), 3600.0)
+    batch = stages.slices.patches(torch.Generator().manual_seed(0), 200, 16)
+    assert set(batch.turns) == {0, 2, 4, 6}
+    assert stages.orientations == 4
+
+
 @pytest.mark.parametrize("synthetic", [True, False])
 def test_networks_begin_with_the_weights_that_come_with_the_package(tmp_path: Path, synthetic: bool) -> None:
     start = "synthetic" if synthetic else "random"
     stages = stages_of(tmp_path, Settings.build(minutes=None, schedule=tiny_settings().schedule, start=start))
     item = stages.slices.whole(0)
     known = student_network(stages.settings, stages.plan.neighbours)
-    load_start(known, "student")
+    load_student(known, stages.plan.known)
+    level = stages.plan.domain.level
     with torch.no_grad():
         # An untrained network of random weights leaves the image as it is: its last layer is zero.
-        same = torch.allclose(denoise(stages.networks.student, item), denoise(known, item))
-        changes = not torch.equal(denoise(stages.networks.student, item), item[:, :1])
+        begun, shipped = (denoise(network, item, level) for network in (stages.networks.student, known))
+        same, changes = torch.allclose(begun, shipped), not torch.equal(begun, item[:, :1])
     assert same == changes == synthetic

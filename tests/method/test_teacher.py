@@ -39,7 +39,7 @@ def teacher_of(network: torch.nn.Module, sampling: Sampling | None = None) -> Te
     return Teacher(
         network,
         lambda noisy: noisy[:, 1:].mean(1, keepdim=True),
-        lambda noisy, _: torch.full_like(noisy[:, :1], 0.02),
+        lambda noisy: torch.full_like(noisy[:, :1], 0.02),
         residual_std=RESIDUAL_STD,
         sampling=sampling or Sampling(),
         noise=NoiseDraws(NOISE, CPU),
@@ -117,20 +117,3 @@ def test_the_correction_draws_noise_of_the_typical_level(noisy: Tensor) -> None:
     unit = NoiseDraws(NOISE, CPU).unit(condition.shape, generator(7, "recorruption", 5))
     torch.testing.assert_close(z, noisy[:, :1] - condition + sigma * unit, atol=1e-5, rtol=1e-4)
     assert found.shape == condition.shape
-
-
-def test_fusion_and_correction_go_by_the_level_of_each_place(noisy: Tensor) -> None:
-    factor = torch.linspace(0.2, 3, 20)[:, None].expand(1, 1, 20, 24)
-    mean = torch.full_like(noisy[:, :1], 0.4)
-    level = NoiseDraws(NOISE, CPU).std(noisy[:, :1], factor)
-    expected = posterior.fuse(noisy[:, :1], mean, torch.full_like(mean, 0.02), level)
-    teacher, network = teacher_of(_Linear()), _Linear()
-    torch.testing.assert_close(teacher.fuse(noisy, mean, factor), expected)
-    fused = teacher.target(noisy, 2, "fusion", factor)
-    torch.testing.assert_close(fused, teacher.fuse(noisy, teacher.srds(noisy, 2), factor))
-    teacher_of(network).target(noisy, 5, "corrected", factor)
-    sigma = ALPHA * 0.05
-    z = network.calls[0][0][:, :1] * (sigma**2 + RESIDUAL_STD**2) ** 0.5
-    condition = noisy[:, 1:].mean(1, keepdim=True)
-    unit = NoiseDraws(NOISE, CPU).unit(condition.shape, generator(7, "recorruption", 5))
-    torch.testing.assert_close(z, noisy[:, :1] - condition + sigma * factor * unit, atol=1e-5, rtol=1e-4)

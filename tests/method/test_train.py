@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 import diffdenoise as dd
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, IntensityError, ModelError, OutputError, SettingsError, ShapeError
-from diffdenoise.method import choices
+from diffdenoise.method import choices, kept
 from diffdenoise.method.train import train
-from diffdenoise.networks.start import load_start
+from diffdenoise.model.denoiser import Denoiser
+from diffdenoise.networks.start import load_student
 from diffdenoise.networks.student import student_network
 from diffdenoise.noise.simulate import rician
-from diffdenoise.plan import make_plan
+from diffdenoise.plan import make_plan, noise_of
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
-from diffdenoise.scan.scan import Scan
 from tests.conftest import make_volume, tiny_settings
 
 
@@ -74,6 +76,7 @@ def test_a_time_budget_becomes_steps_that_repeat_it(tmp_path: Path) -> None:
     assert all(np.array_equal(one[key], two[key]) for key in one)
 
 
+Array = NDArray[np.float32]
 #: Networks of the default widths, whose synthetic weights fit, trained for a moment.
 _SHORT = {"blind-spot": {"steps": 2}, "diffusion": {"steps": 2}, "refine": {"steps": 2}}
 
@@ -93,26 +96,28 @@ def test_a_student_that_knows_more_than_its_teacher_is_not_distilled(tmp_path: P
     assert all(np.array_equal(one[key], two[key]) for key in one)
 
 
-def varying() -> Scan:
-    """A scan whose noise varies with brightness."""
-    clean = np.clip(make_volume((96, 96, 6), std=0), 0, None)
-    draws = np.random.default_rng(1)
-    return from_array((clean + (20 + 0.1 * clean) * draws.normal(size=clean.shape)).astype(np.float32))
+def magnitude(std: float = 80.0) -> Array:
+    """A magnitude image, whose noise scatters less near its floor."""
+    y, x = np.mgrid[:128, :128] - 64.0
+    clean = np.where(np.hypot(y, x) < 44, 600 + 150 * np.cos(x / 20), 0.0)[..., None].repeat(3, -1)
+    return rician(clean, std, rng=np.random.default_rng(0)).astype(np.float32)
 
 
 def test_where_the_level_varies_only_a_share_of_the_refinement_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = varying()
-    alone = {"self_training": False}
-    settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2}, stage3=alone)
-    assert not make_plan([scan], settings).noise.is_constant
+    scan = from_array(magnitude())
+    settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2})
+    plan = make_plan([scan], settings)
+    assert not plan.domain.own_noise().is_constant
+    # After two steps the weights that it began with may be better.
+    monkeypatch.setattr(kept, "better_start", lambda *_: None)
     train([scan], settings, tmp_path / "share")
     monkeypatch.setattr(choices, "_UNSURE_SHARE", 1.0)
     train([scan], settings, tmp_path / "whole")
     share, whole = (load_file(tmp_path / name / "student.safetensors") for name in ("share", "whole"))
-    start = student_network(settings, make_plan([scan], settings).neighbours)
-    load_start(start, "student")
+    start = student_network(settings, plan.neighbours)
+    load_student(start, plan.known)
     for name, parameter in start.state_dict().items():
         expected = 0.25 * parameter.numpy() + 0.75 * whole[name]
         np.testing.assert_allclose(share[name], expected, atol=1e-6)
@@ -167,20 +172,6 @@ def test_iterations_train_every_round(tmp_path: Path) -> None:
     model = train([from_array(make_volume())], settings, tmp_path / "model")
     assert "refine-3" in model.record["stages"]
     assert len(set(model.record["residual_std"].values())) == 3
-
-
-def test_self_training_is_for_noise_whose_level_varies(tmp_path: Path) -> None:
-    scan = from_array(make_volume())
-    chosen = train([scan], tiny_settings(), tmp_path / "chosen")
-    assert "self-training" not in chosen.record["stages"]
-    settings = tiny_settings(stage3={"width": 4, "draws": 1, "self_training": True})
-    asked = train([scan], settings, tmp_path / "asked")
-    assert asked.record["stages"]["self-training"]["steps"]["steps"] == 3
-    one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("chosen", "asked"))
-    assert any(not np.array_equal(one[key], two[key]) for key in one)
-    model = train([varying()], tiny_settings(), tmp_path / "varying")
-    assert len(set(model.noise.stds)) > 1
-    assert "self-training" in model.record["stages"]
 
 
 def test_the_paper_literally(tmp_path: Path) -> None:
@@ -308,14 +299,13 @@ def test_a_time_asked_for_wins_over_step_counts(tmp_path: Path) -> None:
 
 def test_the_bias_of_rician_noise_is_undone(tmp_path: Path) -> None:
     y, x = np.mgrid[:128, :128] - 64.0
-    clean = np.where(np.hypot(y, x) < 44, 600 + 150 * np.cos(x / 20), 0.0)[..., None].repeat(3, -1)
-    noisy = rician(clean, 80.0, rng=np.random.default_rng(0)).astype(np.float32)
+    noisy = magnitude()
     scan = from_array(noisy)
     model = dd.load(train([scan], tiny_settings(), tmp_path / "on").folder)
     assert model.record["rician_std"] * IntensityMap.fit(noisy).range == pytest.approx(80, rel=0.06)
     kept = dd.load(train([scan], tiny_settings(rician_bias=False), tmp_path / "off").folder)
     assert kept.record["rician_std"] is None
-    air = clean == 0
+    air = np.hypot(y, x) >= 44
     assert model.denoise(scan).data[air].mean() < 0.5 * kept.denoise(scan).data[air].mean()
     # Values below zero are of no magnitude image: nothing is undone there.
     shifted = from_array(noisy - 50)
@@ -327,9 +317,7 @@ def test_the_bias_of_rician_noise_is_undone(tmp_path: Path) -> None:
 def test_the_bias_of_rician_noise_is_undone_by_the_scans_own_level(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    y, x = np.mgrid[:128, :128] - 64.0
-    clean = np.where(np.hypot(y, x) < 44, 600 + 150 * np.cos(x / 20), 0.0)[..., None].repeat(3, -1)
-    louder, quieter = (rician(clean, std, rng=np.random.default_rng(0)) for std in (80.0, 62.0))
+    louder, quieter = magnitude(80.0), magnitude(62.0)
     model = train([from_array(louder)], tiny_settings(), tmp_path / "model")
     levels = []
 
@@ -344,6 +332,51 @@ def test_the_bias_of_rician_noise_is_undone_by_the_scans_own_level(
     monkeypatch.setattr("diffdenoise.model.trained.bias_correction", noted)
     dd.load(model.folder).denoise(quieter)
     assert levels == [pytest.approx(62 / IntensityMap.fit(quieter).range, rel=0.06)]
+
+
+@pytest.mark.parametrize("magnitudes", [False, True])
+def test_a_scan_is_denoised_for_its_own_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, magnitudes: bool
+) -> None:
+    own, other = (
+        magnitude(std) if magnitudes else make_volume((96, 96, 6), std=std).astype(np.float32)
+        for std in (80.0, 62.0)
+    )
+    model = train([from_array(own)], tiny_settings(noise_std=50.0), tmp_path / "model")
+    levels: list[float] = []
+    run = Denoiser.run
+
+    def noted(self: Denoiser, noisy: Array, level: float) -> Array:
+        levels.append(level)
+        return run(self, noisy, level)
+
+    monkeypatch.setattr(Denoiser, "run", noted)
+    dd.load(model.folder).denoise(other, force=True)
+    assert levels == pytest.approx([62 / IntensityMap.fit(other).range] * len(levels), rel=0.06)
+    # Of those that it was trained on, what was told of them then.
+    levels.clear()
+    model.denoise_scan(from_array(own), noise_of(from_array(own), model.settings), own=True)
+    assert set(levels) == {model.details.level}
+    assert model.details.level == pytest.approx(50 / IntensityMap.fit(own).range)
+
+
+def test_no_more_orientations_are_averaged_than_leave_the_noise_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = train([from_array(make_volume())], tiny_settings(), tmp_path / "model")
+    record = json.loads((model.folder / "record.json").read_text())
+    record["noise"]["correlation"]["plane"] = [[0.5, 1.0, 0.5]]
+    (model.folder / "record.json").write_text(json.dumps(record))
+    turns = []
+
+    def noted(run: Callable[[Array], Array], noisy: Array, given: Sequence[int]) -> Array:
+        turns.append(tuple(given))
+        return run(noisy)
+
+    monkeypatch.setattr("diffdenoise.model.denoiser.run_turned", noted)
+    dd.load(model.folder).denoise(make_volume(), force=True)
+    assert record["orientations"] == 8
+    assert set(turns) == {(0, 2, 4, 6)}
 
 
 def test_orientations_fit_the_budget_and_are_repeated(tmp_path: Path) -> None:

@@ -78,14 +78,16 @@ def test_an_oblique_correlation_is_kept(model: Path) -> None:
 def test_what_is_written_is_read_back(model: Path) -> None:
     loaded = dd.load(model)
     assert loaded.record == json.loads((model / "record.json").read_text())
-    assert loaded.details.format == 1
+    assert loaded.details.format == 2
+    assert loaded.details.level == loaded.noise.typical_std
     assert loaded.details.neighbours == 0
     assert loaded.noise.typical_std > 0
 
 
 LIES: dict[str, Any] = {
     "neighbours": [-1, 4, 10**9, 1.0, "1", None, True, [1]],
-    "orientations": [0, 2, 10**9, "8", 4.5, None],
+    "orientations": [0, 3, 10**9, "8", 4.5, None],
+    "level": [0.0, -1.0, 1e300, "a", None],
     "rician_std": [0.0, -1.0, 1e300, "a"],
     "fingerprint": ["", "x" * 64, "0" * 10**6, 5],
     "noise": [
@@ -103,6 +105,7 @@ LIES: dict[str, Any] = {
         {"brightness": [0.0], "stds": [0.1], "correlation": {"down": [0.1] * 1000, "right": []}},
         {"brightness": [0.0], "stds": [0.1], "correlation": {"down": ["a"], "right": []}},
         {"brightness": [0.0], "stds": [0.1], "correlation": None},
+        {"brightness": [0.0], "stds": [0.1], "correlation": {"down": [], "right": []}, "typical": 0.0},
         {"brightness": [0.0], "stds": [0.1], "correlation": {"down": [], "right": [], "plane": [[0.5, 1.0]]}},
         {
             "brightness": [0.0],
@@ -135,8 +138,15 @@ def test_a_list_as_a_record_is_refused(model: Path) -> None:
 
 
 def test_a_record_of_a_later_version_is_called_that(model: Path) -> None:
-    change(model, format=2, versions={"diffdenoise": "7.8.9"}, new_field=True)
+    change(model, format=3, versions={"diffdenoise": "7.8.9"}, new_field=True)
     refused(model, "later version", "7.8.9", "upgrade")
+
+
+def test_a_record_of_an_earlier_version_is_called_that(model: Path) -> None:
+    record = json.loads((model / "record.json").read_text())
+    del record["level"]
+    (model / "record.json").write_text(json.dumps({**record, "format": 1}))
+    refused(model, "record.json", "an earlier form", "train anew")
 
 
 @pytest.mark.parametrize("text", ["seed: &a 1\n", "a: &a [x]\nb: [*a, *a]\n", None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffdenoise.noise.contrast import tissue_contrast, value_step
+from diffdenoise.noise.contrast import find_object, tissue_contrast, value_step
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.simulate import gaussian
 from diffdenoise.noise.statement import diagnose
@@ -44,13 +44,18 @@ def test_noise_of_2_hu_is_left():
     assert diagnose(ct(2, padding=-1024), 0).diagnosis.is_clean(0.1)
 
 
+def contrast_of(picture, std=0.0, correlation=WHITE):
+    seen = find_object([picture.astype(np.float32)])
+    return None if seen is None else tissue_contrast(seen, std, correlation)
+
+
 def test_the_range_says_nothing_of_contrast():
     picture = circles()
-    contrast = tissue_contrast([picture.astype(np.float32)], 0.0, WHITE)
+    contrast = contrast_of(picture)
     assert contrast is not None
     hot = picture.copy()
     hot[:, 60:64, 60:64] = 30
-    assert tissue_contrast([hot.astype(np.float32)], 0.0, WHITE) == pytest.approx(contrast, rel=0.1)
+    assert contrast_of(hot) == pytest.approx(contrast, rel=0.1)
 
 
 @pytest.mark.parametrize("width_px", [0.0, 0.8])
@@ -59,13 +64,13 @@ def test_noise_adds_nothing_to_contrast(width_px):
     flat = gaussian(
         np.full((6, 96, 96), 0.5), 0.05, correlation_px=width_px, axis=0, rng=np.random.default_rng(0)
     )
-    found = tissue_contrast([flat.astype(np.float32)], 0.05, correlation)
+    found = contrast_of(flat, 0.05, correlation)
     assert found is not None
     assert found < 0.01
 
 
 def test_nothing_is_told_of_a_small_image():
-    assert tissue_contrast([np.zeros((1, 20, 20), np.float32)], 0.0, WHITE) is None
+    assert contrast_of(np.zeros((1, 20, 20))) is None
 
 
 def test_noise_below_the_step_of_stored_values_is_rounding():

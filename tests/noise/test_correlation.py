@@ -6,9 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from diffdenoise.errors import SettingsError
 from diffdenoise.noise.correlation import Correlation
+from diffdenoise.training.slices import turn_square
 
 #: White noise and .8 of that one pixel down and to the right, less .3 of that two to the left.
 OBLIQUE = Correlation.of_plane(np.array([[0, -0.3, 0, 1.73, 0, -0.3, 0], [0, 0, 0, 0, 0.8, 0, -0.24]]) / 1.73)
@@ -97,6 +99,48 @@ def test_what_is_alike_turned_is_told_from_what_is_not():
     assert not OBLIQUE.is_alike_turned
     # Alike along both axes, but not along both diagonals.
     assert not Correlation.of_plane([[0.2, 1.0, 0.2], [0.0, 0.2, 0.3]]).is_alike_turned
+
+
+ALL = tuple(range(8))
+#: As it is, and by half a turn: no noise differs then.
+HALF = (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("correlation", "turns"),
+    [
+        (Correlation(), ALL),
+        (Correlation.gaussian(0.8), ALL),
+        # Lags that are estimated scatter.
+        (Correlation.of_axes((0.40, 0.05), (0.44,)), ALL),
+        # Along an axis more than along the other: mirrored, but not turned by a quarter.
+        (Correlation.of_axes((), (0.5,)), (0, 2, 4, 6)),
+        (Correlation.gaussian(0.6, 1.2), (0, 2, 4, 6)),
+        # Along a diagonal: mirrored at it.
+        (Correlation.of_plane([[0.1, 1.0, 0.1], [0.0, 0.1, 0.4]]), (0, 2, 5, 7)),
+        (Correlation.of_plane([[0.1, 1.0, 0.1], [0.4, 0.1, 0.0]]), (0, 2, 5, 7)),
+        (OBLIQUE, HALF),
+        (Correlation.of_plane([[0.5, 1.0, 0.5], [0.0, 0.2, 0.5]]), HALF),
+    ],
+)
+def test_noise_is_alike_under_the_turns_that_leave_its_lags(correlation, turns):
+    assert correlation.alike_turns() == turns
+
+
+@pytest.mark.parametrize("plane", [[[0.5, 1.0, 0.5]], [[0.1, 1.0, 0.1], [0.0, 0.1, 0.4]], OBLIQUE.plane])
+def test_turns_are_those_of_patches(plane):
+    correlation = Correlation.of_plane(plane)
+    power = correlation.spectrum(64, 64)
+    white = np.random.default_rng(0).standard_normal((300, 64, 64))
+    noise = torch.from_numpy(np.fft.ifft2(np.fft.fft2(white) * np.sqrt(power)).real)
+
+    def lags(patches):
+        apart = [(0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0)]
+        return [float((patches * patches.roll((-down, -right), (1, 2))).mean()) for down, right in apart]
+
+    for turn in range(8):
+        alike = lags(turn_square(noise, turn)) == pytest.approx(lags(noise), abs=0.06)
+        assert alike == (turn in correlation.alike_turns())
 
 
 def test_lists_of_it_are_it():

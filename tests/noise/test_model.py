@@ -7,6 +7,7 @@ import pytest
 
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
+from diffdenoise.noise.diagnosis import diagnose_stacks
 from diffdenoise.noise.model import NoiseModel, model_of_curve
 from diffdenoise.noise.patches import is_cut_off
 from diffdenoise.noise.simulate import gaussian
@@ -102,3 +103,17 @@ def test_a_background_that_most_patches_lie_in_does_not_outvote_the_tissue():
     model = model_of_curve(curve((0.0, 0.04, 9000), (0.4, 0.051, 300), (0.8, 0.052, 300)), WHITE)
     assert model is not None
     assert model.stds == (0.04, 0.051, 0.052)
+
+
+def test_the_typical_level_is_that_of_most_of_the_object():
+    # Air with a level of its own and most of the pixels, a large organ, and a small one that is brighter.
+    rng = np.random.default_rng(5)
+    clean = np.zeros((6, 128, 128))
+    clean[:, 30:110, 30:110] = 0.6
+    clean[:, 45:75, 45:75] = 0.8
+    clean[:, 80:100, 80:100] = 1.0
+    level = np.interp(clean, [0.0, 0.6, 0.8, 1.0], [0.03, 0.045, 0.065, 0.065])
+    found = diagnose_stacks([(clean + level * rng.standard_normal(clean.shape)).astype(np.float32)], [0.0])
+    assert found.std == pytest.approx(0.045, rel=0.06)
+    assert not found.noise.is_constant
+    assert found.noise.raised_to(0.1).typical_std == pytest.approx(0.1)

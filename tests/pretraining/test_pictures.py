@@ -6,7 +6,7 @@ from pretraining.pictures import draw_stacks
 
 
 def stacks(seed: int = 0, count: int = 4) -> torch.Tensor:
-    return draw_stacks(count, 64, torch.Generator().manual_seed(seed))
+    return draw_stacks(count, 64, torch.Generator().manual_seed(seed))[0]
 
 
 def test_a_seed_draws_the_same_pictures_again():
@@ -16,7 +16,7 @@ def test_a_seed_draws_the_same_pictures_again():
 
 def test_intensities_fill_the_range_from_zero_to_one():
     drawn = stacks(count=8)
-    assert drawn.shape == (8, 3, 64, 64)
+    assert drawn.shape == (8, 7, 64, 64)
     assert torch.isfinite(drawn).all()
     assert drawn.min() >= 0
     assert ((drawn > 1).float().mean() < 0.02).all()
@@ -25,12 +25,21 @@ def test_intensities_fill_the_range_from_zero_to_one():
 
 def test_adjacent_slices_are_alike_but_not_the_same():
     drawn = stacks(3, 16)
-    before, middle, after = drawn.unbind(1)
-    near = (before - middle).square().mean()
-    assert near > 1e-4
-    # Another picture is farther away, and so is the slice after the next.
-    assert near < 0.5 * (middle.roll(1, 0) - middle).square().mean()
-    assert near < (before - after).square().mean()
+    middle = drawn[:, 3]
+    apart = [(drawn[:, 3 + k] - middle).square().mean() for k in (1, 2, 3)]
+    assert apart[0] > 1e-4
+    # The farther away the slice, the less alike; another picture is less alike yet.
+    assert apart[0] < apart[1] < apart[2]
+    assert apart[0] < 0.5 * (middle.roll(1, 0) - middle).square().mean()
+
+
+def test_slices_are_less_alike_the_larger_the_distance_that_is_told():
+    drawn, spacing = draw_stacks(48, 64, torch.Generator().manual_seed(1))
+    assert spacing.shape == (48,)
+    assert (spacing >= 0.5).all()
+    assert (spacing <= 6).all()
+    apart = (drawn[:, 4] - drawn[:, 3]).square().mean((1, 2))
+    assert apart[spacing > 3].mean() > 2 * apart[spacing < 1].mean()
 
 
 def test_pictures_have_edges_and_flat_places():

@@ -13,6 +13,7 @@ from diffdenoise.networks.blind_spot import BlindSpotNet
 from diffdenoise.networks.unet import UNet
 from pretraining import train
 from pretraining.progress import Progress
+from pretraining.student import StudentForAll
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def test_all_three_are_written_with_how_they_came_about(folder: Path) -> None:
     networks = {
         "blind-spot": BlindSpotNet(16, neighbours=1),
         "diffusion": UNet(4, 1, 32, level_input=True),
-        "student": UNet(3, 1, 32),
+        "student": StudentForAll(32),
     }
     for name, network in networks.items():
         with safe_open(folder / f"{name}.safetensors", "pt") as stored:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffdenoise.errors import SettingsError
-from diffdenoise.noise.place import PlaceMap
 from diffdenoise.scan.neighbours import neighbour_index
 from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.slices import Slices, Target, Window
@@ -126,32 +125,12 @@ def test_targets_of_a_window_are_met_by_the_same_window_of_the_slice():
     assert torch.equal(noisy + 0.5, target)
 
 
-def test_patches_carry_the_level_of_their_places_turned_as_they_are():
-    place = PlaceMap.of_grid(np.random.default_rng(0).normal(0, 0.4, (2, 3, 4)))
-    # Volumes whose intensities are the factors themselves.
-    volumes = [
-        np.stack([place.over(shape)[k] for k in range(shape[0])]) for shape in ((4, 30, 24), (3, 20, 40))
-    ]
-    slices = Slices(in_memory(volumes), 1, places=[place, place])
+@pytest.mark.parametrize("turns", [(0, 2), (0, 2, 5, 7), tuple(range(8))])
+def test_only_the_turns_that_are_allowed_are_drawn(turns):
+    slices = Slices(in_memory([coded(2, 20, 24)]), 0, turns=turns)
     batch = slices.patches(generator(), 200, 16)
-    assert batch.factor is not None
-    torch.testing.assert_close(batch.factor, batch.noisy[:, :1])
-    assert set(batch.turns) == set(range(8))
-    for number in range(7):
-        torch.testing.assert_close(slices.factor(number), slices.whole(number)[:, :1])
-    window = Window(3, 5, 10, 12)
-    torch.testing.assert_close(slices.factor(5, window), slices.whole(5, window)[:, :1])
-
-
-def test_volumes_without_a_map_are_everywhere_of_the_same_level():
-    volumes = in_memory([coded(2, 20, 24), coded(2, 20, 24)])
-    place = PlaceMap.of_grid(np.log([[[0.5, 2.0]]]))
-    mixed = Slices(volumes, 0, places=[None, place])
-    first = mixed.factor(1)
-    assert first is not None
-    assert float(first.min()) == float(first.max()) == 1.0
-    assert float(mixed.factor(2).max()) == pytest.approx(2, rel=1e-3)
-    for places in (None, [None, None]):
-        slices = Slices(volumes, 0, places=places)
-        assert slices.factor(0) is None
-        assert slices.patches(generator(), 3, 16).factor is None
+    assert set(batch.turns) == set(turns)
+    for patch, turn in zip(batch.noisy[:, 0], batch.turns, strict=True):
+        # Turned back, rows go down and columns to the right.
+        back = torch.rot90(patch.flip(1) if turn >= 4 else patch, -(turn % 4), (0, 1))
+        assert torch.equal(back - back[0, 0], torch.from_numpy(coded(1, 16, 16))[0])

@@ -54,17 +54,18 @@ def denoise(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Denoise a scan: train on it alone, or use a trained model.
+    """Denoise a scan: at once, after training on it alone, or with a trained model.
 
-    Without --model this trains for --minutes on the scan itself: on files together, as one data set, on DICOM
-    series each by itself. With --model it takes seconds a scan.
+    As it is, this takes seconds a scan: the weights that come with the package are set for its noise. With
+    --minutes they learn from the scan itself first: from files together, as one data set, from DICOM series
+    each by itself. With --model a model is used that `train` made.
     """
     require([*inputs, model, mask])
     training = Wishes(minutes, iterations, seed, noise_std, config, assignments, pairs, save_model)
     order = Order(
         tuple(inputs),
         output,
-        training.settings(axis) if model is None else training.none_with_a_model(axis),
+        training.of_denoising(axis) if model is None else training.none_with_a_model(axis),
         as_folder=ends_as_folder(context.obj, output),
         axis=axis,
         mask=mask,

@@ -30,6 +30,7 @@ def evaluate(
         Path | None, typer.Option(help="Image that is nonzero inside the region to judge.")
     ] = None,
     axis: options.Axis = None,
+    brief: Annotated[bool, typer.Option("--brief", help="Print the line of the whole only.")] = False,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +68,7 @@ def evaluate(
         extra = {"picture": str(picture)} if picture is not None else {}
         print_json({**files, **evaluation.as_dict(), **extra})
     elif not quiet:
-        _print(evaluation)
+        _print(evaluation, brief=brief)
         if picture is not None:
             print_rows([("picture", str(picture))])
 
@@ -92,8 +93,8 @@ def _one(path: Path) -> Scan:
     return replace(found[0].read(), name=str(path))
 
 
-def _print(evaluation: metrics.Evaluation) -> None:
-    """Print the scores of each slice, and those of the whole."""
+def _print(evaluation: metrics.Evaluation, *, brief: bool) -> None:
+    """Print the scores of each slice, unless these aren't wanted, and those of the whole."""
     gains = evaluation.noisy is not None
     head = ["slice", "PSNR dB", "SSIM", "RMSE"]
     if gains:
@@ -102,7 +103,7 @@ def _print(evaluation: metrics.Evaluation) -> None:
         _row(str(index), scores, evaluation.noisy_slices[index] if gains else None)
         for index, scores in enumerate(evaluation.denoised_slices)
     ]
-    if len(rows) == 1:
+    if brief or len(rows) == 1:
         rows = []
     print_table(head, [*rows, _row("all", evaluation.denoised, evaluation.noisy)])
     typer.echo(

@@ -29,6 +29,7 @@ def print_model(facts: dict[str, Any]) -> None:
             ("noise level", _noise(facts)),
             ("takes", _inputs(record["neighbours"])),
             ("orientations", f"{record['orientations']}, averaged"),
+            ("slices along", f"{record['axes']} axis" if record["axes"] == 1 else "3 axes, averaged"),
             ("weights", _weights(record["kept"])),
             ("steps", ", ".join(steps) or "unknown"),
             ("training", _training(record)),

@@ -43,7 +43,7 @@ Inputs = Annotated[
 Output = Annotated[Path, typer.Option("-o", "--output", help="File to write; a folder for several scans.")]
 UseModel = Annotated[
     Path | None,
-    typer.Option("--model", metavar="DIR", help="Trained model to use, instead of training on INPUT."),
+    typer.Option("--model", metavar="DIR", help="Trained model to use."),
 ]
 Force = Annotated[
     bool,
@@ -89,7 +89,11 @@ RetryFailed = Annotated[
 
 Minutes = Annotated[
     float | None,
-    typer.Option(help="Time budget for training in minutes (default 10).", rich_help_panel=_TRAINING),
+    typer.Option(help="Learn from the scan itself first, for so many minutes.", rich_help_panel=_TRAINING),
+]
+TrainMinutes = Annotated[
+    float | None,
+    typer.Option(help="Time budget in minutes (default 10).", rich_help_panel=_TRAINING),
 ]
 Iterations = Annotated[
     int | None,

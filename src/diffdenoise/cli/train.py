@@ -32,7 +32,7 @@ def train(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="MODEL_DIR", help="Model folder to make.")
     ],
-    minutes: options.Minutes = None,
+    minutes: options.TrainMinutes = None,
     iterations: options.Iterations = None,
     seed: options.Seed = None,
     noise_std: options.NoiseStd = None,
@@ -53,7 +53,7 @@ def train(
     began = time.monotonic()
     require(inputs)
     check_outside_stores(output)
-    settings = Wishes(minutes, iterations, seed, noise_std, config, assignments).settings(axis)
+    settings = Wishes(minutes, iterations, seed, noise_std, config, assignments).settings(axis).for_training()
     scans = read_scans(inputs)
     if dry_run:
         _print_plan(scans, settings, as_json)

@@ -56,6 +56,23 @@ class Wishes:
             noise_std=self.noise_std,
         )
 
+    def of_denoising(self, axis: int | None) -> Settings:
+        """Return the settings of a run that trains only if it is told for how long.
+
+        Raises
+        ------
+        SettingsError
+            If something is asked of a training that isn't to be.
+        """
+        settings = self.settings(axis)
+        told = {"iterations": self.iterations, "seed": self.seed, "pairs": self.pairs}
+        names = [f"--{name}" for name, value in told.items() if value is not None]
+        if names and not settings.trains:
+            raise SettingsError(
+                f"{', '.join(names)}: nothing is trained; add --minutes 10, or leave {names[0]} out"
+            )
+        return settings
+
     def none_with_a_model(self, axis: int | None) -> Settings:
         """Return settings without wishes; an error for one, as a trained model takes no notice of it."""
         given = {**vars(self), "set": self.assignments or None}

@@ -19,7 +19,7 @@ _BINS, _PIXELS = 12, 5000
 def measure(
     samples: Iterable[Sample],
     predict: Callable[[Tensor], tuple[Tensor, Tensor]],
-    std_of: Callable[[Tensor, Tensor | None], Tensor],
+    std_of: Callable[[Tensor], Tensor],
 ) -> list[list[float]]:
     """Return predicted variances and what pixels really scatter by about their mean, in units of the noise's.
 
@@ -32,7 +32,7 @@ def measure(
     predict : callable
         noisy (1, channels, height, width) to mean and variance of each pixel given its surroundings.
     std_of : callable
-        Noisy slice (1, 1, height, width) and its samples' `factor` to the noise's std at each pixel.
+        Noisy slice (1, 1, height, width) to the noise's std at each pixel.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def measure(
     for sample in samples:
         centre = sample.noisy[:, :1]
         mean, variance = predict(sample.noisy)
-        level = std_of(centre, sample.factor).square()
+        level = std_of(centre).square()
         inside = torch.ones_like(centre, dtype=torch.bool) if sample.known is None else sample.known > 0
         predictions.append((variance / level)[inside].double().cpu().numpy())
         squares.append(((centre - mean).square() / level)[inside].double().cpu().numpy())

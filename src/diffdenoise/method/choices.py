@@ -21,8 +21,6 @@ _UNSURE_SHARE = 0.75
 #: round of stages 2 and 3 takes an equal share of what stage 1 leaves.
 PARTS = {"blind-spot": 0.12, "diffusion": 0.08, "targets": 0.03, "student": 0.07, "refine": 0.70}
 PARTS_SHORT = {"blind-spot": 0.06, "diffusion": 0.04, "targets": 0.02, "student": 0.03, "refine": 0.85}
-#: Share of the refinement's part that self-training gets, where there is any.
-SELF_TRAINING = 0.5
 #: Blind spot in pixels from which on noise counts as wide.
 WIDE_FROM = 5
 #: Part of the budget kept for denoising and writing.
@@ -31,6 +29,8 @@ RESERVE = 0.04
 AFTERWARDS = 0.15
 #: Part of the budget that averaging over orientations may take.
 _INFERENCE_SHARE = 1 / 7
+#: Part that slices along all three axes may take, which are worth more.
+_AXES_SHARE = 1 / 3
 
 
 def student_rate(plan: Plan) -> float:
@@ -63,8 +63,9 @@ def target_kind(settings: Settings, round_number: int) -> Literal["srds", "fusio
 
 def refined_share(plan: Plan) -> float:
     """Return the share that is kept of what refinement changes in the weights."""
-    unsure = plan.settings.starts_synthetic("stage3") and not plan.noise.is_constant
-    return _UNSURE_SHARE if unsure and not plan.self_trains else 1.0
+    rician = plan.domain.zero is not None and not plan.noise.is_constant
+    unsure = plan.settings.starts_synthetic("stage3") and rician
+    return _UNSURE_SHARE if unsure else 1.0
 
 
 def parts_of(plan: Plan) -> dict[str, float]:
@@ -73,9 +74,7 @@ def parts_of(plan: Plan) -> dict[str, float]:
     short = plan.blind_spot >= WIDE_FROM or settings.starts_synthetic("stage3")
     parts = dict(PARTS_SHORT if short else PARTS)
     refine = parts.pop("refine")
-    if plan.self_trains:
-        parts |= {"refine": refine * (1 - SELF_TRAINING), "self-training": refine * SELF_TRAINING}
-    elif settings.stage3.refine:
+    if settings.stage3.refine:
         parts["refine"] = refine
     return parts
 
@@ -94,7 +93,12 @@ def seconds_for(stage: str, round_number: int, plan: Plan, clock: Clock) -> floa
     return clock.share(parts[stage], later)
 
 
-def affordable_orientations(budget_s: float, inference_s: float) -> int:
+def affordable_axes(budget_s: float, inference_s: float, most: int) -> int:
+    """Return along how many axes volumes are to be cut; parameters as of `affordable_orientations`."""
+    return most if not budget_s or most * inference_s <= _AXES_SHARE * budget_s else 1
+
+
+def affordable_orientations(budget_s: float, inference_s: float, most: int = 8) -> int:
     """Return how many turned copies a result can be averaged over; 0 seconds of budget: all.
 
     Parameters
@@ -103,6 +107,9 @@ def affordable_orientations(budget_s: float, inference_s: float) -> int:
         Of the whole run.
     inference_s : float
         To denoise everything once.
+    most : int
+        Copies at most: those of which the noise is like the scan's.
     """
     affordable = _INFERENCE_SHARE * budget_s
-    return next((count for count in (8, 4) if not budget_s or inference_s * count <= affordable), 1)
+    counts = [count for count in (8, 4, 2) if count <= most]
+    return next((count for count in counts if not budget_s or inference_s * count <= affordable), 1)

@@ -9,17 +9,16 @@ import torch
 from torch import Tensor
 
 from diffdenoise.method import blind_spot
-from diffdenoise.method.noise_draws import NoiseDraws
-from diffdenoise.method.refinement import recorrupt
+from diffdenoise.method.recorruption import Recorruption
 from diffdenoise.method.step_data import mean_of_known, with_centre
 from diffdenoise.method.windows import Sample
 from diffdenoise.training.randomness import generator
 
-#: estimate(noisy, number of the slice) -> clean slice (1, 1, height, width).
-Estimator = Callable[[Tensor, int], Tensor]
+#: estimate(noisy, number of the slice, std of its noise) -> clean slice (1, 1, height, width).
+Estimator = Callable[[Tensor, int, float], Tensor]
 
 #: Recorruption strength: with so little noise added, estimators see what they were trained on.
-_ALPHA = 0.25
+ALPHA = 0.25
 #: Share of the pixels that are hidden at a time.
 _HIDDEN = 0.05
 
@@ -52,7 +51,7 @@ def within(
 
 @torch.no_grad()
 def blind_risks(
-    slices: Iterable[Sample], estimators: Sequence[Estimator], width: int, seed: int
+    slices: Iterable[Sample], estimators: Sequence[Estimator], level: float, width: int, seed: int
 ) -> list[float]:
     """Mean squared errors of estimators at pixels that they are not shown, all but for the same constant.
 
@@ -62,6 +61,8 @@ def blind_risks(
     ----------
     slices, estimators, seed
         As in `risks`.
+    level : float
+        Std of the noise that estimators are told.
     width : int
         Odd side of the square that is hidden about a pixel, as wide as the noise is correlated.
 
@@ -75,13 +76,13 @@ def blind_risks(
     Batson and Royer 2019, "Noise2Self", proposition 1.
     """
     totals = [0.0] * len(estimators)
-    for number, noisy, known, _ in slices:
+    for number, noisy, known in slices:
         centre = noisy[:, :1]
         mask = blind_spot.random_mask(centre, _HIDDEN, width, generator(seed, "blind risk", number))
         seen = with_centre(noisy, blind_spot.fill(centre, mask, width))
         weight = mask.float() if known is None else mask.float() * known
         for place, estimate in enumerate(estimators):
-            error = estimate(seen, number).float() - centre
+            error = estimate(seen, number, level).float() - centre
             totals[place] += float(mean_of_known(error.square(), weight))
     return totals
 
@@ -90,7 +91,7 @@ def blind_risks(
 def risks(
     slices: Iterable[Sample],
     estimators: Sequence[Estimator],
-    noise: NoiseDraws,
+    recorruption: Recorruption,
     seed: int,
 ) -> list[float]:
     """Mean squared errors of estimators against the clean slices, all but for the same constant.
@@ -101,31 +102,28 @@ def risks(
         Noisy slices with their neighbours.
     estimators : sequence of callable
         What is to be compared.
-    noise : NoiseDraws
-        The scan's noise.
+    recorruption : Recorruption
+        Of the scan's noise, and weak (`ALPHA`): estimators then see what they were trained on.
     seed : int
         Seed of the recorruption.
 
     Returns
     -------
     list of float
-        One an estimator, in units of the noise's variance at each place. Only their differences say anything.
+        One an estimator, in units of the noise's variance. Only their differences say anything.
 
     References
     ----------
-    Pang et al. 2021, "Recorrupted-to-Recorrupted", theorem 1: see `refinement.recorrupt`.
+    Pang et al. 2021, "Recorrupted-to-Recorrupted", theorem 1: see `recorruption.recorrupt`.
     """
     totals = [0.0] * len(estimators)
     count = 0
-    for number, noisy, known, factor in slices:
+    for number, noisy, known in slices:
         centre = noisy[:, :1]
-        added = noise.draw(centre, generator(seed, "compare", number), factor=factor)
-        if known is not None:
-            added = known * added
-        source, target = recorrupt(centre, added, 1.0, _ALPHA)
-        seen, level = with_centre(noisy, source), noise.std(source, factor)
+        split = recorruption.split(centre, generator(seed, "compare", number), known=known)
+        seen = with_centre(noisy, split.source)
         for place, estimate in enumerate(estimators):
-            error = (estimate(seen, number).float() - target) / level
+            error = recorruption.error(estimate(seen, number, recorruption.level).float(), split)
             totals[place] += float(mean_of_known(error.square(), known))
         count += 1
     if not count:

@@ -34,11 +34,11 @@ def inference_s(
     now : callable
         Source of seconds.
     """
-    denoiser = denoiser_of(student, 1, device, torch.get_num_threads())
+    denoiser = denoiser_of(student, (0,), device, torch.get_num_threads())
     batch = np.zeros(shape, np.float32)
-    denoiser.run(batch)
+    denoiser.run(batch, 1.0)
     began = now()
-    denoiser.run(batch)
+    denoiser.run(batch, 1.0)
     a_pixel_s = (now() - began) / (shape[0] * shape[2] * shape[3])
     pixels = (_computed(height, denoiser.side) * _computed(width, denoiser.side) for height, width in sizes)
     return a_pixel_s * sum(pixels)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from diffdenoise.method import student
-from diffdenoise.method.compare import Estimator, blind_risks, risks
+from diffdenoise.method.compare import ALPHA, Estimator, blind_risks, risks
 from diffdenoise.method.networks import new_student
-from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.recorruption import Recorruption
 from diffdenoise.method.windows import COMPARED_SIDE, Sample, samples, target_order
-from diffdenoise.networks.start import load_start
+from diffdenoise.model.known import LEAST_STD
+from diffdenoise.networks.start import load_student
 from diffdenoise.plan import Plan
 from diffdenoise.training.hardware import Hardware
 from diffdenoise.training.slices import Slices
@@ -58,19 +60,21 @@ def better_start(
     if not (settings.starts_synthetic("stage3") and settings.stage3.refine):
         return None
     start = new_student(plan, hardware)
-    load_start(start, "student")
+    load_student(start, plan.known)
     order = target_order(slices, settings.data.patch, settings.seed)[:_JUDGED]
     judged = list(samples(slices, order, COMPARED_SIDE, settings.seed, hardware.device))
     both = (_estimator(trained, hardware), _estimator(start, hardware))
-    shown = NoiseDraws(plan.diagnosis.noise, hardware.device)
-    of_trained, of_start = risks(judged, both, shown, settings.seed)
+    shown = plan.diagnosis.noise.raised_to(LEAST_STD)
+    skewed = plan.diagnosis.is_skewed
+    recorruption = Recorruption(plan.domain, shown, ALPHA, hardware.device, skewed=skewed)
+    of_trained, of_start = risks(judged, both, recorruption, settings.seed)
     if of_start <= of_trained:
         say("training did not get beyond the weights that it began with: these are kept")
         return start
     doubts = _doubts(judged, both[0], plan)
     if not doubts:
         return None
-    of_trained, of_start = blind_risks(judged, both, plan.blind_spot, settings.seed)
+    of_trained, of_start = blind_risks(judged, both, plan.domain.level, plan.blind_spot, settings.seed)
     if of_start >= of_trained:
         return None
     say(f"the trained network is not kept: {'; '.join(doubts)}")
@@ -78,9 +82,9 @@ def better_start(
 
 
 def _estimator(network: nn.Module, hardware: Hardware) -> Estimator:
-    def estimate(noisy: Tensor, _: int) -> Tensor:
+    def estimate(noisy: Tensor, _: int, level: float) -> Tensor:
         with hardware.autocast():
-            return student.denoise(network, noisy)
+            return student.denoise(network, noisy, level)
 
     return estimate
 
@@ -88,14 +92,13 @@ def _estimator(network: nn.Module, hardware: Hardware) -> Estimator:
 @torch.no_grad()
 def _doubts(judged: Sequence[Sample], estimate: Estimator, plan: Plan) -> list[str]:
     """What is wrong with what a network takes off."""
-    noisy, denoised, factors = [], [], []
+    noisy, denoised = [], []
     for sample in judged:
         before = sample.noisy[:, 0]
         if sample.known is not None:
             before = torch.where(sample.known[:, 0] > 0, before, torch.nan)
         noisy.append(before.cpu().numpy())
-        denoised.append(estimate(sample.noisy, sample.number)[:, 0].float().cpu().numpy())
-        if sample.factor is not None:
-            factors.append(sample.factor[:, 0].cpu().numpy())
-    found = check_result(noisy, denoised, plan.diagnosis, factors or None)
+        output = estimate(sample.noisy, sample.number, plan.domain.level)
+        denoised.append(output[:, 0].float().cpu().numpy())
+    found = check_result(noisy, denoised, replace(plan.diagnosis, noise=plan.shown))
     return [] if found is None else found.doubts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from diffdenoise.networks.blind_spot import BlindSpotNet
-from diffdenoise.networks.start import load_start
+from diffdenoise.networks.start import load_start, load_student
 from diffdenoise.networks.student import student_network
 from diffdenoise.networks.unet import UNet
 from diffdenoise.plan import Plan
@@ -39,7 +39,7 @@ def begin(plan: Plan, hardware: Hardware) -> Networks:
     if settings.starts_synthetic("stage2"):
         load_start(networks.diffusion, "diffusion")
     if settings.starts_synthetic("stage3"):
-        load_start(networks.student, "student")
+        load_student(networks.student, plan.known)
     return networks
 
 

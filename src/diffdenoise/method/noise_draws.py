@@ -23,7 +23,7 @@ class NoiseDraws:
     Parameters
     ----------
     model : NoiseModel
-        Level by brightness, and correlation; how it varies from place to place comes with the slices.
+        Level by brightness, and correlation, in the domain in which it is wanted: the same at every place.
     device : torch.device
         Where the noise is wanted.
     """
@@ -39,28 +39,23 @@ class NoiseDraws:
         self._alike_turned = all(one.is_alike_turned for one in correlations)
         self._blur = gaussian_kernel(_BRIGHTNESS_BLUR_PX, device)
 
-    def std(self, centre: Tensor, factor: Tensor | None = None) -> Tensor:
+    def std(self, centre: Tensor) -> Tensor:
         """Noise std at each pixel of noisy slices (batch, 1, height, width).
 
         Parameters
         ----------
         centre : Tensor (batch, 1, height, width)
             Noisy slices, which tell the brightness at each pixel.
-        factor : Tensor (batch, 1, height, width), optional
-            How many times its typical level the noise is at each place; None: everywhere the same.
         """
         if self._constant:
-            level = self._stds[:1].reshape(1, 1, 1, 1)
-        else:
-            level = _interpolate(self._brightness(centre), self._knots, self._stds)
-        return level if factor is None else factor * level
+            return self._stds[:1].reshape(1, 1, 1, 1)
+        return interpolate(self._brightness(centre), self._knots, self._stds)
 
     def draw(
         self,
         centre: Tensor,
         generator: torch.Generator,
         turns: Sequence[int] | None = None,
-        factor: Tensor | None = None,
     ) -> Tensor:
         """Draw noise like that of noisy slices.
 
@@ -70,8 +65,6 @@ class NoiseDraws:
             Noisy slices, which tell the level at each pixel.
         generator, turns
             See `unit`.
-        factor : Tensor, optional
-            See `std`.
         """
         noise = self.unit(centre.shape, generator, turns)
         if self._background is not None:
@@ -79,7 +72,7 @@ class NoiseDraws:
             low, high = self._knots[:2]
             signal = ((self._brightness(centre) - low) / (high - low)).clamp(0, 1)
             noise = signal.sqrt() * noise + (1 - signal).sqrt() * other
-        return self.std(centre, factor) * noise
+        return self.std(centre) * noise
 
     def unit(
         self,
@@ -152,9 +145,10 @@ class _Colour:
         return self._roots[torus]
 
 
-def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+def interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
     """Piecewise linear, constant beyond the ends."""
-    upper = torch.searchsorted(knots, x.clamp(knots[0], knots[-1]).contiguous()).clamp(1, len(knots) - 1)
+    upper = torch.searchsorted(knots, x.detach().clamp(knots[0], knots[-1]).contiguous())
+    upper = upper.clamp(1, len(knots) - 1)
     low, high = knots[upper - 1], knots[upper]
     part = ((x - low) / (high - low)).clamp(0, 1)
     return torch.lerp(values[upper - 1], values[upper], part)

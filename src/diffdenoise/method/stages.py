@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from diffdenoise.config import Steps, round_name, stage_names
 from diffdenoise.method import (
+    averaging,
     blind_spot,
     calibration,
     choices,
@@ -17,12 +18,12 @@ from diffdenoise.method import (
     kept,
     networks,
     refinement,
-    self_training,
     student,
 )
-from diffdenoise.method.compare import risks, within
+from diffdenoise.method.compare import ALPHA, risks, within
 from diffdenoise.method.inference_time import inference_s
 from diffdenoise.method.noise_draws import NoiseDraws
+from diffdenoise.method.recorruption import Recorruption
 from diffdenoise.method.step_data import ConditionOf, StepData
 from diffdenoise.method.teacher import Teacher
 from diffdenoise.method.windows import COMPARED_SIDE, evenly_spaced, samples, target_order, target_window
@@ -81,7 +82,9 @@ class Stages:
         self._checkpoint_s = checkpoint_s
         self._now = now
         self._keeps_time = keep_time
-        self.slices = Slices(plan.volumes, plan.neighbours, places=plan.places)
+        # The student is told the spectrum as it lies in the scan.
+        turns = plan.noise.correlation.alike_turns()
+        self.slices = Slices(plan.entered, plan.neighbours, turns=turns)
         self._data = StepData(self.slices, self.settings, hardware.device)
         minutes = self.settings.minutes
         self._budget_s = 0.0 if minutes is None else 60 * minutes
@@ -91,7 +94,7 @@ class Stages:
             progress,
             self._clock,
             self._budget_s,
-            stage_names(self.settings, plan.self_trains),
+            stage_names(self.settings),
             self.settings.schedule,
         )
         self.residual_std = 0.0
@@ -99,7 +102,7 @@ class Stages:
 
     def blind_spot(self) -> None:
         """Stage 1."""
-        noise = self.plan.noise
+        noise = self.plan.domain.own_noise()
         network = self.networks.blind_spot
         loss = blind_spot.step_loss(
             self._data, network, self.plan.blind_spot, noise.typical_std, noise.least_std
@@ -156,10 +159,7 @@ class Stages:
             return
         window = target_window(self.slices, number, _TARGET_SIDE, self.settings.seed)
         noisy = self.slices.whole(number, window).to(self.hardware.device)
-        factor = self.slices.factor(number, window)
-        if factor is not None:
-            factor = factor.to(self.hardware.device)
-        target = teacher.target(noisy, number, choices.target_kind(self.settings, round_number), factor)
+        target = teacher.target(noisy, number, choices.target_kind(self.settings, round_number))
         self.workspace.keep_target(name, number, (window.top, window.left), target[0, 0].cpu())
 
     def student(self, round_number: int) -> None:
@@ -173,7 +173,7 @@ class Stages:
         found = {number: self.workspace.target(targets, number) for number in range(len(self.slices))}
         made = {number: target for number, target in found.items() if target is not None}
         network = self.networks.student
-        loss = student.step_loss(self._data, network, made, self.plan.noise.typical_std, name)
+        loss = student.step_loss(self._data, network, made, self._level, name)
         title = self._title(3, "distillation", round_number)
         self._train(name, title, network, loss, choices.student_rate(self.plan), round_number)
 
@@ -182,23 +182,11 @@ class Stages:
         if not self.settings.stage3.refine:
             return
         name = round_name("refine", round_number)
-        network, noise = self.networks.student, self.noise_draws()
-        loss = refinement.step_loss(self._data, network, noise, choices.alpha(self.plan), name)
+        network = self.networks.student
+        loss = refinement.step_loss(self._data, network, self._recorruption(choices.alpha(self.plan)), name)
         title = self._title(3, "refinement", round_number)
         rate, share = choices.student_rate(self.plan), choices.refined_share(self.plan)
         self._train(name, title, network, loss, rate, round_number, share)
-
-    def self_training(self, round_number: int) -> None:
-        """Stage 3, last part: the student learns from its own results with noise drawn anew."""
-        if not self.plan.self_trains:
-            return
-        name = round_name("self-training", round_number)
-        refined = networks.new_student(self.plan, self.hardware)
-        self.workspace.load(round_name("refine", round_number), refined)
-        network = self.networks.student
-        loss = self_training.step_loss(self._data, network, refined, self.noise_draws(), name)
-        title = self._title(3, "self-training", round_number)
-        self._train(name, title, network, loss, choices.student_rate(self.plan), round_number)
 
     def better_start(self) -> nn.Module | None:
         """The student that training began with, if that is to be kept: see `kept.better_start`."""
@@ -225,21 +213,20 @@ class Stages:
             self._progress.start(self._title(3, "teacher and student compared", round_number))
             seed, kind = self.settings.seed, choices.target_kind(self.settings, round_number)
 
-            def own(noisy: Tensor, _: int) -> Tensor:
+            def own(noisy: Tensor, _: int, level: float) -> Tensor:
                 with self.hardware.autocast():
-                    return student.denoise(self.networks.student, noisy)
+                    return student.denoise(self.networks.student, noisy, level)
 
             order = target_order(self.slices, self.settings.data.patch, seed)[:_COMPARED]
 
             def compare(side: int) -> list[float]:
                 teacher = self.teacher(round_number, side)
-                compared = list(samples(self.slices, order, side, seed, self.hardware.device))
-                factors = {sample.number: sample.factor for sample in compared}
+                compared = samples(self.slices, order, side, seed, self.hardware.device)
 
-                def taught(noisy: Tensor, number: int) -> Tensor:
-                    return teacher.target(noisy, number, kind, factors[number])
+                def taught(noisy: Tensor, number: int, _: float) -> Tensor:
+                    return teacher.target(noisy, number, kind)
 
-                return risks(compared, (taught, own), self.noise_draws(), seed)
+                return risks(compared, (taught, own), self._recorruption(ALPHA), seed)
 
             if self._budget_s:
                 found = within(_COMPARED_SHARE * self._budget_s, compare, _SIDES, self._now)
@@ -260,13 +247,13 @@ class Stages:
         previous = networks.new_student(self.plan, self.hardware)
         last = list(choices.parts_of(self.plan))[-1]
         self.workspace.load(round_name(last, round_number - 1), previous)
-        return lambda noisy: student.denoise(previous, noisy)
+        return lambda noisy: student.denoise(previous, noisy, self._level)
 
     def teacher(self, round_number: int, side: int = COMPARED_SIDE) -> Teacher:
         """The diffusion model of a round; its variance is corrected by what windows of `side` pixels say."""
 
-        def variance(noisy: Tensor, factor: Tensor | None) -> Tensor:
-            return self.variance(noisy, factor, side)
+        def variance(noisy: Tensor) -> Tensor:
+            return self.variance(noisy, side)
 
         return Teacher(
             self.networks.diffusion,
@@ -275,7 +262,7 @@ class Stages:
             residual_std=self.residual_std,
             sampling=self.settings.sampling,
             noise=self.noise_draws(),
-            noise_std=self.plan.noise.typical_std,
+            noise_std=self._level,
             draws=self.settings.stage3.draws,
             alpha=choices.alpha(self.plan),
             hardware=self.hardware,
@@ -283,15 +270,25 @@ class Stages:
         )
 
     def noise_draws(self) -> NoiseDraws:
-        """The scan's noise on the device."""
-        return NoiseDraws(self.plan.noise, self.hardware.device)
+        """The scan's noise in its domain, on the device."""
+        return NoiseDraws(self.plan.domain.own_noise(), self.hardware.device)
+
+    def _recorruption(self, alpha: float) -> Recorruption:
+        plan, device = self.plan, self.hardware.device
+        return Recorruption(plan.domain, plan.noise, alpha, device, skewed=plan.diagnosis.is_skewed)
+
+    @property
+    def _level(self) -> float:
+        """Typical std of the noise in the scan's domain."""
+        return self.plan.domain.level
 
     def _predict(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
         """Stage 1's mean and variance of each pixel given its surroundings."""
         network = self.networks.blind_spot
-        return blind_spot.predict(network, noisy, self.plan.blind_spot, self.plan.noise.least_std)
+        least = self.plan.domain.own_noise().least_std
+        return blind_spot.predict(network, noisy, self.plan.blind_spot, least)
 
-    def variance(self, noisy: Tensor, factor: Tensor | None, side: int = COMPARED_SIDE) -> Tensor:
+    def variance(self, noisy: Tensor, side: int = COMPARED_SIDE) -> Tensor:
         """Stage 1's variance, corrected by what its mean misses by: see `calibration`."""
         # Of the whole side it is for targets, which a repeated run must find again: that one is kept.
         name = "variance" if side == COMPARED_SIDE else f"variance-{side}"
@@ -301,7 +298,7 @@ class Stages:
             shown = samples(self.slices, numbers, side, self.settings.seed, self.hardware.device)
             points = calibration.measure(shown, self._predict, std_of)
             self.workspace.keep(name, points)
-        return calibration.calibrated(self._predict(noisy)[1], std_of(noisy[:, :1], factor), points)
+        return calibration.calibrated(self._predict(noisy)[1], std_of(noisy[:, :1]), points)
 
     def _kept_residual_std(self, round_number: int) -> float:
         """Std of noisy - condition, computed once a round."""
@@ -322,7 +319,7 @@ class Stages:
         if self._is_last(stage, round_number) and self._keeps_time:
             pixels = sum(height * width for height, width in map(self.slices.size, range(len(self.slices))))
             judged = kept.PASSES * COMPARED_SIDE**2 / pixels
-            rest_s = self._inference_s() * (self.orientations + choices.AFTERWARDS + judged)
+            rest_s = self._inference_s() * (self.axes * self.orientations + choices.AFTERWARDS + judged)
             seconds = max(1.0, seconds - max(0.0, rest_s - choices.RESERVE * self._budget_s))
         return seconds
 
@@ -332,13 +329,12 @@ class Stages:
     @property
     def orientations(self) -> int:
         """Copies of a slice that the student's output is to be averaged over."""
-        if self.settings.stage3.orientations is not None:
-            return self.settings.stage3.orientations
-        found = self.workspace.figure("orientations")
-        if found is None:
-            found = choices.affordable_orientations(self._budget_s, self._inference_s())
-            self.workspace.keep("orientations", found)
-        return int(found)
+        return averaging.orientations(self.plan, self.workspace, self._budget_s, self._inference_s)
+
+    @property
+    def axes(self) -> int:
+        """Axes that volumes are to be cut into slices along."""
+        return averaging.axes(self.plan, self.workspace, self._budget_s, self._inference_s)
 
     def _inference_s(self) -> float:
         """Seconds to denoise all slices once, told by a batch of patches."""

@@ -39,10 +39,8 @@ class StepData:
         part = generator(self.settings.seed, "part", step // _PART_STEPS)
         batch = self.slices.patches(draws, count or data.batch, data.patch, targets, part)
         noisy = batch.noisy.to(self.device, memory_format=torch.channels_last)
-        target, known, factor = (
-            None if one is None else one.to(self.device) for one in (batch.target, batch.known, batch.factor)
-        )
-        return Batch(noisy, target, batch.turns, known, factor)
+        target, known = (None if one is None else one.to(self.device) for one in (batch.target, batch.known))
+        return Batch(noisy, target, batch.turns, known)
 
 
 def mean_of_known(values: Tensor, known: Tensor | None) -> Tensor:

@@ -25,7 +25,7 @@ class Teacher:
     condition_of : callable
         noisy (1, channels, height, width) to condition (1, 1, height, width).
     variance_of : callable
-        noisy and `factor` to the variance of each pixel given its surroundings, for the fusion.
+        noisy to the variance of each pixel given its surroundings, for the fusion.
     residual_std : float
         Std of noisy - condition in training.
     sampling : Sampling
@@ -33,7 +33,7 @@ class Teacher:
     noise : NoiseDraws
         The scan's noise.
     noise_std : float
-        Its typical level, scaled intensities.
+        Its typical level.
     draws : int
         Draws averaged for the recorruption-corrected mean.
     alpha : float
@@ -48,7 +48,7 @@ class Teacher:
         self,
         network: nn.Module,
         condition_of: Callable[[Tensor], Tensor],
-        variance_of: Callable[[Tensor, Tensor | None], Tensor],
+        variance_of: Callable[[Tensor], Tensor],
         *,
         residual_std: float,
         sampling: Sampling,
@@ -109,36 +109,28 @@ class Teacher:
         return condition + sampler.symmetric_pairs(denoiser, starts, self._sigmas, self._residual_std)
 
     @torch.no_grad()
-    def fuse(self, noisy: Tensor, estimate: Tensor, factor: Tensor | None = None) -> Tensor:
-        """Give the noisy pixel back to an estimate made without it; `factor` as in `NoiseDraws.std`."""
+    def fuse(self, noisy: Tensor, estimate: Tensor) -> Tensor:
+        """Give the noisy pixel back to an estimate made without it."""
         with self._hardware.autocast():
-            variance = self._variance_of(noisy, factor)
-        return posterior.fuse(noisy[:, :1], estimate, variance, self._noise.std(noisy[:, :1], factor))
+            variance = self._variance_of(noisy)
+        return posterior.fuse(noisy[:, :1], estimate, variance, self._noise.std(noisy[:, :1]))
 
     @torch.no_grad()
-    def corrected(self, noisy: Tensor, number: int, factor: Tensor | None = None) -> Tensor:
-        """Recorruption-corrected posterior mean, averaged over the draws; `factor` as in `NoiseDraws.std`."""
+    def corrected(self, noisy: Tensor, number: int) -> Tensor:
+        """Recorruption-corrected posterior mean, averaged over the draws."""
         condition = self.condition(noisy)
         source = generator(self._seed, "recorruption", number)
-        units = (self._noise.unit(condition.shape, source) for _ in range(self._draws))
-        # What is added must be in proportion to the scan's own noise at each place.
-        noises = units if factor is None else (factor * unit for unit in units)
+        noises = (self._noise.unit(condition.shape, source) for _ in range(self._draws))
         return condition + posterior.recorruption_corrected(
             self._denoiser(noisy, condition), noisy[:, :1] - condition, noises, self._noise_std, self._alpha
         )
 
-    def target(
-        self,
-        noisy: Tensor,
-        number: int,
-        kind: Literal["srds", "fusion", "corrected"],
-        factor: Tensor | None = None,
-    ) -> Tensor:
-        """What the student is to learn for one slice (1, 1, height, width); `factor` of `NoiseDraws.std`."""
+    def target(self, noisy: Tensor, number: int, kind: Literal["srds", "fusion", "corrected"]) -> Tensor:
+        """What the student is to learn for one slice (1, 1, height, width)."""
         if kind == "corrected":
-            return self.corrected(noisy, number, factor)
+            return self.corrected(noisy, number)
         estimate = self.srds(noisy, number)
-        return self.fuse(noisy, estimate, factor) if kind == "fusion" else estimate
+        return self.fuse(noisy, estimate) if kind == "fusion" else estimate
 
     def _starts(self, like: Tensor, number: int, count: int, purpose: str) -> list[Tensor]:
         source = generator(self._seed, purpose, number)

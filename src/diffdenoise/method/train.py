@@ -88,6 +88,7 @@ def train(
     """
     began = time.monotonic()
     hardware = choose_hardware(device, threads)
+    settings = settings.for_training()
     plan = make_plan(scans, settings, noises)
     if plan.is_blind:
         (progress or Quiet()).say(_BLIND)
@@ -116,8 +117,8 @@ def train(
 def _train_into(model_dir: Path, stages: Stages) -> None:
     """Train, and write the model folder."""
     train_all_stages(stages)
-    kept, orientations = stages.better_start(), stages.orientations
-    write_model(model_dir, stages.plan, stages.workspace, stages.hardware, orientations, kept)
+    kept, averaged = stages.better_start(), (stages.orientations, stages.axes)
+    write_model(model_dir, stages.plan, stages.workspace, stages.hardware, averaged, kept)
 
 
 def train_all_stages(stages: Stages) -> None:
@@ -128,7 +129,6 @@ def train_all_stages(stages: Stages) -> None:
         stages.targets(round_number)
         stages.student(round_number)
         stages.refine(round_number)
-        stages.self_training(round_number)
 
 
 @contextmanager

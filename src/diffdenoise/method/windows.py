@@ -29,14 +29,11 @@ class Sample(NamedTuple):
         Slice and neighbours.
     known : Tensor (1, 1, height, width) or None
         1 where there is data; None: everywhere.
-    factor : Tensor (1, 1, height, width) or None
-        How many times its typical level the noise is at each place; None: everywhere the same.
     """
 
     number: int
     noisy: Tensor
     known: Tensor | None = None
-    factor: Tensor | None = None
 
 
 def samples(
@@ -45,11 +42,10 @@ def samples(
     """Slices, or a window of `side` pixels of large ones, on the device."""
     for number in numbers:
         window = target_window(slices, number, side, seed)
-        known, factor = (
-            None if one is None else one.to(device)
-            for one in (slices.known(number, window), slices.factor(number, window))
+        known = slices.known(number, window)
+        yield Sample(
+            number, slices.whole(number, window).to(device), None if known is None else known.to(device)
         )
-        yield Sample(number, slices.whole(number, window).to(device), known, factor)
 
 
 def target_order(slices: Slices, patch: int, seed: int) -> list[int]:

@@ -48,7 +48,7 @@ def write_model(
     plan: Plan,
     workspace: Workspace,
     hardware: Hardware,
-    orientations: int,
+    averaged: tuple[int, int],
     start: nn.Module | None = None,
 ) -> None:
     """Turn a finished workspace into a model folder; the record goes last and makes it complete.
@@ -63,14 +63,14 @@ def write_model(
         Weights and records of all stages.
     hardware : Hardware
         Where it was trained.
-    orientations : int
-        Turned and mirrored copies that the student's output is to be averaged over.
+    averaged : (int, int)
+        Turned and mirrored copies that the student's output is to be averaged over, and axes of slices.
     start : Module, optional
         The student that training began with, if that is to be run in place of the trained one.
     """
     settings, last = plan.settings, plan.settings.iterations
     for stage, name in (
-        (stage_names(settings, plan.self_trains)[-1], STUDENT),
+        (stage_names(settings)[-1], STUDENT),
         (round_name("diffusion", last), "diffusion.safetensors"),
         ("blind-spot", "blind_spot.safetensors"),
     ):
@@ -78,11 +78,11 @@ def write_model(
     if start is not None:
         weights = {name: value.cpu().contiguous().numpy() for name, value in start.state_dict().items()}
         save_file(weights, folder / STUDENT)
-    student = settings.stage3.model_copy(update={"orientations": orientations})
+    student = settings.stage3.model_copy(update={"orientations": averaged[0]})
     repeat = settings.model_copy(update={"schedule": workspace.steps_done(), "stage3": student})
     (folder / SETTINGS).write_text(repeat.to_yaml(), encoding="utf-8")
     (folder / CARD).write_text(_card(plan, workspace, start), encoding="utf-8")
-    record = _record(plan, workspace, hardware, orientations, "trained" if start is None else "start")
+    record = _record(plan, workspace, hardware, averaged, "trained" if start is None else "start")
     with atomic_path(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record.as_dict(), indent=1), encoding="utf-8")
 
@@ -100,14 +100,14 @@ def _card(plan: Plan, workspace: Workspace, start: nn.Module | None) -> str:
         fingerprint=plan.fingerprint()[:16],
         noise=plan.noise.typical_std,
         origin=_origin(plan, start),
-        steps=workspace.stages[stage_names(plan.settings, plan.self_trains)[-1]]["steps"]["steps"],
+        steps=workspace.stages[stage_names(plan.settings)[-1]]["steps"]["steps"],
         taught="it learned from" if taught else "it did not learn from: it was ahead of them",
         correlation=" and ".join(f"{width:g}" for width in plan.noise.correlation.width_px),
     )
 
 
 def _record(
-    plan: Plan, workspace: Workspace, hardware: Hardware, orientations: int, kept: str
+    plan: Plan, workspace: Workspace, hardware: Hardware, averaged: tuple[int, int], kept: str
 ) -> ModelRecord:
     """What is known of the training, as the folder's reader checks it."""
     rounds = range(1, plan.settings.iterations + 1)
@@ -118,7 +118,9 @@ def _record(
         "fingerprint": plan.fingerprint(),
         "data": summary,
         "noise": plan.noise.as_dict(),
-        "orientations": orientations,
+        "orientations": averaged[0],
+        "axes": averaged[1],
+        "level": plan.domain.level,
         "rician_std": plan.rician_std,
         "coils": plan.diagnosis.coils,
         "trained_on": [one.as_dict() for one in plan.trained_on],
@@ -141,7 +143,7 @@ def _record(
             **{name: version(name) for name in ("torch", "numpy")},
         },
     }
-    return ModelRecord.model_validate_json(json.dumps(tree))
+    return ModelRecord.of_plain(tree)
 
 
 def _origin(plan: Plan, start: nn.Module | None) -> str:

@@ -159,7 +159,7 @@ def _shape_of(entry: Any) -> tuple[int, ...] | None:
 
 
 def _explain(error: ValidationError, content: bytes) -> str:
-    """What is wrong with a record, in words; of a later version's, that it is one."""
+    """What is wrong with a record, in words; of a later or an earlier version's, that it is one."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return "is no JSON; get the model again or train anew"
@@ -171,6 +171,11 @@ def _explain(error: ValidationError, content: bytes) -> str:
     if type(kind) is int and kind > RECORD_FORMAT:
         return (
             f"is of a later version ({reprlib.repr(version)}) than this ({__version__}); upgrade diffdenoise"
+        )
+    if kind == RECORD_FORMAT - 1:
+        return (
+            "is of an earlier form, whose networks work on other intensities; train anew (its settings.yaml "
+            "repeats the training)"
         )
     where = ".".join(str(part) for part in first["loc"])[:100] or "the record"
     return (

@@ -77,15 +77,13 @@ def student_graph(weights: Weights) -> bytes:
     Returns
     -------
     bytes
-        A model from "noisy" (n, channels, h, w) to "denoised" (n, 1, h, w), float32, scaled intensities; h
-        and w are multiples of `STEP`.
+        A model from "noisy" (n, channels, h, w) to "denoised" (n, 1, h, w), float32, in tenths of the noise's
+        std from the middle of the range; h and w are multiples of `STEP`.
     """
     from onnx import TensorProto, helper, numpy_helper
 
     constants: dict[str, NDArray[Any]] = {
         **{name: np.ascontiguousarray(value, dtype=np.float32) for name, value in weights.items()},
-        "two": np.array(2, np.float32),
-        "one": np.array(1, np.float32),
         "0": np.array([0], np.int64),
         "1": np.array([1], np.int64),
     }
@@ -116,9 +114,8 @@ class _Nodes:
         self._nodes: list[NodeProto] = []
 
     def student(self) -> list[NodeProto]:
-        """Return those of the student, as `UNet.forward` and `distil.denoise` run it."""
-        signed = self._add("Sub", self._add("Mul", NOISY, "two"), "one")
-        x = self._convolve(signed, "entry")
+        """Return those of the student, as `UNet.forward` runs it."""
+        x = self._convolve(NOISY, "entry")
         skips: list[str] = []
         for level in range(LEVELS):
             if level:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from diffdenoise.model.tiles import Channels, Run
 
 
-def run_turned(run: Run, noisy: Channels, orientations: int) -> Channels:
+def run_turned(run: Run, noisy: Channels, turns: Sequence[int]) -> Channels:
     """Denoise turned and mirrored copies and average: steadier, at that many times the cost.
 
     Parameters
@@ -16,19 +18,19 @@ def run_turned(run: Run, noisy: Channels, orientations: int) -> Channels:
         Denoises (n, channels, height, width) to (n, 1, height, width).
     noisy : float32 array (n, channels, height, width)
         Scaled intensities.
-    orientations : int
-        How many of the eight; 1 is `run` itself.
+    turns : sequence of int
+        Which of the eight; 0 alone is `run` itself.
 
     Returns
     -------
     float32 array (n, 1, height, width)
     """
-    if orientations == 1:
+    if list(turns) == [0]:
         return run(noisy)
     total = np.zeros((len(noisy), 1, *noisy.shape[2:]), np.float32)
-    for number in range(orientations):
+    for number in turns:
         total += turned_back(run(turned(noisy, number)), number)
-    total /= orientations
+    total /= len(turns)
     return total
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -14,7 +15,7 @@ from diffdenoise.noise.place import PlaceMap
 from diffdenoise.trust.character import PERCENTS, Character
 
 #: Kind of record written here; a larger number is of a later version.
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 #: Places at most at which the loss of a stage is recorded.
 MOST_LOSSES = 2000
 
@@ -65,6 +66,7 @@ class NoiseRecord(_Strict):
     correlation: CorrelationRecord
     background: CorrelationRecord | None = None
     place: Annotated[tuple[_Grid, ...], Field(min_length=1, max_length=32)] | None = None
+    typical: _Level | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> NoiseRecord:
@@ -81,7 +83,8 @@ class NoiseRecord(_Strict):
         """Return it as a noise model."""
         background = None if self.background is None else self.background.correlation()
         place = None if self.place is None else PlaceMap(self.place)
-        return NoiseModel(self.brightness, self.stds, self.correlation.correlation(), background, place)
+        correlation = self.correlation.correlation()
+        return NoiseModel(self.brightness, self.stds, correlation, background, place, self.typical)
 
 
 class CharacterRecord(_Strict):
@@ -118,20 +121,24 @@ class ModelRecord(_Strict):
     Fields that say how the model is to be run come first; a later version adds optional ones.
     """
 
-    format: Annotated[int, Field(ge=1, le=RECORD_FORMAT)] = RECORD_FORMAT
+    format: Annotated[int, Field(ge=2, le=RECORD_FORMAT)] = RECORD_FORMAT
     """Kind of record; larger numbers than `RECORD_FORMAT` are of a later version."""
     neighbours: Annotated[int, Field(ge=0, le=3)]
     """Slices on either side that the student takes as extra inputs."""
-    orientations: Literal[1, 4, 8] = 1
+    orientations: Literal[1, 2, 4, 8] = 1
     """Turned and mirrored copies that the student's output is averaged over."""
+    axes: Literal[1, 3] = 1
+    """Axes that volumes are cut into slices along; the results are averaged."""
+    level: _Level
+    """Std of the noise where the student works, in scaled intensities; see `noise.domain`."""
     rician_std: _Level | None = None
     """Std of the complex noise whose bias is to be undone, in scaled intensities."""
     coils: Annotated[int, Field(ge=1, le=64)] = 1
     """Whose sum of squares the magnitude is the root of; 1: Rician noise."""
     noise: NoiseRecord
     """Noise of the training data."""
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """SHA-256 of the training data's intensities."""
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the training data's intensities; None: it learned from no scan."""
     trained_on: Annotated[tuple[CharacterRecord, ...], Field(max_length=9)] = ()
     """What the training scans, or some that stand for them, are like; empty: not known."""
     kept: Literal["trained", "start"] = "trained"
@@ -157,10 +164,15 @@ class ModelRecord(_Strict):
     versions: Annotated[dict[_Name, _Name], Field(max_length=20)] = Field(default_factory=dict)
     """Of this package, Python and libraries."""
 
+    @classmethod
+    def of_plain(cls, tree: dict[str, Any]) -> ModelRecord:
+        """Return the record of plain lists, numbers and texts, checked as that of a file is."""
+        return cls.model_validate_json(json.dumps(tree))
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain lists, numbers and texts, as in the file."""
         tree: dict[str, Any] = self.model_dump(mode="json")
-        for optional in ("background", "place"):
+        for optional in ("background", "place", "typical"):
             if tree["noise"][optional] is None:
                 del tree["noise"][optional]
         return tree

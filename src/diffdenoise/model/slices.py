@@ -27,7 +27,7 @@ def denoise_volume(
     sink : callable
         Given the denoised slices, in order.
     run : callable
-        Denoises (n, 1 + 2 neighbours, height, width) to (n, 1, height, width).
+        Denoises (n, 1 + 2 neighbours, height, width) to (n, 1, height, width); what it is given is its own.
     neighbours : int
         Slices on either side that go with each slice.
     at_once : int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -14,8 +15,11 @@ from diffdenoise.model.backends import choose_device, make_backend
 from diffdenoise.model.denoiser import Denoiser
 from diffdenoise.model.folder import RECORD, check_model_folder, read_record, read_settings, read_weights
 from diffdenoise.model.graph import Weights, shapes, student_graph
+from diffdenoise.model.known import LEAST_STD, domain_at, domain_of, most_axes, spacing_of
 from diffdenoise.model.record import ModelRecord
+from diffdenoise.noise.domain import Domain, EnteredVolume
 from diffdenoise.noise.model import NoiseModel
+from diffdenoise.noise.place import PlaceMap
 from diffdenoise.noise.rician import bias_correction
 from diffdenoise.noise.statement import Noise, diagnose
 from diffdenoise.scan.atomic import atomic_path
@@ -75,7 +79,8 @@ class Model:
         """The student on its device; made when it is first needed."""
         backend = make_backend(self._weights, self._device, self._threads)
         details = self.details
-        return Denoiser(backend, details.neighbours, self.settings.stage3.width, details.orientations)
+        turns = self.noise.correlation.alike_turns()[: details.orientations]
+        return Denoiser(backend, details.neighbours, self.settings.stage3.width, turns)
 
     @property
     def noise(self) -> NoiseModel:
@@ -123,8 +128,10 @@ class Model:
         """Write the network for other programs, as an ONNX file.
 
         It takes "noisy" (n, channels, h, w), float32: a slice and its neighbours (before, after, nearest
-        first), scaled so that the 0.5th percentile of the scan is 0 and the 99.5th is 1; h and w are
-        multiples of 4. It gives "denoised" (n, 1, h, w), of one orientation, a Rician bias included.
+        first), in tenths of the noise's std from the middle of the intensity range (the 0.5th to the 99.5th
+        percentile of the scan); h and w are multiples of 4. It gives "denoised" (n, 1, h, w) in the same
+        units, of one orientation, a Rician bias included. Where the level of the noise varies with
+        brightness or place, it works on stabilised intensities: see `noise.domain`.
 
         Parameters
         ----------
@@ -213,7 +220,11 @@ class Model:
                 f"{scan.name}: is not like what {self.folder} was trained on: {'; '.join(foreign)}; train a "
                 "model on scans like it, or force it"
             )
-        denoised = self._denoiser.denoise(ready, progress)
+        domain, places = self._domain(noise, own)
+        together = zip(ready.volumes, places, strict=True)
+        volumes = [EnteredVolume(volume, domain, place) for volume, place in together]
+        axes = min(self.details.axes, self._most_axes(scan, noise))
+        denoised = self._denoiser.denoise(volumes, domain.level, progress, axes)
         if not all(np.isfinite(one).all() for stack in denoised for one in stack):
             raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
         checked = check_result(ready.measurable(), denoised, noise.diagnosis, noise.factors)
@@ -229,6 +240,25 @@ class Model:
                     factor = 1.0 if factors is None else factors[volume][number]
                     stack[number : number + 1] = undo(stack[number : number + 1], factor)
         return Denoised(scan.with_data(ready.restored(denoised)), doubts)
+
+    def _most_axes(self, scan: Scan, noise: Noise) -> int:
+        spacing = spacing_of(scan, noise.axis)
+        return most_axes(noise.ready.shapes, self.details.neighbours, spacing, self.noise.correlation)
+
+    def _domain(self, noise: Noise, own: bool) -> tuple[Domain, list[PlaceMap | None]]:
+        """Where a scan is denoised, and how its level varies over its volumes.
+
+        The scan's own level and spectrum; what the training took for them only on the scans of the training.
+        """
+        zero, place = noise.ready.intensities.zero, noise.model.place
+        if own:
+            domain = domain_of(self.noise, noise.diagnosis, zero)
+            domain = replace(domain, level=self.details.level)
+            place = None if self.noise.place is None else place
+            domain = domain_at(domain, zero, place)
+        else:
+            domain = domain_of(noise.model.raised_to(LEAST_STD), noise.diagnosis, zero)
+        return domain, [place] * len(noise.ready.shapes)
 
     def _magnitude(self, noise: Noise, own: bool) -> tuple[float, int] | None:
         """Std (scaled intensities) and coils of the noise whose bias is to be undone; None: there is none."""

@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-#: The networks that have starting weights.
-Start = Literal["blind-spot", "diffusion", "student"]
+from diffdenoise.networks.known_noise import Known, start_student
+
+#: The networks whose starting weights are the same whatever the noise.
+Start = Literal["blind-spot", "diffusion"]
 #: Inputs that no weights were learned for begin with none.
 _ENTRY = "entry.weight"
 
@@ -22,8 +24,8 @@ def load_start(network: nn.Module, name: Start) -> None:
     ----------
     network : BlindSpotNet or UNet
         Of the default width.
-    name : {"blind-spot", "diffusion", "student"}
-        Which of the three it is.
+    name : {"blind-spot", "diffusion"}
+        Which of them it is.
 
     Raises
     ------
@@ -32,6 +34,29 @@ def load_start(network: nn.Module, name: Start) -> None:
     """
     with as_file(files("diffdenoise") / "weights" / f"{name}.safetensors") as path:
         stored = load_file(path)
+    _put_in(network, stored, name)
+
+
+def load_student(network: nn.Module, known: Known) -> None:
+    """Put the student's starting weights for a scan's noise into it.
+
+    Parameters
+    ----------
+    network : UNet
+        Of the default width.
+    known : Known
+        What is known of the noise.
+
+    Raises
+    ------
+    ValueError
+        If the network is of another width.
+    """
+    weights = start_student(known)
+    _put_in(network, {name: torch.from_numpy(value) for name, value in weights.items()}, "student")
+
+
+def _put_in(network: nn.Module, stored: dict[str, Tensor], name: str) -> None:
     own = network.state_dict()
     fitted = {
         key: _fit_inputs(value, own[key].shape[1]) if key.endswith(_ENTRY) else value
@@ -39,7 +64,7 @@ def load_start(network: nn.Module, name: Start) -> None:
     }
     wrong = [key for key, value in fitted.items() if value.shape != own[key].shape]
     if wrong:
-        raise ValueError(f"load_start: the starting weights of {name} are of another width ({wrong[0]})")
+        raise ValueError(f"the starting weights of {name} are of another width ({wrong[0]})")
     network.load_state_dict(fitted)
 
 

@@ -8,6 +8,7 @@ activations cost as much as the convolutions, and here they gain nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -19,7 +20,7 @@ _EMBEDDING = 64
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x) + bias)): `bias` carries the embedded noise level, if there is one."""
+    """x + conv(relu(gain * conv(x) + shift)): these carry what is known of the noise, if anything is."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -31,11 +32,13 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.first.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return features of the same shape (batch, channels, height, width)."""
+    def forward(self, x: Tensor, shift: Tensor | None = None, gain: Tensor | None = None) -> Tensor:
+        """Return features of the same shape (batch, channels, height, width); others (batch, channels)."""
         inner = self.first(x)
-        if bias is not None:
-            inner = inner + bias[:, :, None, None]
+        if gain is not None:
+            inner = inner * gain[:, :, None, None]
+        if shift is not None:
+            inner = inner + shift[:, :, None, None]
         outer: Tensor = self.second(functional.relu_(inner))
         return x + outer
 
@@ -84,7 +87,12 @@ class UNet(nn.Module):
             self.level_biases = nn.ModuleList(nn.Linear(_EMBEDDING, channels) for channels in widths)
             self.register_buffer("frequencies", torch.linspace(0.1, 3.0, _EMBEDDING // 2), persistent=False)
 
-    def forward(self, x: Tensor, log_level: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        log_level: Tensor | None = None,
+        modulations: Sequence[tuple[Tensor, Tensor]] | None = None,
+    ) -> Tensor:
         """Map an image to an image.
 
         Parameters
@@ -93,6 +101,8 @@ class UNet(nn.Module):
             Any height and width.
         log_level : Tensor (batch,), optional
             Natural logarithm of the diffusion noise level, where the network takes one.
+        modulations : sequence of (Tensor (batch, channels), Tensor (batch, channels)), optional
+            Shift and gain inside each block on the way down, then of those on the way up, finest first.
 
         Returns
         -------
@@ -102,22 +112,23 @@ class UNet(nn.Module):
         step = 2 ** (self.levels - 1)
         # Replicated rather than reflected, which would need images larger than the margin.
         x = functional.pad(x, (0, -width % step, 0, -height % step), mode="replicate")
-        biases = self._biases(log_level)
+        told = self._biases(log_level) if modulations is None else list(modulations)
         x = self.entry(x)
         skips: list[Tensor] = []
         for level, block in enumerate(self.down_blocks):
             if level:
                 skips.append(x)
                 x = self.down[level - 1](x)
-            x = block(x, biases[level])
+            x = block(x, *told[level])
         for level in reversed(range(self.levels - 1)):
-            x = self.up_blocks[level](self.up[level](x) + skips[level], biases[level])
+            x = self.up_blocks[level](self.up[level](x) + skips[level], *told[self.levels + level])
         return self.exit(x)[..., :height, :width]  # type: ignore[no-any-return]
 
-    def _biases(self, log_level: Tensor | None) -> list[Tensor | None]:
-        """One (batch, channels) bias a level from the embedded noise level."""
+    def _biases(self, log_level: Tensor | None) -> list[tuple[Tensor] | tuple[()]]:
+        """One (batch, channels) shift a block from the embedded noise level, alike for both of a level."""
         if self.embed is None or log_level is None:
-            return [None] * self.levels
+            return [()] * (2 * self.levels - 1)
         angles = log_level[:, None] * self.frequencies
         features = self.embed(torch.cat([angles.cos(), angles.sin()], dim=1))
-        return [bias(features) for bias in self.level_biases]
+        shifts: list[tuple[Tensor]] = [(bias(features),) for bias in self.level_biases]
+        return [*shifts, *shifts[:-1]]

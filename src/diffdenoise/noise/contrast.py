@@ -7,6 +7,7 @@ what is looked for differs by a fiftieth of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,21 +28,33 @@ _BINS, _FEWEST = 256, 50
 _ROUNDING = 1e-6
 
 
-def tissue_contrast(stacks: Sequence[Slices], std: float, correlation: Correlation) -> float | None:
-    """Typical std of the means of blocks of 4x4 pixels over 12x12 pixels of the object, without the noise's.
+class Object(NamedTuple):
+    """What a scan is of.
+
+    Attributes
+    ----------
+    least : float
+        Brightness above which a place is the object's.
+    variances : array (places,)
+        Of the means of blocks of 4x4 pixels over 12x12 pixels, at each of its places.
+    """
+
+    least: float
+    variances: NDArray[np.float64]
+
+
+def find_object(stacks: Sequence[Slices]) -> Object | None:
+    """Look for the object of a scan: what is brighter than Otsu's threshold.
 
     Parameters
     ----------
     stacks : sequence of arrays (slices, height, width)
         Scaled intensities; NaN where there is nothing to measure.
-    std, correlation
-        Of the noise.
 
     Returns
     -------
-    float or None
-        The median over places, scaled intensities; 0 in an object that is the same everywhere. None where
-        there are too few places to tell.
+    Object or None
+        None where there are too few places to tell.
     """
     found = [_places(cut_part(stacks[part.volume], part)) for part in parts_of(shapes_of(stacks))]
     if not found:
@@ -49,9 +62,26 @@ def tissue_contrast(stacks: Sequence[Slices], std: float, correlation: Correlati
     means, variances = (np.concatenate(each) for each in zip(*found, strict=True))
     if len(means) < _FEWEST:
         return None
-    inside = variances[means > _threshold(means)]
-    if not len(inside):
-        return None
+    least = _threshold(means)
+    inside = variances[means > least]
+    return Object(least, inside) if len(inside) else None
+
+
+def tissue_contrast(seen: Object, std: float, correlation: Correlation) -> float:
+    """Typical std of the means of blocks of 4x4 pixels over 12x12 pixels of the object, without the noise's.
+
+    Parameters
+    ----------
+    seen : Object
+        Of the scan.
+    std, correlation
+        Of the noise.
+
+    Returns
+    -------
+    float
+        The median over places, scaled intensities; 0 in an object that is the same everywhere.
+    """
     # What noise leaves of itself in the mean of a block.
     apart = np.arange(1 - _BLOCK, _BLOCK)
     shares = (_BLOCK - np.abs(apart)) / _BLOCK**2
@@ -60,7 +90,7 @@ def tissue_contrast(stacks: Sequence[Slices], std: float, correlation: Correlati
         for down, one in zip(apart, shares, strict=True)
         for right, other in zip(apart, shares, strict=True)
     )
-    found = np.sqrt(max(float(np.median(inside)) - max(left, 0.0) * std**2, 0.0))
+    found = np.sqrt(max(float(np.median(seen.variances)) - max(left, 0.0) * std**2, 0.0))
     # Sums of float32 slices depend on how these lie in memory.
     return round(float(found), 9)
 

@@ -24,6 +24,8 @@ _NEARLY_INDEPENDENT = 0.5
 _NOTHING = 0.03
 #: Most by which lags that are one and the same may differ: they are written with five digits.
 _SAME = 2e-5
+#: Lags that differ by no more than this are about the same: estimates scatter so far.
+_ABOUT = 0.1
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,6 +148,21 @@ class Correlation:
         full = self.full()
         square = full.shape[0] == full.shape[1]
         return square and all(np.abs(full - other).max() <= _SAME for other in (full.T, full[::-1]))
+
+    def alike_turns(self) -> tuple[int, ...]:
+        """Return which of the eight turns of an image leave noise about as it is.
+
+        Returns
+        -------
+        tuple of int
+            Quarter turns, and 4 more where the image is then mirrored; always 0 and 2.
+        """
+        rows, columns = self.reach
+        side = max(rows, columns)
+        full = np.pad(self.full(), [(side - rows,) * 2, (side - columns,) * 2])
+        turned = [np.rot90(full, turn % 4) for turn in range(8)]
+        turned[4:] = [one[:, ::-1] for one in turned[4:]]
+        return tuple(turn for turn, one in enumerate(turned) if np.abs(one - full).max() <= _ABOUT)
 
     @property
     def steps(self) -> tuple[int, int]:

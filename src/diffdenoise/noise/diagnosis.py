@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.autocorrelation import NARROW, estimate_background, estimate_correlation
-from diffdenoise.noise.contrast import tissue_contrast, value_step
+from diffdenoise.noise.contrast import find_object, tissue_contrast, value_step
 from diffdenoise.noise.correlation import WHITE, Correlation
 from diffdenoise.noise.curve import LevelPoint, noise_curve
 from diffdenoise.noise.evenness import least_level, only_noise
@@ -18,10 +18,11 @@ from diffdenoise.noise.interpolation import interpolation_factor
 from diffdenoise.noise.level import SLICES_DEPEND, estimate_noise, slice_correlation
 from diffdenoise.noise.magnitude import LEAST_OF_THEORY, Magnitude, find_magnitude, is_borne_out, levels_of
 from diffdenoise.noise.model import NoiseModel, model_of_curve
-from diffdenoise.noise.patches import calm_levels, find_patches, is_cut_off
+from diffdenoise.noise.patches import calm_levels, find_patches, is_cut_off, weighted_median
 from diffdenoise.noise.place import Placed, placed
 from diffdenoise.noise.place_fit import find_place
 from diffdenoise.noise.repeats import levels_of_repeats
+from diffdenoise.noise.skewness import noise_skewness
 from diffdenoise.types import Slices
 
 #: Levels below this share of the range are rounding, and there is nothing to take off.
@@ -30,6 +31,10 @@ _ROUNDING = 1e-3
 _BOUND = 1.25
 #: Differences of consecutive volumes below this share of the level tell that the rest of it is anatomy.
 _MUCH_LESS = 0.7
+
+
+#: Skewness over the slope of level by brightness from which on noise is skewed as counts are.
+_SKEWED = 0.75
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +60,8 @@ class Diagnosis:
         How much neighbouring tissues differ: see `tissue_contrast`; None: not known.
     step : float
         By which stored values differ at least.
+    skewness : float
+        Of noise whose level varies with brightness, in the object; 0 where it wasn't looked for.
     """
 
     noise: NoiseModel
@@ -65,6 +72,7 @@ class Diagnosis:
     is_upper_bound: bool = False
     contrast: float | None = None
     step: float = 0.0
+    skewness: float = 0.0
 
     def __repr__(self) -> str:
         """One line, without the curve."""
@@ -97,6 +105,20 @@ class Diagnosis:
         if is_cut_off(stds[::-1], weights[::-1]):
             stds = stds[:-1]
         return min(stds, default=None)
+
+    @property
+    def is_skewed(self) -> bool:
+        """Whether noise that grows with brightness is skewed as counts are, and not as Gaussian noise is.
+
+        Counts of level s have a skewness of 2 ds/dx, and of -ds/dx where their level is stabilised; noise
+        that isn't skewed has one of -3 ds/dx there. So the boundary is 3/2 ds/dx, in the object; over all
+        brightnesses, from where it is dark on, the slope is about twice as steep.
+        """
+        brightness, stds = np.array(self.noise.brightness), np.array(self.noise.stds)
+        if len(stds) < 2:
+            return False
+        slope = np.polyfit(brightness, stds, 1)[0]
+        return bool(slope > 0 and self.skewness > _SKEWED * slope)
 
     @property
     def slices_independent(self) -> bool:
@@ -139,6 +161,7 @@ class Diagnosis:
             "tissue_contrast": self.contrast,
             "share_of_contrast": self.share_of_contrast,
             "step": self.step,
+            "skewness": self.skewness,
         }
 
 
@@ -177,9 +200,25 @@ def diagnose_stacks(stacks: Sequence[Slices], zeros: Sequence[float]) -> Diagnos
     zeros : sequence of float
         Scaled intensity of each stack's true zero, which Rician noise is recognised by.
     """
-    found = _noise_of(stacks, zeros)
-    contrast = tissue_contrast(stacks, found.std, found.correlation)
+    found, seen = _noise_of(stacks, zeros), find_object(stacks)
+    if seen is None:
+        return replace(found, step=value_step(stacks))
+    if not found.noise.is_constant:
+        found = replace(
+            found,
+            noise=replace(found.noise, typical=_typical(found.curve, seen.least)),
+            skewness=noise_skewness(placed(stacks, found.noise.place), seen.least, found.slices_independent),
+        )
+    contrast = tissue_contrast(seen, found.std, found.correlation)
     return replace(found, contrast=contrast, step=value_step(stacks))
+
+
+def _typical(curve: Sequence[LevelPoint], least: float) -> float | None:
+    """Level that most patches of the object have; None: none of them is brighter than its least."""
+    inside = [point for point in curve if point.brightness > least]
+    if not inside:
+        return None
+    return weighted_median([point.std for point in inside], [float(point.patches) for point in inside])
 
 
 def _bounded(least: LevelPoint, between: float, std: float | None, coils: int) -> Diagnosis:

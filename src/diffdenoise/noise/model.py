@@ -37,6 +37,8 @@ class NoiseModel:
     place : PlaceMap or None
         How many times `stds` the noise is at each place, 1 in the middle of the tissue; None: everywhere
         the same.
+    typical : float or None
+        Level that most of the object has; None: not known, see `typical_std`.
     """
 
     brightness: tuple[float, ...]
@@ -44,6 +46,7 @@ class NoiseModel:
     correlation: Correlation = WHITE
     background: Correlation | None = None
     place: PlaceMap | None = None
+    typical: float | None = None
 
     def __repr__(self) -> str:
         """One line, without the lags."""
@@ -67,10 +70,13 @@ class NoiseModel:
 
     @property
     def typical_std(self) -> float:
-        """Median level over the brightness classes in the middle of the tissue, scaled intensities.
+        """Level that most of the object has in the middle of the tissue, scaled intensities.
 
-        Of an even number the upper one in the middle: where there are two, the other is background.
+        Where that isn't known, the median over the brightness classes; of an even number the upper one in the
+        middle: where there are two, the other is background.
         """
+        if self.typical is not None:
+            return self.typical
         return float(np.quantile(self.stds, 0.5, method="higher"))
 
     @property
@@ -92,7 +98,8 @@ class NoiseModel:
 
     def raised_to(self, least_std: float) -> NoiseModel:
         """Return the model with levels below this, in scaled intensities, raised to it."""
-        return replace(self, stds=tuple(max(std, least_std) for std in self.stds))
+        typical = None if self.typical is None else max(self.typical, least_std)
+        return replace(self, stds=tuple(max(std, least_std) for std in self.stds), typical=typical)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the model as plain lists and numbers."""
@@ -101,6 +108,8 @@ class NoiseModel:
             "stds": list(self.stds),
             "correlation": self.correlation.as_dict(),
         }
+        if self.typical is not None:
+            tree["typical"] = self.typical
         if self.background is not None:
             tree["background"] = self.background.as_dict()
         if self.place is not None:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from diffdenoise.errors import SettingsError
-from diffdenoise.noise.place import PlaceMap
 from diffdenoise.scan.volume import Volume
 from diffdenoise.training.held import MOST_BYTES, HeldSlices
 
@@ -72,15 +71,12 @@ class Batch(NamedTuple):
         How each was turned: see `turn_square`.
     known : Tensor (count, 1, side, side) or None
         1 where there is data, 0 elsewhere; None: everywhere.
-    factor : Tensor (count, 1, side, side) or None
-        How many times its typical level the noise is at each place; None: everywhere the same.
     """
 
     noisy: Tensor
     target: Tensor | None
     turns: list[int]
     known: Tensor | None
-    factor: Tensor | None
 
 
 class Slices:
@@ -94,8 +90,8 @@ class Slices:
         Slices on either side that go with each slice.
     most_bytes : int
         Bytes of slices in memory at most.
-    places : sequence of PlaceMap or None, optional
-        How the noise's level varies over each volume.
+    turns : sequence of int
+        The turns of patches that are drawn: see `turn_square`.
 
     Raises
     ------
@@ -108,7 +104,7 @@ class Slices:
         volumes: Sequence[Volume],
         neighbours: int,
         most_bytes: int = MOST_BYTES,
-        places: Sequence[PlaceMap | None] | None = None,
+        turns: Sequence[int] = range(8),
     ) -> None:
         for volume in volumes:
             if volume.shape[0] < 2 * neighbours:
@@ -118,10 +114,9 @@ class Slices:
                 )
         self.neighbours = neighbours
         self._held = HeldSlices(volumes, most_bytes)
+        self._turns = list(turns)
         self._boxes = [self._box(number) for number in range(len(self))]
         self._fitting: dict[int, tuple[int, list[int]]] = {}
-        # As with what is known: told of all slices alike, so that those of a batch go together.
-        self._places = None if places is None or not any(places) else list(places)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -155,26 +150,6 @@ class Slices:
         """Where one slice, or a window of it, has data (1, 1, height, width); None: everywhere."""
         where = self._held.known(number)
         return None if where is None else _cut(where, window)[None, None].float()
-
-    def factor(self, number: int, window: Window | None = None) -> Tensor | None:
-        """How many times its typical level the noise of one slice, or of a window of it, is at each place.
-
-        Returns
-        -------
-        Tensor (1, 1, height, width) or None
-            None: no slice's varies.
-        """
-        if self._places is None:
-            return None
-        volume, position = self._held.place(number)
-        place, size = self._places[volume], self.size(number)
-        inside = window or Window(0, 0, *size)
-        if place is None:
-            return torch.ones(1, 1, inside.height, inside.width)
-        rows = (inside.top, inside.top + inside.height)
-        columns = (inside.left, inside.left + inside.width)
-        shape = (self._held.count(volume), *size)
-        return torch.from_numpy(place.of_slice(shape, position, rows, columns))[None, None]
 
     def is_empty(self, number: int) -> bool:
         """Whether a slice has no data at all."""
@@ -240,8 +215,9 @@ class Slices:
             numbers = self._held.part(numbers, self.neighbours, part)
         chosen = torch.randint(len(numbers), (count,), generator=generator).tolist()
         draws = torch.rand(count, 2, generator=generator).tolist()
-        turns = torch.randint(8, (count,), generator=generator).tolist()
-        noisy, clean, known, factor = [], [], [], []
+        drawn = torch.randint(len(self._turns), (count,), generator=generator).tolist()
+        turns = [self._turns[one] for one in drawn]
+        noisy, clean, known = [], [], []
         for which, (down, right), turn in zip(chosen, draws, turns, strict=True):
             number = numbers[which]
             target = None if targets is None else targets[number]
@@ -256,15 +232,11 @@ class Slices:
             where = self.known(number, window)
             if where is not None:
                 known.append(turn_square(where[0], turn))
-            level = self.factor(number, window)
-            if level is not None:
-                factor.append(turn_square(level[0], turn))
         return Batch(
             torch.stack(noisy),
             torch.stack(clean) if targets is not None else None,
             turns,
             torch.stack(known) if known else None,
-            torch.stack(factor) if factor else None,
         )
 
 

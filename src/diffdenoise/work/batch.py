@@ -26,7 +26,7 @@ from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Progress
 from diffdenoise.work.extras import Extras
 from diffdenoise.work.jobs import Job
-from diffdenoise.work.learn import apply_model, learn, left_as_they_are
+from diffdenoise.work.learn import apply_model, at_once, learn, left_as_they_are
 from diffdenoise.work.masks import masked
 from diffdenoise.work.result import Result
 
@@ -142,6 +142,33 @@ class Batch:
                     model, scan, noise, strength=self.strength, force=force, progress=progress
                 )
             except (InputError, ModelError) as error:
+                yield self._failure(job.name, error, (job,))
+            else:
+                yield job, result
+
+    def at_once(self, how: Training, progress: Progress) -> Iterator[tuple[Job, Result] | Failure]:
+        """Denoise with the weights that come with the package, one scan at a time.
+
+        Parameters
+        ----------
+        how : Training
+            Settings and device; nothing is trained.
+        progress : Progress
+            Told about each slice.
+        """
+        for job in self.jobs:
+            try:
+                scan, noise = self._read(job, how.settings.data.axis, strict=self.alone)
+                result = at_once(
+                    scan,
+                    noise,
+                    how.settings,
+                    device=how.device,
+                    threads=how.threads,
+                    strength=self.strength,
+                    progress=progress,
+                )
+            except InputError as error:
                 yield self._failure(job.name, error, (job,))
             else:
                 yield job, result

@@ -58,7 +58,7 @@ class Work:
         self.report = Report(order, target, skipped, failures=failures)
         self._journal = Journal.read(order.output) if self._is_noted() else None
         self._keys: dict[tuple[Job, ...], str] = {}
-        learned = [[job] for job in self.jobs] if order.model is not None else batches_of(self.jobs)
+        learned = batches_of(self.jobs) if order.trains else [[job] for job in self.jobs]
         self._several = len(learned) > 1
         self._check_model(len(learned))
         self.batches = [
@@ -82,7 +82,7 @@ class Work:
             except OutputError as error:
                 known = self._journal is not None and self._journal.knows(job)
                 # A training's scans go together.
-                alone = order.model is None or not self._several
+                alone = order.trains or not self._several
                 if alone or again or not (order.again.resume and known):
                     raise
                 # Edited, or put there by somebody else.
@@ -107,10 +107,10 @@ class Work:
                     f"{option('save-model', python='save_model')}: {title_of(order.inputs)} holds {count} "
                     f"series, each with a model of its own; name one with {option('series', python='series')}"
                 )
-        if order.model is not None and order.again.resume and self._journal is None:
+        if not order.trains and order.again.resume and self._journal is None:
             raise SettingsError(
-                f"{option('resume')}: with {option('model', python='a model')} it goes on with several "
-                "scans, into a folder; leave it out"
+                f"{option('resume')}: without training it goes on with several scans, into a folder; "
+                "leave it out"
             )
 
     def _works(self, count: int) -> list[Path]:
@@ -128,7 +128,7 @@ class Work:
 
     def _is_stopped(self, batch: Batch) -> bool:
         """Whether a training of it waits to be gone on with."""
-        return self.order.model is None and batch.work.is_dir()
+        return self.order.trains and batch.work.is_dir()
 
     def hold(self) -> AbstractContextManager[None]:
         """Hold the output for this process: nothing else writes there meanwhile.
@@ -159,7 +159,7 @@ class Work:
             If a stopped run is in the way, or the model can't be read.
         """
         order = self.order
-        if order.model is None and order.save_model is None:
+        if order.trains and order.save_model is None:
             for batch in self.batches:
                 check_name(batch.work)
             known = self._journal is not None and any(self._journal.knows(job) for job in self.jobs)
@@ -270,6 +270,8 @@ class Work:
             return batch.apply(self._model, order.axis, progress, force=order.force)
         keep = order.save_model is not None
         how = Training(order.settings, resume, keep, order.machine.device, order.machine.threads)
+        if not order.trains:
+            return batch.at_once(how, progress)
         return batch.learn(how, progress, began)
 
     def _fail(self, failure: Failure, progress: Progress, key: str | None = None) -> None:

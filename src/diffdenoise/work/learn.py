@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffdenoise.noise.statement import Noise
-from diffdenoise.plan import already_clean
+from diffdenoise.plan import already_clean, make_plan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Progress
 from diffdenoise.work.finish import finish
@@ -17,6 +17,12 @@ from diffdenoise.work.result import Result
 if TYPE_CHECKING:
     from diffdenoise.config import Settings
     from diffdenoise.model import Model
+
+#: Why a scan is left as it is that nothing was learned from.
+CANNOT_TELL = (
+    "left as it is: how strong the noise is cannot be told from anatomy; training on the scan (minutes) needs"
+    " no level, or give noise_std if you know it"
+)
 
 
 def apply_model(
@@ -57,6 +63,63 @@ def apply_model(
         doubts=done.doubts,
         seconds=time.monotonic() - began,
         strength=strength,
+        training=model.record,
+    )
+
+
+def at_once(
+    scan: Scan,
+    noise: Noise,
+    settings: Settings,
+    *,
+    device: str,
+    threads: int | None,
+    strength: float,
+    progress: Progress,
+) -> Result:
+    """Denoise one scan with the weights that come with the package, set for its noise.
+
+    Parameters
+    ----------
+    scan, noise
+        The scan, and what is known of its noise.
+    settings : Settings
+        Level, slices and limits; nothing of a training.
+    device, threads
+        See `choose_device`.
+    strength : float
+        Share of the residual that is taken off, 0 to 1.
+    progress : Progress
+        Told about each slice.
+
+    Raises
+    ------
+    InputError
+        If it can't be denoised.
+    DeviceError
+        If the device is absent.
+    """
+    from diffdenoise.model.instant import instant_model
+
+    began = time.monotonic()
+    unchanged = left_as_they_are([scan], [noise], settings, began)
+    if unchanged is not None:
+        return unchanged[0]
+    plan = make_plan([scan], settings, [noise])
+    if plan.is_blind:
+        progress.say(CANNOT_TELL)
+        seconds = time.monotonic() - began
+        return finish(scan, scan, noise=noise, seconds=seconds, strength=0.0, doubts=[CANNOT_TELL])
+    model = instant_model(plan, device, threads)
+    done = model.denoise_scan(scan, noise, progress=progress, own=True)
+    return finish(
+        scan,
+        done.scan,
+        noise=noise,
+        doubts=done.doubts,
+        seconds=time.monotonic() - began,
+        strength=strength,
+        told_std=settings.noise_std,
         training=model.record,
     )
 

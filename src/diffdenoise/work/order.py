@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: What a derived DICOM series says of how it was made.
 METHOD = "network trained on noisy images alone"
+METHOD_AT_ONCE = "network trained on synthetic images"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Order:
     strength : float
         Share of the residual that is taken off, 0 to 1.
     model : path or None
-        Trained model to use; None: learn from the inputs.
+        Trained model to use; None: learn from the inputs, or take the weights that come with the package.
     force : bool
         Denoise scans that aren't like those that the model was trained on, too.
     save_model : path or None
@@ -129,6 +130,11 @@ class Order:
     machine: Machine = Machine()
     dicom: Dicom = Dicom()
 
+    @property
+    def trains(self) -> bool:
+        """Whether the inputs are learned from."""
+        return self.model is None and self.settings.trains
+
     def check(self) -> None:
         """Raise an error for what no input could put right.
 
@@ -146,6 +152,11 @@ class Order:
                 f"{option('force')}: has an effect with {option('model', python='a model')} only; "
                 "leave it out, or name a model"
             )
+        if self.save_model is not None and not self.trains:
+            raise SettingsError(
+                f"{option('save-model', python='save_model')}: nothing is trained; add "
+                f"{option('minutes', '10', python='minutes=10')}, or leave it out"
+            )
         if self.again.retry_failed and not self.again.resume:
             raise SettingsError(
                 f"{option('retry-failed')}: has an effect with {option('resume')} only; "
@@ -155,8 +166,8 @@ class Order:
     def derivation(self) -> Derivation:
         """What is said of derived DICOM series."""
         return Derivation(
-            fingerprint=self.settings.model_dump_json() + weights_digest(self.model),
-            method=METHOD,
+            fingerprint=self.settings.model_dump_json() + self._weights(),
+            method=METHOD if self.model is not None or self.trains else METHOD_AT_ONCE,
             uid_root=None if self.dicom.uid_root is None else checked_uid_root(self.dicom.uid_root),
             private=self.dicom.private,
             compression=self.dicom.compression,
@@ -167,12 +178,20 @@ class Order:
         mask = None if self.mask is None else digest_of(self.mask).hex()
         with_model = self.model is not None
         return [
-            weights_digest(self.model) if with_model else self.settings.model_dump(mode="json"),
+            self._weights() if with_model else [self.settings.model_dump(mode="json"), self._weights()],
             *(self.axis, mask, self.strength, self.force),
             *(self.float32, self.dicom.uid_root, self.dicom.private, self.dicom.compression),
             # Not where they lie: a folder may be moved.
             [path is not None for path in (self.extras.picture, self.extras.residual, self.extras.noise)],
         ]
+
+    def _weights(self) -> str:
+        """Digest of the weights that are there before; nothing for those that are to be trained."""
+        if self.model is None and not self.trains:
+            from diffdenoise.model.instant import start_digest
+
+            return start_digest()
+        return weights_digest(self.model)
 
 
 def weights_digest(model: Path | None) -> str:

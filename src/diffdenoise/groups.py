@@ -1,0 +1,87 @@
+"""Images that go together in a Python call, denoised: each at once, or after learning from them all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffdenoise.config import Settings
+from diffdenoise.images import Image, warn
+from diffdenoise.noise.statement import diagnose
+from diffdenoise.scan.scan import Scan
+from diffdenoise.types import Progress
+from diffdenoise.work.learn import at_once, learn, left_as_they_are
+from diffdenoise.work.result import Result
+
+
+def each_at_once(
+    group: Sequence[Image],
+    settings: Settings,
+    strength: float,
+    axis: int | None,
+    device: str,
+    threads: int | None,
+    progress: Progress,
+    _: float,
+) -> list[Result]:
+    """Denoise scans with the weights that come with the package."""
+    found = []
+    for scan in (image.scan for image in group):
+        noise = diagnose(scan, axis if scan.ndim > 2 else None)
+        found.append(
+            at_once(
+                scan,
+                noise,
+                settings,
+                device=device,
+                threads=threads,
+                strength=strength,
+                progress=progress,
+            )
+        )
+        if found[-1].record["already_clean"]:
+            _warn_clean(scan)
+    return found
+
+
+def _warn_clean(scan: Scan) -> None:
+    warn(
+        f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
+        "set clean_below_contrast to 0"
+    )
+
+
+def learned_together(
+    group: Sequence[Image],
+    settings: Settings,
+    strength: float,
+    axis: int | None,
+    device: str,
+    threads: int | None,
+    progress: Progress,
+    began: float,
+) -> list[Result]:
+    """Train on scans alone, and denoise them; leave them as they are if they are clean."""
+    scans = [image.scan for image in group]
+    noises = [diagnose(scan, axis if scan.ndim > 2 else None) for scan in scans]
+    unchanged = left_as_they_are(scans, noises, settings, began)
+    if unchanged is not None:
+        for scan in scans:
+            _warn_clean(scan)
+        return unchanged
+    with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
+        return list(
+            learn(
+                scans,
+                noises,
+                settings,
+                Path(folder) / "model",
+                resume=False,
+                device=device,
+                threads=threads,
+                strength=strength,
+                progress=progress,
+                began=began,
+            )
+        )
