@@ -344,13 +344,13 @@ def test_a_scan_is_denoised_for_its_own_level(
     )
     model = train([from_array(own)], tiny_settings(noise_std=50.0), tmp_path / "model")
     levels: list[float] = []
-    run = Denoiser.run
+    run = Denoiser._run_own
 
     def noted(self: Denoiser, noisy: Array, level: float) -> Array:
         levels.append(level)
         return run(self, noisy, level)
 
-    monkeypatch.setattr(Denoiser, "run", noted)
+    monkeypatch.setattr(Denoiser, "_run_own", noted)
     dd.load(model.folder).denoise(other, force=True)
     assert levels == pytest.approx([62 / IntensityMap.fit(other).range] * len(levels), rel=0.06)
     # Of those that it was trained on, what was told of them then.

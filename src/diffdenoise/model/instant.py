@@ -17,7 +17,7 @@ from diffdenoise.plan import Plan
 _NAME = Path("the weights that come with the package")
 #: Pixels that may be computed for one result; as many turned copies are averaged as fit. A core does about
 #: half a million a second.
-_MOST_PIXELS, _MOST_PIXELS_OF_AXES = 4_000_000, 24_000_000
+_MOST_PIXELS, _MOST_PIXELS_OF_AXES = 2_000_000, 24_000_000
 
 
 def instant_model(plan: Plan, device: str = "auto", threads: int | None = None) -> Model:
