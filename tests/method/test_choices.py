@@ -58,7 +58,7 @@ def test_only_a_share_of_an_unsure_refinement_is_kept() -> None:
     schedule = tiny_settings().schedule
     knowing = Settings.build(minutes=None, schedule=schedule)
     assert choices.refined_share(plan_of(knowing)) == 1.0
-    assert choices.refined_share(plan_of(knowing, varying())) == 1.0
+    assert choices.refined_share(plan_of(knowing, varying())) == 0.5
     assert choices.refined_share(plan_of(knowing, magnitude())) == 0.75
     # Random weights are worth nothing.
     assert choices.refined_share(plan_of(tiny_settings(), magnitude())) == 1.0

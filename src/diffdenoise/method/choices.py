@@ -12,10 +12,10 @@ from diffdenoise.training.clock import Clock
 RATE_SYNTHETIC, RATE_RANDOM = 1e-3, 2e-3
 #: Recorruption strengths where the noise has one level, and where it varies with brightness.
 _ALPHA_SURE, _ALPHA_UNSURE = 0.5, 1.0
-#: Share that is kept of what refinement changes in synthetic weights, where noise is Rician and recorruption
-#: only approximates it: the mean of the weights before and after fine-tuning forgives more (Wortsman et al.
-#: 2022, "Robust fine-tuning of zero-shot models").
-_UNSURE_SHARE = 0.75
+#: Shares that are kept of what refinement changes in synthetic weights, where the noise's level varies with
+#: brightness and recorruption only approximates it, for Rician noise and for other: means of the weights before
+#: and after fine-tuning forgive more (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+_RICIAN_SHARE, _VARYING_SHARE = 0.75, 0.5
 #: Parts of the time budget; the second where the early stages can add less: under noise that is wider than
 #: a blind spot of 3 pixels hides, and where the student begins with weights that know noise already. Each
 #: round of stages 2 and 3 takes an equal share of what stage 1 leaves.
@@ -63,9 +63,9 @@ def target_kind(settings: Settings, round_number: int) -> Literal["srds", "fusio
 
 def refined_share(plan: Plan) -> float:
     """Return the share that is kept of what refinement changes in the weights."""
-    rician = plan.domain.zero is not None and not plan.noise.is_constant
-    unsure = plan.settings.starts_synthetic("stage3") and rician
-    return _UNSURE_SHARE if unsure else 1.0
+    if plan.noise.is_constant or not plan.settings.starts_synthetic("stage3"):
+        return 1.0
+    return _VARYING_SHARE if plan.domain.zero is None else _RICIAN_SHARE
 
 
 def parts_of(plan: Plan) -> dict[str, float]:
