@@ -85,3 +85,14 @@ def test_there_are_no_more_orientations_than_leave_the_noise_as_it_is(
 def test_peak_learning_rates_are_those_documented() -> None:
     settings = Settings()
     assert (settings.stage1.learning_rate, settings.stage2.learning_rate) == (3e-3, 1e-3)
+
+
+def test_few_slices_are_passed_over_a_bounded_number_of_times() -> None:
+    schedule = tiny_settings().schedule
+    knowing = Settings.build(minutes=None, schedule=schedule)
+    # 8 patches of 64 x 64 pixels a step, fifteen passes; and some steps for the smallest.
+    large = from_array(make_volume((256, 256, 20)))
+    assert choices.most_steps(plan_of(knowing, large)) == 15 * 256 * 256 * 20 // (8 * 64 * 64)
+    assert choices.most_steps(plan_of(knowing)) == 200
+    # From random weights it takes as long as it takes.
+    assert choices.most_steps(plan_of(tiny_settings(), large)) is None

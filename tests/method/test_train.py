@@ -113,7 +113,7 @@ def test_where_the_level_varies_only_a_share_of_the_refinement_is_kept(
     # After two steps the weights that it began with may be better.
     monkeypatch.setattr(kept, "better_start", lambda *_: None)
     train([scan], settings, tmp_path / "share")
-    monkeypatch.setattr(choices, "_UNSURE_SHARE", 1.0)
+    monkeypatch.setattr(choices, "_RICIAN_SHARE", 1.0)
     train([scan], settings, tmp_path / "whole")
     share, whole = (load_file(tmp_path / name / "student.safetensors") for name in ("share", "whole"))
     start = student_network(settings, plan.neighbours)

@@ -160,3 +160,23 @@ def test_the_budget_is_shared_by_what_is_left():
 def test_a_run_without_a_budget_has_no_time_to_share():
     with pytest.raises(ValueError, match="without a budget"):
         Clock(None, now=FakeTime()).share(1, of=2)
+
+
+def test_a_stage_of_a_most_number_of_steps_ends_there_with_a_decay_of_its_own():
+    time = FakeTime()
+    plan = StagePlan(None, 1000.0, now=time, most=200)
+    rates, done = train(plan, time, lambda _: 0.5)
+    assert done == 200
+    assert time.seconds == pytest.approx(1100)
+    assert rates[100] == 1.0
+    assert rates[-1] < 0.01
+    assert plan.steps() == Steps(steps=200, decay_start=120, decay_steps=80)
+    assert plan.total() == 200
+
+
+def test_what_is_left_of_a_stage_of_a_most_number_of_steps_is_told_by_these():
+    time = FakeTime()
+    plan = StagePlan(None, 1000.0, now=time, most=200)
+    train(plan, time, lambda _: 0.5, stop_after=100)
+    assert plan.total() == 200
+    assert plan.seconds_left() == pytest.approx(50, rel=0.05)

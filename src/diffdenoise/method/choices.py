@@ -13,9 +13,11 @@ RATE_SYNTHETIC, RATE_RANDOM = 1e-3, 2e-3
 #: Recorruption strengths where the noise has one level, and where it varies with brightness.
 _ALPHA_SURE, _ALPHA_UNSURE = 0.5, 1.0
 #: Shares that are kept of what refinement changes in synthetic weights, where the noise's level varies with
-#: brightness and recorruption only approximates it, for Rician noise and for other: means of the weights before
-#: and after fine-tuning forgive more (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+#: brightness and recorruption only approximates it, for Rician noise and for other: means of the weights
+#: before and after fine-tuning forgive more (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
 _RICIAN_SHARE, _VARYING_SHARE = 0.75, 0.5
+#: Passes over a scan's pixels at most in refinement, and steps that it may take all the same.
+_MOST_PASSES, _FEWEST_STEPS = 15, 200
 #: Parts of the time budget; the second where the early stages can add less: under noise that is wider than
 #: a blind spot of 3 pixels hides, and where the student begins with weights that know noise already. Each
 #: round of stages 2 and 3 takes an equal share of what stage 1 leaves.
@@ -66,6 +68,20 @@ def refined_share(plan: Plan) -> float:
     if plan.noise.is_constant or not plan.settings.starts_synthetic("stage3"):
         return 1.0
     return _VARYING_SHARE if plan.domain.zero is None else _RICIAN_SHARE
+
+
+def most_steps(plan: Plan) -> int | None:
+    """Return the steps of refinement at most; None: as many as there is time for.
+
+    A network that passes over few slices again and again ends up knowing their noise, and what the stated
+    noise lacks of it. One that begins with random weights needs the steps all the same.
+    """
+    if not plan.settings.starts_synthetic("stage3"):
+        return None
+    pixels = sum(count * height * width for count, height, width in (one.shape for one in plan.volumes))
+    data = plan.settings.data
+    a_step = max(1, data.batch // 2) * data.patch**2
+    return max(_FEWEST_STEPS, _MOST_PASSES * pixels // a_step)
 
 
 def parts_of(plan: Plan) -> dict[str, float]:

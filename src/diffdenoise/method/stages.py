@@ -186,7 +186,8 @@ class Stages:
         loss = refinement.step_loss(self._data, network, self._recorruption(choices.alpha(self.plan)), name)
         title = self._title(3, "refinement", round_number)
         rate, share = choices.student_rate(self.plan), choices.refined_share(self.plan)
-        self._train(name, title, network, loss, rate, round_number, share)
+        most = choices.most_steps(self.plan)
+        self._train(name, title, network, loss, rate, round_number, share, most)
 
     def better_start(self) -> nn.Module | None:
         """The student that training began with, if that is to be kept: see `kept.better_start`."""
@@ -352,6 +353,7 @@ class Stages:
         rate: float,
         round_number: int,
         share: float = 1.0,
+        most: int | None = None,
     ) -> None:
         """Train one stage, or load it if it is done; keep a share of what that changes in the weights."""
         if self.workspace.is_done(name):
@@ -364,6 +366,7 @@ class Stages:
             0.0 if wanted else self._seconds(base, round_number),
             self._now,
             over=0.0 if self._is_last(base, round_number) else OVER,
+            most=most,
         )
         began = self._clock.spent_s
         # A resumed stage's weights come from its checkpoint, in `fit`; these are what it began with.

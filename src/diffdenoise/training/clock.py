@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from math import cos, pi
@@ -69,6 +70,8 @@ class StagePlan:
         Source of seconds, replaceable in tests.
     over : float
         Share of `seconds` by which it may take longer; 0 for a stage that nothing comes after to make up for.
+    most : int, optional
+        Steps at most, however much time there is.
     """
 
     def __init__(
@@ -77,8 +80,10 @@ class StagePlan:
         seconds: float = 0.0,
         now: Callable[[], float] = time.monotonic,
         over: float = OVER,
+        most: int | None = None,
     ) -> None:
         self._now = now
+        self._most = math.inf if most is None else most
         self._over = over
         self._start = now()
         self._seconds = seconds
@@ -128,12 +133,12 @@ class StagePlan:
         if self._measured_from is None:
             if done >= _WARM_UP_STEPS:
                 self._measured_from = (done, elapsed)
-        elif elapsed >= DECAY_FROM * self._seconds:
-            left = (self._seconds - elapsed) / self._step_seconds(elapsed)
+        elif elapsed >= DECAY_FROM * self._seconds or done >= DECAY_FROM * self._most:
+            left = min((self._seconds - elapsed) / self._step_seconds(elapsed), self._most - done)
             self._decay_start = done
             self._decay_steps = max(1, int(left))
             return left >= 1
-        return elapsed < self._seconds
+        return elapsed < self._seconds and done < self._most
 
     def _step_seconds(self, elapsed: float) -> float:
         steps, seconds = self._measured_from or (0, 0.0)
@@ -155,12 +160,15 @@ class StagePlan:
             return self._decay_start + self._decay_steps
         if self._measured_from is None or self._done <= self._measured_from[0] + 2:
             return None
-        return int(self._seconds / self._step_seconds(self.spent_s))
+        return int(min(self._seconds / self._step_seconds(self.spent_s), self._most))
 
     def seconds_left(self) -> float | None:
         """Seconds until the stage ends, as far as can be told by now."""
         if self._fixed is None:
-            return max(0.0, self._seconds - self.spent_s)
+            left_s, total = max(0.0, self._seconds - self.spent_s), self.total()
+            if math.isinf(self._most) or total is None:
+                return left_s
+            return min(left_s, max(0, total - self._done) * self._step_seconds(self.spent_s))
         if not self._done:
             return None
         return self.spent_s / self._done * (self._fixed.steps - self._done)
