@@ -151,7 +151,7 @@ def cubic(side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def test_voxels_alike_along_all_axes_are_seen_along_all() -> None:
-    noisy, clean = cubic(40)
+    noisy, clean = cubic(48)
     scan = replace(from_array(noisy.astype(np.float32)), spacing_mm=(1.0, 1.0, 1.0))
     settings = Settings.build(stage3={"orientations": 1}, data={"axis": 2})
     noise = noise_of(scan, settings)
@@ -169,5 +169,5 @@ def test_voxels_alike_along_all_axes_are_seen_along_all() -> None:
 def test_voxels_that_are_not_or_not_known_to_be_are_seen_along_one(
     spacing: tuple[float, float, float] | None,
 ) -> None:
-    scan = replace(from_array(cubic(40)[0].astype(np.float32)), spacing_mm=spacing)
+    scan = replace(from_array(cubic(48)[0].astype(np.float32)), spacing_mm=spacing)
     assert instant_model(make_plan([scan], Settings.build(data={"axis": 2})), "cpu", 1).details.axes == 1

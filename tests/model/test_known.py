@@ -87,12 +87,12 @@ def test_the_distance_of_slices_is_in_the_smaller_side_of_their_pixels() -> None
         ({"spacing": 1.3}, 1),
         ({"spacing": 0.7}, 1),
         ({"correlation": Correlation.gaussian(0.7)}, 1),
-        ({"shapes": [(40, 40, 40), (40, 5, 40)]}, 1),
+        ({"shapes": [(70, 64, 80), (70, 39, 80)]}, 1),
         ({"shapes": [(512, 512, 512)]}, 1),
     ],
 )
 def test_volumes_are_cut_along_all_axes_where_these_are_alike(change: dict[str, Any], axes: int) -> None:
-    cubic = {"shapes": [(40, 40, 40)], "neighbours": 3, "spacing": 1.0, "correlation": WHITE}
+    cubic = {"shapes": [(70, 64, 80)], "neighbours": 3, "spacing": 1.0, "correlation": WHITE}
     assert most_axes(**{**cubic, **change}) == axes
 
 

@@ -25,6 +25,8 @@ _EVERY = 2
 _NEAREST, _FARTHEST = 0.5, 6.0
 #: Distance of slices, as a multiple of the pixels', up to which voxels are nearly isotropic.
 NEARLY = 1.25
+#: Voxels along an axis at least, where volumes are cut along all: across a slab slices are too narrow.
+_LEAST_SIDE = 40
 #: Voxels of a volume that may be in memory as a whole: 256 MB of float32.
 _MOST_VOXELS = 2**26
 
@@ -111,5 +113,5 @@ def most_axes(
     """
     if not neighbours or spacing is None or not 1 / NEARLY <= spacing <= NEARLY or not correlation.is_white:
         return 1
-    fit = all(min(shape) >= 2 * neighbours and math.prod(shape) <= _MOST_VOXELS for shape in shapes)
+    fit = all(min(shape) >= _LEAST_SIDE and math.prod(shape) <= _MOST_VOXELS for shape in shapes)
     return 3 if fit else 1
