@@ -27,6 +27,7 @@ from diffdenoise.trust import metrics
 from diffdenoise.types import Progress
 from diffdenoise.work.facts import Facts, describe, facts_or_problem, look_at, model_facts, of_series
 from diffdenoise.work.finish import check_strength
+from diffdenoise.work.idle import check_at_once
 from diffdenoise.work.learn import apply_model
 from diffdenoise.work.result import Result
 
@@ -121,6 +122,7 @@ def denoise(
     chosen = _settings(settings, minutes=minutes, seed=seed, axis=axis)
     if seed is not None and not chosen.trains:
         raise SettingsError("seed has an effect on a training only; add minutes=10, or leave it out")
+    check_at_once(chosen)
     images = read_images(scan)
     if mask is not None:
         images = images.with_mask(mask)

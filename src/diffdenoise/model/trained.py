@@ -17,7 +17,7 @@ from diffdenoise.model.folder import RECORD, check_model_folder, read_record, re
 from diffdenoise.model.graph import Weights, shapes, student_graph
 from diffdenoise.model.known import LEAST_STD, domain_at, domain_of, most_axes, spacing_of
 from diffdenoise.model.record import ModelRecord
-from diffdenoise.noise.domain import Domain, EnteredVolume
+from diffdenoise.noise.domain import Domain, entered
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.place import PlaceMap
 from diffdenoise.noise.rician import bias_correction
@@ -221,8 +221,7 @@ class Model:
                 "model on scans like it, or force it"
             )
         domain, places = self._domain(noise, own)
-        together = zip(ready.volumes, places, strict=True)
-        volumes = [EnteredVolume(volume, domain, place) for volume, place in together]
+        volumes = entered(ready.volumes, domain, places)
         axes = min(self.details.axes, self._most_axes(scan, noise))
         denoised = self._denoiser.denoise(volumes, domain.level, progress, axes)
         if not all(np.isfinite(one).all() for stack in denoised for one in stack):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffdenoise.errors import option
 from diffdenoise.noise.statement import Noise
 from diffdenoise.plan import already_clean, make_plan
 from diffdenoise.scan.scan import Scan
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from diffdenoise.config import Settings
     from diffdenoise.model import Model
 
-#: Why a scan is left as it is that nothing was learned from.
-CANNOT_TELL = (
-    "left as it is: how strong the noise is cannot be told from anatomy; training on the scan (minutes) needs"
-    " no level, or give noise_std if you know it"
-)
+
+def _cannot_tell() -> str:
+    """Why a scan is left as it is that nothing was learned from."""
+    return (
+        "left as it is: how strong the noise is cannot be told from anatomy; "
+        f"{option('minutes', '5', python='minutes=5')} learns from the scan, for which no level is needed; "
+        f"or give {option('noise-std', python='noise_std')} if you know it"
+    )
 
 
 def apply_model(
@@ -107,9 +111,10 @@ def at_once(
         return unchanged[0]
     plan = make_plan([scan], settings, [noise])
     if plan.is_blind:
-        progress.say(CANNOT_TELL)
+        why = _cannot_tell()
+        progress.say(why)
         seconds = time.monotonic() - began
-        return finish(scan, scan, noise=noise, seconds=seconds, strength=0.0, doubts=[CANNOT_TELL])
+        return finish(scan, scan, noise=noise, seconds=seconds, strength=0.0, doubts=[why])
     model = instant_model(plan, device, threads)
     done = model.denoise_scan(scan, noise, progress=progress, own=True)
     return finish(

@@ -152,6 +152,11 @@ class Order:
                 f"{option('force')}: has an effect with {option('model', python='a model')} only; "
                 "leave it out, or name a model"
             )
+        if self.model is None:
+            # Imported here: the settings' schema takes a tenth of a second, which `--help` needn't spend.
+            from diffdenoise.work.idle import check_at_once
+
+            check_at_once(self.settings)
         if self.save_model is not None and not self.trains:
             raise SettingsError(
                 f"{option('save-model', python='save_model')}: nothing is trained; add "
