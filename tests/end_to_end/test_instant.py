@@ -183,3 +183,22 @@ def test_settings_of_a_training_are_refused_where_there_is_none(tmp_path: Path, 
     assert "--minutes 10" in result.stderr
     with pytest.raises(SettingsError, match=f"{name}.*minutes=10"):
         dd.denoise(noisy_phantom("white"), settings=Settings.build(assignments=[setting]))
+
+
+def test_a_scan_that_was_left_is_not_called_denoised(tmp_path: Path) -> None:
+    noisy = (everywhere() + 0.01 * np.random.default_rng(1).standard_normal((6, 96, 96))).astype(np.float32)
+    source = saved(np.moveaxis(noisy, 0, 2), tmp_path / "noisy.nii.gz")
+    left = run("denoise", source, "-o", tmp_path / "left.nii.gz")
+    assert left.exit_code == 0, left.output
+    assert left.stdout.startswith("written")
+    assert "cannot be told" in left.stdout
+    assert "--minutes" in left.stdout
+    taken = run("denoise", source, "-o", tmp_path / "taken.nii.gz", "--noise-std", "0.01")
+    assert taken.stdout.startswith("denoised")
+
+
+def test_a_result_says_what_weights_made_it() -> None:
+    result = dd.denoise(noisy_phantom("white"), return_result=True)
+    assert "synthetic images" in result._derivation().method
+    assert not result.is_unchanged
+    assert dd.denoise(noisy_phantom("white"), strength=0, return_result=True).is_unchanged

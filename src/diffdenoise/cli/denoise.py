@@ -121,7 +121,7 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
     if report["already_clean"]:
         typer.echo("already clean: there is too little noise to touch, so the values were left as they are")
         typer.echo("(to denoise all the same: --set clean_below_contrast=0)")
-    done = "written" if report["already_clean"] else "denoised"
+    done = "written" if all(scan["left_as_it_is"] for scan in found) else "denoised"
     rows = [(done if found else "output", report["output"])]
     if len(found) != 1:
         rows.append(("scans", str(len(found))))
@@ -145,6 +145,8 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
         removed = _amount(scan["residual_std"], scan["residual_percent_of_range"])
         rows += [("noise level", noise + which), ("residual", removed + which)]
         rows += [("note", notice + which) for notice in scan["notices"]]
+        if scan["left_as_it_is"]:
+            rows += [("why", doubt + which) for doubt in scan["doubts"]]
     print_rows(rows)
 
 

@@ -235,7 +235,7 @@ class Batch:
         OutputError
             If the only scan's result, or on a full disk any, can't be written.
         """
-        described = how.unchanged() if result.record["already_clean"] else how
+        described = how.unchanged() if result.is_unchanged else how
         try:
             job.write(result.scan, described, float32=float32, overwrite=overwrite)
             extras.write(job, result, alone=self.alone, again=overwrite)

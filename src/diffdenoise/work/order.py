@@ -14,13 +14,10 @@ from diffdenoise.scan.folder import check_name
 from diffdenoise.work.extras import Extras
 from diffdenoise.work.finish import check_strength
 from diffdenoise.work.journal import digest_of
+from diffdenoise.work.result import METHOD, METHOD_AT_ONCE
 
 if TYPE_CHECKING:
     from diffdenoise.config import Settings
-
-#: What a derived DICOM series says of how it was made.
-METHOD = "network trained on noisy images alone"
-METHOD_AT_ONCE = "network trained on synthetic images"
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class Report:
                 "input": job.origin,
                 "output": str(job.target),
                 "notices": list(job.notices),
+                "left_as_it_is": result.is_unchanged,
                 **{name: result.record[name] for name in known},
             }
         )

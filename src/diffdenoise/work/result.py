@@ -22,6 +22,10 @@ from diffdenoise.scan.write import write_scan
 from diffdenoise.types import Affine, Array
 from diffdenoise.work.maps import noise_map_of, residual_of
 
+#: What a derived DICOM series says of how it was made.
+METHOD = "network trained on noisy images alone"
+METHOD_AT_ONCE = "network trained on synthetic images"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
@@ -81,6 +85,11 @@ class Result:
     def name(self) -> str:
         """The source's file name, relative to the folder that was given."""
         return self.scan.name
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing was taken off: it was clean, its noise could not be told, or that was asked for."""
+        return bool(self.record.get("already_clean")) or self.record.get("strength") == 0
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         values = np.asarray(self.scan.data, dtype=dtype)
@@ -177,5 +186,7 @@ class Result:
 
     def _derivation(self) -> Derivation:
         """What is said of a derived DICOM series."""
-        how = Derivation(method="network trained on noisy images alone")
-        return how.unchanged() if self.record.get("already_clean") else how
+        training = self.record.get("training")
+        at_once = training is not None and training["fingerprint"] is None
+        how = Derivation(method=METHOD_AT_ONCE if at_once else METHOD)
+        return how.unchanged() if self.is_unchanged else how
