@@ -22,7 +22,7 @@ SECONDS ?= 60
 # Which of the mutants: PART=2/5, CHANGED=COMMIT, MINUTES=5; all without.
 MUTANTS := $(if $(PART),--part $(PART)) $(if $(CHANGED),--changed $(CHANGED)) $(if $(MINUTES),--minutes $(MINUTES))
 
-.PHONY: help demo test mutants lint fuzz bench which-python
+.PHONY: help demo test mutants lint fuzz bench pretrain which-python
 
 help:
 	@echo "make demo   denoise a real 0.3T brain scan (under 2 minutes on 2 cores, after the set-up)"
@@ -30,6 +30,7 @@ help:
 	@echo "make mutants   break the package in one place at a time: tests must notice (PART=1/3, CHANGED=COMMIT)"
 	@echo "make lint   check style and types"
 	@echo "make fuzz   feed damaged files to every reader, SECONDS=60 each (Linux)"
+	@echo "make pretrain DATA=DIR   learn the package's weights anew (hours; docs/method.md)"
 	@echo "make bench DATA=DIR   ours beside its peers (hours; see docs/benchmarks.md)"
 
 demo: $(STAMP)
@@ -77,6 +78,13 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.noise_estimates --data $(DATA)
 	$(BIN)/python -m bench.quality --data $(DATA) --threads 1 --missing
 	$(BIN)/python -m bench.tables
+
+# In pieces of PAUSE seconds, if that is given: the same line goes on. DATA: the folder of real scans.
+STEPS ?= 24000
+OUT ?= pretrained
+pretrain: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pretraining.train --steps $(STEPS) --out $(OUT) \
+	  $(if $(DATA),--scans $(DATA)) $(if $(PAUSE),--pause-after $(PAUSE))
 
 which-python:
 	@$(require-python)

@@ -30,7 +30,7 @@ from diffdenoise.networks.student import student_network
 from diffdenoise.scan.prepared import prepare
 from diffdenoise.scan.read import from_array
 from diffdenoise.training.hardware import choose_hardware
-from diffdenoise.training.slices import Window
+from diffdenoise.training.held_out import Window
 from diffdenoise.training.workspace import Workspace
 from diffdenoise.types import Quiet
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.data import Data
 from diffdenoise.config import Settings, round_name, stage_names
 from diffdenoise.method import choices
+from diffdenoise.method.kept import Kept
 from diffdenoise.method.recorruption import recorrupted_level
 from diffdenoise.method.stages import Stages
 from diffdenoise.method.step_data import with_centre
@@ -77,9 +78,9 @@ def ours(
         began = time.monotonic()
         train_all_stages(stages)
         seconds = time.monotonic() - began
-        rows = _Rows(data, plan, hardware, stages)
-        kept = stages.better_start()
-        rows.add_students(kept is not None)
+        rows = Rows(data, plan, hardware, stages)
+        kept = stages.what_is_kept()
+        rows.add_students(kept)
         if settings.iterations == 1 and samples != "none":
             rows.add_samples(every_row=samples == "all")
         details = {
@@ -88,7 +89,7 @@ def ours(
                 for name, record in workspace.stages.items()
             },
             "risks": workspace.figure("risks"),
-            "kept": "trained" if kept is None else "start",
+            "kept_share": kept.share,
             "training_seconds": round(seconds, 1),
             "noise": plan.noise.as_dict(),
             "plan": {
@@ -112,12 +113,12 @@ def instant(data: Data, settings: Settings, hardware: Hardware) -> tuple[dict[st
     if plan.is_clean:
         unchanged = np.stack([data.noisy[s][k] for s, k in data.scored])
         return {"result": unchanged}, {"left_as_it_is": True, "noise": plan.noise.as_dict()}
-    rows = _Rows(data, plan, hardware)
+    rows = Rows(data, plan, hardware)
     rows.add_instant()
     return rows.results, {"noise": plan.noise.as_dict(), "neighbours": plan.neighbours}
 
 
-class _Rows:
+class Rows:
     """Scored slices, denoised by each of a finished run's estimators.
 
     Attributes
@@ -157,19 +158,23 @@ class _Rows:
             found.append(self._prepared[s].restored([stack]).whole()[k].astype(np.float32))
         self.results[name] = np.stack(found)
 
-    def _denoiser_of(self, stage: str | None, orientations: int) -> Denoiser:
-        """The student as a stage left it, as users run it; None: as training began."""
+    def _denoiser_of(self, stage: str | nn.Module | None, orientations: int) -> Denoiser:
+        """A student, or the one that a stage left, as users run it; None: as training began."""
         settings = self._plan.settings
         student = self._hardware.place(student_network(settings, self._plan.neighbours))
         if stage is None:
             load_student(student, self._plan.known)
+        elif isinstance(stage, nn.Module):
+            student.load_state_dict(stage.state_dict())
         else:
             self._stages.workspace.load(stage, student)
         turns = self._plan.noise.correlation.alike_turns()[:orientations]
         return denoiser_of(student, turns, self._hardware.device.type, torch.get_num_threads())
 
-    def _add_student(self, name: str, stage: str | None, orientations: int = 1, axes: int = 1) -> None:
-        """Add the student as a stage left it; None: as training began."""
+    def _add_student(
+        self, name: str, stage: str | nn.Module | None, orientations: int = 1, axes: int = 1
+    ) -> None:
+        """Add a student; parameters as of `_denoiser_of`."""
         as_run, level = self._denoiser_of(stage, orientations), self._plan.domain.level
         if axes == 1:
             self._add(name, lambda item, _: torch.from_numpy(as_run.run(item.cpu().numpy(), level)))
@@ -199,15 +204,15 @@ class _Rows:
 
         self._add("recorrupted", estimate)
 
-    def add_students(self, start_is_kept: bool) -> None:
+    def add_students(self, kept: Kept) -> None:
         """Add what users get, in one pass too, and what it began with."""
         settings = self._plan.settings
         turns, orientations = settings.iterations, settings.stage3.orientations or 8
         last = stage_names(settings)[-1]
-        # Where training did no good, the weights that it began with are delivered.
-        delivered = None if start_is_kept else last
-        self._add_student("result", delivered, orientations, self._stages.axes)
-        self._add_student("one-pass", delivered)
+        self._add_student("result", kept.network, orientations, self._stages.axes)
+        self._add_student("one-pass", kept.network)
+        if 0 < kept.share < 1:
+            self._add_student("all-kept", last)
         if settings.starts_synthetic("stage3"):
             self._add_student("start", None, orientations)
         self._undo_bias()

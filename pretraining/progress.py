@@ -13,7 +13,7 @@ from torch import Tensor, nn
 #: Seconds between states written.
 _KEEP_S = 120.0
 #: What tells two trainings apart; another machine may go on with the first's.
-_SAME = ("steps", "batch", "stacks", "seed")
+_SAME = ("steps", "batch", "stacks", "scans", "seed")
 
 
 class Progress:

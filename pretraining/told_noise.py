@@ -65,7 +65,7 @@ def add_told_noise(clean: Tensor, spacing: Tensor, generator: torch.Generator) -
     clean : Tensor (count, slices, side, side)
         Intensities from 0; the first slice is the one that counts, the others beside it, nearest first.
     spacing : Tensor (count, 1, 1, 1)
-        Distance of the slices in pixels.
+        Distance of the slices in pixels; infinite: there are none beside a slice.
     generator : torch.Generator
         Source of the draws, on the patches' device.
     """
@@ -90,7 +90,7 @@ def add_told_noise(clean: Tensor, spacing: Tensor, generator: torch.Generator) -
     last = uniform() < _ENDS
     noisy[:, 1::2] = torch.where(last, noisy[:, 2::2], noisy[:, 1::2])
     beside = torch.where((uniform() < _MANY) & (spacing < _NEAR_PX), 3, 1)
-    beside = torch.where(uniform() < _ALONE, 0, beside)
+    beside = torch.where((uniform() < _ALONE) | spacing.isinf(), 0, beside)
     place = (torch.arange(clean.shape[1], device=device)[None, :, None, None] + 1) // 2
     noisy = torch.where(place <= beside, noisy, 0.5)
     wrong = (uniform() < _WRONG).float()
@@ -104,7 +104,7 @@ def add_told_noise(clean: Tensor, spacing: Tensor, generator: torch.Generator) -
             (beside >= 1).float().flatten(1),
             (beside >= 3).float().flatten(1),
             spaced.flatten(1),
-            (spaced * spacing.log()).flatten(1),
+            torch.where(spaced > 0, spacing.log(), 0.0).flatten(1),
             magnitude.float().flatten(1),
             torch.where(magnitude, UNIT * (-offset - 0.5) / told_std, 0.0).flatten(1),
         ],

@@ -25,6 +25,7 @@ from diffdenoise.networks.unet import UNet
 from diffdenoise.training.hardware import Hardware, choose_hardware
 from pretraining.losses import blind_spot_loss, diffusion_loss, student_loss
 from pretraining.progress import Progress, State
+from pretraining.scans import KINDS
 from pretraining.source import Source
 from pretraining.student import StudentForAll
 
@@ -121,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pause-after", type=float, metavar="SECONDS", help="stop then, to go on later")
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--stacks", type=int, default=480)
+    parser.add_argument(
+        "--scans", type=Path, metavar="DATA", help="folder of real scans' data sets, half of all"
+    )
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
@@ -134,9 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.begin_with is not None:
             network.load_state_dict(load_file(given.begin_with / f"{name}.safetensors"))
     progress = Progress(given.steps, given.pause_after)
-    source = Source(given.stacks, given.seed, hardware.device)
+    source = Source(given.stacks, given.seed, hardware.device, given.scans)
     given.out.mkdir(parents=True, exist_ok=True)
     made = {"steps": given.steps, "batch": given.batch, "stacks": given.stacks, "seed": given.seed}
+    made |= {"scans": "" if given.scans is None else ", ".join(kind.files for kind in KINDS)}
     made |= {"device": hardware.describe(), "torch": torch.__version__}
     for name, job in jobs(source, networks, given.batch).items():
         if name not in given.only:

@@ -17,6 +17,7 @@ LAYERS = {
     "owner": 0,
     "lock": 0,
     "threads": 0,
+    "packages": 0,
     "scan": 1,
     "noise": 1,
     "networks": 2,

@@ -91,3 +91,18 @@ def test_a_setting_unlike_any_other_gets_the_list_named() -> None:
         SettingsError, match=r"setting wavelets: there is no such setting; .*to_yaml.* lists all"
     ):
         Settings.build(wavelets=3)
+
+
+def test_the_papers_recipe_goes_under_what_is_asked_for(tmp_path: Path) -> None:
+    paper = Settings.build(recipe="paper")
+    assert (paper.iterations, paper.stage3.refine, paper.stage3.target) == (3, False, "srds")
+    file = tmp_path / "settings.yaml"
+    file.write_text("stage3:\n  draws: 3\niterations: 2\n", encoding="utf-8")
+    found = Settings.build(file, ["stage2.jointly_blind=false"], recipe="paper", seed=4)
+    assert (found.iterations, found.stage3.draws, found.stage3.refine) == (2, 3, False)
+    assert (found.stage2.jointly_blind, found.seed) == (False, 4)
+    # It is itself again afterwards.
+    assert Settings.build(recipe="paper") == paper
+    file.write_text("iterations: {a: 1}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="iterations"):
+        Settings.build(file, recipe="paper")

@@ -20,6 +20,7 @@ from diffdenoise.kinds import Kind, is_path, kind_of
 from diffdenoise.model.folder import is_model_folder
 from diffdenoise.noise import simulate as simulation
 from diffdenoise.noise.statement import diagnose
+from diffdenoise.packages import check_torch
 from diffdenoise.scan.find import read_scans
 from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.slices import choose_axis
@@ -123,6 +124,8 @@ def denoise(
     if seed is not None and not chosen.trains:
         raise SettingsError("seed has an effect on a training only; add minutes=10, or leave it out")
     check_at_once(chosen)
+    if chosen.trains:
+        check_torch()
     images = read_images(scan)
     if mask is not None:
         images = images.with_mask(mask)
@@ -251,6 +254,7 @@ def train(
         If scans, settings, device or folder don't fit.
     """
     began = time.monotonic()
+    check_torch()
     from diffdenoise.method import train as method
 
     check_outside_stores(Path(model_dir))
@@ -258,8 +262,6 @@ def train(
     paths = [item for item in given if is_path(item)]
     others = [scan_of(item) for item in given if not is_path(item)]
     found = [*(read_scans(paths) if paths else []), *others]
-    # Imported here: torch takes seconds to load, and only training needs it.
-
     with watching(progress) as told:
         method.train(
             found,

@@ -36,6 +36,8 @@ MOST_WIDTH = 256
 USUAL_MINUTES = 10.0
 #: Steps of a stage at most: a year of a thousand a second is more.
 MOST_STEPS = 10**10
+#: The published method: none of what was added to it but `stage2.jointly_blind`.
+RECIPES = {"paper": {"iterations": 3, "stage3": {"target": "srds", "refine": False, "orientations": 1}}}
 #: Bytes of a settings file; nine rounds of all stages take a tenth of it.
 MOST_SETTINGS_BYTES = 2**16
 
@@ -156,8 +158,9 @@ class Settings(_Frozen):
     """Wall-clock budget in minutes for the stages whose steps `schedule` does not give. None, and no
     schedule: `denoise` learns nothing from the scan, and `train` takes 10."""
     start: Literal["synthetic", "random"] | None = None
-    """What the networks' weights are at first: learned on synthetic pictures, which hold no anatomy, or
-    random. None: synthetic for networks of the default widths."""
+    """What the networks' weights are at first: those that come with the package, learned on synthetic
+    pictures and, the student's, on public scans; or random. None: synthetic for networks of the default
+    widths."""
     iterations: int = Field(default=1, ge=1, le=9)
     """Rounds of stages 2 and 3; the student's output is the next round's condition. The paper: 3."""
     noise_std: float | None = Field(default=None, gt=0)
@@ -241,10 +244,11 @@ class Settings(_Frozen):
         file: Path | None = None,
         assignments: list[str] | None = None,
         *,
+        recipe: str | None = None,
         follow_link: bool = True,
         **overrides: Any,
     ) -> Settings:
-        """Return settings from a YAML file, `key=value` assignments and keywords, later ones winning.
+        """Return settings of a recipe, YAML file, `key=value` assignments and keywords, later ones winning.
 
         Parameters
         ----------
@@ -252,6 +256,8 @@ class Settings(_Frozen):
             YAML file, such as the `settings.yaml` of a model folder.
         assignments : list of str, optional
             Dotted keys: `stage2.jointly_blind=false`, `schedule.student.steps=100`.
+        recipe : str, optional
+            One of `RECIPES`.
         follow_link : bool
             Whether `file` may be a link to a file.
         **overrides
@@ -262,7 +268,9 @@ class Settings(_Frozen):
         SettingsError
             If the file can't be read, a key is unknown or a value out of range.
         """
-        tree: dict[str, Any] = _load_yaml(file, follow=follow_link) if file is not None else {}
+        tree: dict[str, Any] = {}
+        _merge(tree, RECIPES[recipe] if recipe is not None else {})
+        _merge(tree, _load_yaml(file, follow=follow_link) if file is not None else {})
         if overrides.get("minutes") is not None:
             # Asked for a time, the file's step counts would say otherwise.
             tree.pop("schedule", None)
@@ -280,6 +288,14 @@ class Settings(_Frozen):
     def to_yaml(self) -> str:
         """Return the settings as YAML that `build` reads back to an equal object."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def _merge(tree: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Put what a tree says over another; what is below is new, so that nothing else changes with it."""
+    for key, value in later.items():
+        own = tree.get(key)
+        tree[key] = _merge(own if isinstance(own, dict) else {}, value) if isinstance(value, dict) else value
+    return tree
 
 
 def round_name(stage: str, turn: int) -> str:

@@ -99,6 +99,10 @@ class SettingsError(DiffDenoiseError):
     """A setting is unknown or out of range."""
 
 
+class PackageError(DiffDenoiseError):
+    """A package is not installed that what was asked for needs."""
+
+
 class DeviceError(DiffDenoiseError):
     """The compute device asked for is not there."""
 

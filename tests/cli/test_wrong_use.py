@@ -249,6 +249,7 @@ def test_training_options_are_refused_with_a_trained_model(run: Run, tmp_path: P
     for option in (
         ["--minutes", "3"],
         ["--iterations", "2"],
+        ["--recipe", "paper"],
         ["--pairs", "2"],
         ["--config", "c.yaml"],
         ["--set", "a=1"],

@@ -26,10 +26,10 @@ from tests.end_to_end.phantom import NOISES, clean_phantom, noisy_phantom
 
 #: Gain in dB over the noisy phantom, by the number of orientations.
 LEAST_GAIN = {
-    "white": {1: 9.6, 4: 10.3, 8: 10.35},
-    "correlated": {1: 7.55, 4: 8.25, 8: 8.4},
-    "level-varying": {1: 8.2, 4: 8.4, 8: 8.4},
-    "rician": {1: 9.85, 4: 10.1, 8: 10.1},
+    "white": {1: 9.3, 4: 9.75, 8: 9.75},
+    "correlated": {1: 7.85, 4: 8.5, 8: 8.6},
+    "level-varying": {1: 7.7, 4: 7.85, 8: 7.9},
+    "rician": {1: 9.45, 4: 9.8, 8: 9.8},
 }
 _SCHEDULE = {"blind-spot": 20, "diffusion": 20, "targets": 0, "student": 0, "refine": 60}
 #: As assignments, which the command line takes too.
@@ -96,7 +96,7 @@ def test_a_model_is_for_other_scans_of_its_kind_too(trained: Callable[[str], Mod
     before, after = (
         dd.evaluate(image, clean_phantom()) for image in (other, trained("white").denoise(other))
     )
-    assert after.denoised.psnr_db > before.denoised.psnr_db + 10.5
+    assert after.denoised.psnr_db > before.denoised.psnr_db + 9.8
 
 
 def test_python_and_the_command_do_the_same(trained: Callable[[str], Model], tmp_path: Path) -> None:

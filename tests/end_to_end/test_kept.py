@@ -11,11 +11,15 @@ from safetensors.torch import load_file
 
 import diffdenoise as dd
 from diffdenoise.config import Settings
+from diffdenoise.method import choices, kept, windows
+from diffdenoise.method.networks import new_student
 from diffdenoise.model import Model
 from diffdenoise.networks.start import load_student
 from diffdenoise.networks.student import student_network
 from diffdenoise.plan import make_plan
 from diffdenoise.scan.read import from_array
+from diffdenoise.training.hardware import choose_hardware
+from diffdenoise.training.slices import Slices
 from diffdenoise.types import Quiet
 from tests.end_to_end.phantom import clean_phantom, noisy_phantom
 
@@ -59,25 +63,62 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    ("spoilt", "most"),
     [
-        pytest.param({"refine": 6, "stage3": {"learning_rate": 0.05}}, id="diverged"),
-        pytest.param({"refine": 60, "noise_std": 600.0}, id="told a level far too high"),
+        pytest.param({"refine": 6, "stage3": {"learning_rate": 0.05}}, 0.25, id="diverged"),
+        pytest.param({"refine": 60, "noise_std": 600.0}, 0.0, id="told a level far too high"),
     ],
 )
-def test_what_ends_behind_its_start_is_not_kept(tmp_path: Path, good: Model, spoilt: dict[str, Any]) -> None:
+def test_what_ends_behind_its_start_is_not_kept(
+    tmp_path: Path, good: Model, spoilt: dict[str, Any], most: float
+) -> None:
     told = Listening()
     settings = settings_of(**spoilt)
     model = train(tmp_path / "model", settings, told)
-    assert model.details.kept == "start"
-    assert any("kept" in line for line in told.said)
+    details = model.details
+    assert details.kept_share <= most
+    assert (details.kept == "start") == (details.kept_share == 0) == any("kept" in line for line in told.said)
     start = student_network(model.settings, model.details.neighbours)
     load_student(start, make_plan([from_array(noisy_phantom("white"))], settings).known)
     stored = load_file(tmp_path / "model" / "student.safetensors")
-    assert all(torch.equal(stored[name], value) for name, value in start.state_dict().items())
+    same = all(torch.equal(stored[name], value) for name, value in start.state_dict().items())
+    assert same == (details.kept_share == 0)
     assert 5 < gain(model) < gain(good)
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
-    assert "beyond which training did not get" in card
+    said = "beyond which training did not get" if same else f"of what that changed, {details.kept_share:.0%}"
+    assert said in card
+
+
+def judged(
+    good: Model, times: float, told: Listening
+) -> tuple[dict[str, torch.Tensor], kept.Kept, dict[str, torch.Tensor]]:
+    """Start weights, what is kept, and a good model's weights after that many times their training."""
+    settings = settings_of(60)
+    plan = make_plan([from_array(noisy_phantom("white"))], settings)
+    hardware, slices = choose_hardware("cpu", 1), Slices(plan.entered, plan.neighbours)
+    start, trained = new_student(plan, hardware), new_student(plan, hardware)
+    load_student(start, plan.known)
+    better = load_file(good.folder / "student.safetensors")
+    first = start.state_dict()
+    trained.load_state_dict({name: value.lerp(better[name], times) for name, value in first.items()})
+    held_out = windows.held_out(slices, 32, seed=0)
+    found = kept.what_is_kept(plan, slices, held_out, trained, hardware, told.say)
+    return first, found, trained.state_dict()
+
+
+def test_what_goes_too_far_is_taken_back_in_part(good: Model) -> None:
+    told = Listening()
+    start, found, trained = judged(good, 2.5, told)
+    assert 0 < found.share < 1
+    for name, value in start.items():
+        torch.testing.assert_close(found.network.state_dict()[name], value.lerp(trained[name], found.share))
+    assert told.said == []
+
+
+def test_no_more_is_kept_than_the_largest_share(good: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(good, 1.0, Listening())[1].share == 1.0
+    monkeypatch.setattr(choices, "refined_share", lambda _: 0.5)
+    assert judged(good, 1.0, Listening())[1].share == 0.5
 
 
 def test_the_card_says_what_stages_1_and_2_gave(good: Model) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from diffdenoise.method.step_data import StepData
 from diffdenoise.noise.domain import Domain
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.scan.volume import in_memory
+from diffdenoise.training.held_out import Place, Window
 from diffdenoise.training.randomness import generator
 from diffdenoise.training.slices import Slices, Target
 from tests.conftest import tiny_settings
@@ -137,40 +140,57 @@ def with_gaps() -> StepData:
     return StepData(Slices(in_memory([stack], [known]), 1), data.settings, CPU)
 
 
+def with_windows() -> StepData:
+    """The same slices, half of each held out."""
+    data = data_of()
+    height, width = data.slices.size(0)
+    half = Window(0, 0, height, width // 2)
+    data.slices.hold_out([Place(number, half) for number in range(len(data.slices))])
+    return data
+
+
+both = pytest.mark.parametrize(
+    "make", [pytest.param(with_gaps, id="no data"), pytest.param(with_windows, id="held out")]
+)
+
+
+@both
 @pytest.mark.parametrize("stage", [1, 2])
-def test_stages_1_and_2_do_not_learn_where_there_is_no_data(stage: int) -> None:
-    data, network = with_gaps(), _Leaves(2 if stage == 1 else 1)
+def test_stages_1_and_2_do_not_learn_where_nothing_counts(stage: int, make: Callable[[], StepData]) -> None:
+    data, network = make(), _Leaves(2 if stage == 1 else 1)
     if stage == 1:
         blind_spot.step_loss(data, network, 1, 0.1, 0.1)(STEP).backward()
     else:
         diffusion.step_loss(data, network, lambda seen: 0 * seen[:, :1], 1, 0.1, "diffusion")(STEP).backward()
     purpose = "blind-spot" if stage == 1 else "diffusion"
-    known = data.patches(generator(data.settings.seed, purpose, STEP), STEP).known
-    assert known is not None
-    assert 0.5 < float(known.mean()) < 0.9
-    assert not network.counts()[known == 0].any()
-    assert network.counts()[known > 0].any()
+    counted = data.patches(generator(data.settings.seed, purpose, STEP), STEP).counted
+    assert counted is not None
+    assert 0.3 < float(counted.mean()) < 0.9
+    assert not network.counts()[counted == 0].any()
+    assert network.counts()[counted > 0].any()
 
 
+@both
 @pytest.mark.parametrize("last", ["student", "refine"])
-def test_the_student_does_not_learn_where_there_is_no_data(last: str) -> None:
-    data, network = with_gaps(), _Leaves(1)
+def test_the_student_does_not_learn_where_nothing_counts(last: str, make: Callable[[], StepData]) -> None:
+    data, network = make(), _Leaves(1)
     if last == "student":
         slices = data.slices
         targets = {k: Target(0, 0, slices.whole(k)[0, 0] + 0.3) for k in range(len(slices))}
         found = student.step_loss(data, network, targets, 0.1, last)(STEP)
         # The mean is over what is data.
         assert found.item() == pytest.approx(9, rel=1e-4)
-        known = data.patches(generator(data.settings.seed, last, STEP), STEP, targets).known
+        counted = data.patches(generator(data.settings.seed, last, STEP), STEP, targets).counted
     else:
         noise = NoiseModel.constant(0.1)
         recorruption = Recorruption(Domain(noise, 0.1), noise, 0.5, CPU)
         found = refinement.step_loss(data, network, recorruption, last)(STEP)
-        known = data.patches(generator(data.settings.seed, last, STEP), STEP, count=6).known
-        assert known is not None
-        known = torch.cat([known, known])
-        # With alpha 0.5, source and target differ by 2.5 times the noise where there is any.
-        assert found.item() == pytest.approx(2.5**2, rel=0.05)
+        counted = data.patches(generator(data.settings.seed, last, STEP), STEP, count=6).counted
+        assert counted is not None
+        counted = torch.cat([counted, counted])
+        # With alpha 0.5, source and target differ by 2.5 times the noise where there is any; the mean of some
+        # 3000 squares is known to a few percent.
+        assert found.item() == pytest.approx(2.5**2, rel=0.1)
     found.backward()
-    assert known is not None
-    assert torch.equal(network.counts(), known > 0)
+    assert counted is not None
+    assert torch.equal(network.counts(), counted > 0)

@@ -17,13 +17,10 @@ from safetensors.numpy import load_file
 import diffdenoise as dd
 from diffdenoise.config import Settings
 from diffdenoise.errors import InputError, IntensityError, ModelError, OutputError, SettingsError, ShapeError
-from diffdenoise.method import choices, kept
 from diffdenoise.method.train import train
 from diffdenoise.model.denoiser import Denoiser
-from diffdenoise.networks.start import load_student
-from diffdenoise.networks.student import student_network
 from diffdenoise.noise.simulate import rician
-from diffdenoise.plan import make_plan, noise_of
+from diffdenoise.plan import noise_of
 from diffdenoise.scan.intensity import IntensityMap
 from diffdenoise.scan.read import from_array
 from tests.conftest import make_volume, tiny_settings
@@ -101,27 +98,6 @@ def magnitude(std: float = 80.0) -> Array:
     y, x = np.mgrid[:128, :128] - 64.0
     clean = np.where(np.hypot(y, x) < 44, 600 + 150 * np.cos(x / 20), 0.0)[..., None].repeat(3, -1)
     return rician(clean, std, rng=np.random.default_rng(0)).astype(np.float32)
-
-
-def test_where_the_level_varies_only_a_share_of_the_refinement_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scan = from_array(magnitude())
-    settings = Settings.build(minutes=1.0, schedule=_SHORT, data={"patch": 32, "batch": 2})
-    plan = make_plan([scan], settings)
-    assert not plan.domain.own_noise().is_constant
-    # After two steps the weights that it began with may be better.
-    monkeypatch.setattr(kept, "better_start", lambda *_: None)
-    train([scan], settings, tmp_path / "share")
-    monkeypatch.setattr(choices, "_RICIAN_SHARE", 1.0)
-    train([scan], settings, tmp_path / "whole")
-    share, whole = (load_file(tmp_path / name / "student.safetensors") for name in ("share", "whole"))
-    start = student_network(settings, plan.neighbours)
-    load_student(start, plan.known)
-    for name, parameter in start.state_dict().items():
-        expected = 0.25 * parameter.numpy() + 0.75 * whole[name]
-        np.testing.assert_allclose(share[name], expected, atol=1e-6)
-    assert any(not np.allclose(share[name], whole[name], atol=1e-6) for name in share)
 
 
 def test_a_student_that_knows_nothing_is_distilled(tmp_path: Path) -> None:

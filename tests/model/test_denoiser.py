@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
-import diffdenoise as dd
-from diffdenoise.errors import OutputError
 from diffdenoise.method.student import denoise
 from diffdenoise.model import denoiser
 from diffdenoise.model.backends import OnnxBackend
 from diffdenoise.model.denoiser import Denoiser, denoiser_of
-from diffdenoise.model.folder import read_weights
-from diffdenoise.model.graph import shapes
 from diffdenoise.model.tiles import Channels
 from diffdenoise.noise.domain import Domain, EnteredVolume
 from diffdenoise.noise.model import NoiseModel
@@ -27,7 +21,7 @@ from diffdenoise.scan.read import from_array
 from diffdenoise.scan.volume import in_memory
 from diffdenoise.training.slices import Slices
 from diffdenoise.types import Quiet, Stack
-from tests.conftest import make_volume, tiny_settings
+from tests.conftest import make_volume
 from tests.model.students import images, student, weights_of
 
 #: Of the noise, so that what the student sees is about as large as a tenth of the range.
@@ -170,17 +164,3 @@ def test_a_student_in_training_is_run_as_users_will_run_it() -> None:
         # Training goes on without it.
         network.exit.bias.add_(1)
     np.testing.assert_allclose(made.run(noisy, LEVEL), expected, atol=2e-5)
-
-
-def test_a_saved_file_gives_other_programs_what_the_model_gives(tmp_path: Path) -> None:
-    dd.train(make_volume(), tmp_path / "model", settings=tiny_settings(data={"neighbours": 1}))
-    model = dd.load(tmp_path / "model")
-    saved = model.save_onnx(tmp_path / "student.onnx")
-    session = onnxruntime.InferenceSession(saved, providers=["CPUExecutionProvider"])
-    noisy = images((2, 3, 20, 24))
-    [found] = session.run(["denoised"], {"noisy": noisy})
-    backend = OnnxBackend(read_weights(tmp_path / "model", shapes(3, 4)), 1)
-    assert np.array_equal(found, backend.run(noisy))
-    with pytest.raises(OutputError, match="exists already"):
-        model.save_onnx(saved)
-    assert model.save_onnx(saved, overwrite=True) == saved

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from diffdenoise.errors import SettingsError
 from diffdenoise.scan.neighbours import neighbour_index
 from diffdenoise.scan.volume import in_memory
-from diffdenoise.training.slices import Slices, Target, Window
+from diffdenoise.training.held_out import Window
+from diffdenoise.training.slices import Slices, Target
 
 
 def coded(slices, height, width, first=0):

@@ -11,7 +11,9 @@ from diffdenoise.cli.clean import clean
 from diffdenoise.cli.convert import convert
 from diffdenoise.cli.denoise import denoise
 from diffdenoise.cli.evaluate import evaluate
+from diffdenoise.cli.export import export
 from diffdenoise.cli.info import info
+from diffdenoise.cli.models import models
 from diffdenoise.cli.run import Commands
 from diffdenoise.cli.simulate import simulate
 from diffdenoise.cli.train import train
@@ -43,7 +45,7 @@ def _top(
         typer.echo(context.get_help())
 
 
-for command in (denoise, train, info, convert, simulate, evaluate, clean):
+for command in (denoise, train, info, models, export, convert, simulate, evaluate, clean):
     app.command()(command)
 
 

@@ -27,6 +27,7 @@ def denoise(
     model: options.UseModel = None,
     force: options.Force = False,
     minutes: options.Minutes = None,
+    recipe: options.Recipe = None,
     iterations: options.Iterations = None,
     pairs: options.Pairs = None,
     seed: options.Seed = None,
@@ -56,12 +57,11 @@ def denoise(
 ) -> None:
     """Denoise a scan: at once, after training on it alone, or with a trained model.
 
-    As it is, this takes seconds a scan: the weights that come with the package are set for its noise. With
-    --minutes they learn from the scan itself first: from files together, as one data set, from DICOM series
-    each by itself. With --model a model is used that `train` made.
+    As it is, this takes seconds: the package's weights are set for its noise. With --minutes they learn
+    from the scan first (files together, DICOM series each by itself); --model uses what `train` made.
     """
     require([*inputs, model, mask])
-    training = Wishes(minutes, iterations, seed, noise_std, config, assignments, pairs, save_model)
+    training = Wishes(minutes, iterations, seed, noise_std, config, assignments, pairs, save_model, recipe)
     order = Order(
         tuple(inputs),
         output,

@@ -30,7 +30,7 @@ def print_model(facts: dict[str, Any]) -> None:
             ("takes", _inputs(record["neighbours"])),
             ("orientations", f"{record['orientations']}, averaged"),
             ("slices along", f"{record['axes']} axis" if record["axes"] == 1 else "3 axes, averaged"),
-            ("weights", _weights(record["kept"])),
+            ("weights", _weights(record["kept_share"])),
             ("steps", ", ".join(steps) or "unknown"),
             ("training", _training(record)),
         ]
@@ -62,8 +62,10 @@ def _inputs(neighbours: int) -> str:
     return f"a slice and {neighbours} on either side: volumes of {2 * neighbours} slices at least"
 
 
-def _weights(kept: str) -> str:
-    return "trained" if kept == "trained" else "those that training began with, which did better"
+def _weights(share: float) -> str:
+    if not share:
+        return "those that training began with, which did better"
+    return "trained" if share == 1 else f"trained; {share:.0%} of what that changed is kept"
 
 
 def _training(record: dict[str, Any]) -> str:

@@ -95,6 +95,21 @@ TrainMinutes = Annotated[
     float | None,
     typer.Option(help="Time budget in minutes (default 10).", rich_help_panel=_TRAINING),
 ]
+
+
+class RecipeName(StrEnum):
+    """Settings that belong together."""
+
+    paper = "paper"
+
+
+Recipe = Annotated[
+    RecipeName | None,
+    typer.Option(
+        help="The method as published, without what was added to it here (three rounds, no refinement).",
+        rich_help_panel=_TRAINING,
+    ),
+]
 Iterations = Annotated[
     int | None,
     typer.Option(

@@ -16,6 +16,7 @@ from diffdenoise.cli.progress import watch
 from diffdenoise.cli.run import Interrupted
 from diffdenoise.cli.show import duration, print_json, print_rows
 from diffdenoise.cli.training import Wishes, resume_command
+from diffdenoise.packages import check_torch
 from diffdenoise.scan.find import read_scans
 from diffdenoise.scan.folder import check_outside_stores
 
@@ -33,6 +34,7 @@ def train(
         Path, typer.Option("-o", "--output", metavar="MODEL_DIR", help="Model folder to make.")
     ],
     minutes: options.TrainMinutes = None,
+    recipe: options.Recipe = None,
     iterations: options.Iterations = None,
     seed: options.Seed = None,
     noise_std: options.NoiseStd = None,
@@ -53,13 +55,13 @@ def train(
     began = time.monotonic()
     require(inputs)
     check_outside_stores(output)
-    settings = Wishes(minutes, iterations, seed, noise_std, config, assignments).settings(axis).for_training()
-    scans = read_scans(inputs)
+    wishes = Wishes(minutes, iterations, seed, noise_std, config, assignments, recipe=recipe)
+    settings, scans = wishes.settings(axis).for_training(), read_scans(inputs)
     if dry_run:
         _print_plan(scans, settings, as_json)
         return
     with watch(quiet, as_json) as progress, _told_how_to_go_on(output, context.obj):
-        # Imported here: torch takes seconds to load, and most mistakes show before it is needed.
+        check_torch()
         from diffdenoise.method import train as method
 
         method.train(
@@ -76,14 +78,19 @@ def train(
     if as_json:
         print_json({"model": str(output), "scans": [scan.name for scan in scans], "seconds": seconds})
     elif not quiet:
-        print_rows(
-            [
-                ("model", str(output)),
-                ("trained on", f"{len(scans)} scan{'s' if len(scans) != 1 else ''}"),
-                ("took", duration(seconds)),
-                ("use it", f"diffdenoise denoise SCAN -o OUTPUT --model {output}"),
-            ]
-        )
+        _print_done(output, len(scans), seconds)
+
+
+def _print_done(output: Path, scans: int, seconds: float) -> None:
+    """Print what was made, and how to use it."""
+    print_rows(
+        [
+            ("model", str(output)),
+            ("trained on", f"{scans} scan{'s' if scans != 1 else ''}"),
+            ("took", duration(seconds)),
+            ("use it", f"diffdenoise denoise SCAN -o OUTPUT --model {output}"),
+        ]
+    )
 
 
 def _print_plan(scans: Sequence[Scan], settings: Settings, as_json: bool) -> None:

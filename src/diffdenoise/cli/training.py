@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffdenoise.cli.options import RecipeName
 from diffdenoise.cli.paths import require
 from diffdenoise.errors import SettingsError
 
@@ -27,6 +28,7 @@ class Wishes:
     assignments: list[str] | None
     pairs: int | None = None
     save_model: Path | None = None
+    recipe: RecipeName | None = None
 
     def settings(self, axis: int | None) -> Settings:
         """Return the settings that are asked for; an option wins over --set and --config.
@@ -50,6 +52,7 @@ class Wishes:
         return Settings.build(
             self.config,
             given,
+            recipe=None if self.recipe is None else self.recipe.value,
             minutes=self.minutes,
             iterations=self.iterations,
             seed=self.seed,
@@ -65,7 +68,7 @@ class Wishes:
             If something is asked of a training that isn't to be.
         """
         settings = self.settings(axis)
-        told = {"iterations": self.iterations, "seed": self.seed, "pairs": self.pairs}
+        told = {"recipe": self.recipe, "iterations": self.iterations, "seed": self.seed, "pairs": self.pairs}
         names = [f"--{name}" for name, value in told.items() if value is not None]
         if names and not settings.trains:
             raise SettingsError(

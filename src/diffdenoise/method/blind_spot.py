@@ -143,7 +143,7 @@ def step_loss(data: StepData, network: nn.Module, blind: int, noise_std: float, 
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, "blind-spot", step)
         batch = data.patches(draws, step)
-        noisy, known = batch.noisy, batch.known
+        noisy, counted = batch.noisy, batch.counted
         centre = noisy[:, :1]
         filled = torch.rand(len(noisy), 1, 1, 1, generator=draws) < settings.stage1.filled_patches
         low, high = FILLED_SHARE
@@ -151,8 +151,8 @@ def step_loss(data: StepData, network: nn.Module, blind: int, noise_std: float, 
         mask = random_mask(centre, share, blind, draws)
         seen = with_centre(noisy, fill(centre, mask, blind))
         weight = torch.where(filled.to(mask.device), mask, True).float()
-        if known is not None:
-            weight = weight * known
+        if counted is not None:
+            weight = weight * counted
         mean, variance = predict(network, seen, blind, least_std)
         return loss(mean, variance, centre, weight) / noise_std
 

@@ -12,9 +12,9 @@ from diffdenoise.training.clock import Clock
 RATE_SYNTHETIC, RATE_RANDOM = 1e-3, 2e-3
 #: Recorruption strengths where the noise has one level, and where it varies with brightness.
 _ALPHA_SURE, _ALPHA_UNSURE = 0.5, 1.0
-#: Shares that are kept of what refinement changes in synthetic weights, where the noise's level varies with
-#: brightness and recorruption only approximates it, for Rician noise and for other: means of the weights
-#: before and after fine-tuning forgive more (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+#: Largest shares that are kept of what refinement changes in synthetic weights, where the noise's level
+#: varies with brightness and recorruption only approximates it, for Rician noise and for other. No risk
+#: tells: what such noise has that isn't stated, a network predicts as it does anatomy.
 _RICIAN_SHARE, _VARYING_SHARE = 0.75, 0.5
 #: Passes over a scan's pixels at most in refinement, and steps that it may take all the same.
 _MOST_PASSES, _FEWEST_STEPS = 15, 200
@@ -64,7 +64,7 @@ def target_kind(settings: Settings, round_number: int) -> Literal["srds", "fusio
 
 
 def refined_share(plan: Plan) -> float:
-    """Return the share that is kept of what refinement changes in the weights."""
+    """Return the largest share that is kept of what refinement changes in the weights."""
     if plan.noise.is_constant or not plan.settings.starts_synthetic("stage3"):
         return 1.0
     return _VARYING_SHARE if plan.domain.zero is None else _RICIAN_SHARE

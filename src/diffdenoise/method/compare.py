@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diffdenoise.method import blind_spot
-from diffdenoise.method.recorruption import Recorruption
+from diffdenoise.method.recorruption import Recorruption, Split
 from diffdenoise.method.step_data import mean_of_known, with_centre
 from diffdenoise.method.windows import Sample
 from diffdenoise.training.randomness import generator
@@ -93,7 +95,8 @@ def risks(
     estimators: Sequence[Estimator],
     recorruption: Recorruption,
     seed: int,
-) -> list[float]:
+    draws: int = 1,
+) -> NDArray[np.float64]:
     """Mean squared errors of estimators against the clean slices, all but for the same constant.
 
     Parameters
@@ -106,26 +109,32 @@ def risks(
         Of the scan's noise, and weak (`ALPHA`): estimators then see what they were trained on.
     seed : int
         Seed of the recorruption.
+    draws : int
+        Of it for each slice.
 
     Returns
     -------
-    list of float
-        One an estimator, in units of the noise's variance. Only their differences say anything.
+    array (slices, estimators)
+        In units of the noise's variance. Only differences between estimators say anything.
 
     References
     ----------
     Pang et al. 2021, "Recorrupted-to-Recorrupted", theorem 1: see `recorruption.recorrupt`.
     """
-    totals = [0.0] * len(estimators)
-    count = 0
+    found = []
     for number, noisy, known in slices:
-        centre = noisy[:, :1]
-        split = recorruption.split(centre, generator(seed, "compare", number), known=known)
-        seen = with_centre(noisy, split.source)
-        for place, estimate in enumerate(estimators):
-            error = recorruption.error(estimate(seen, number, recorruption.level).float(), split)
-            totals[place] += float(mean_of_known(error.square(), known))
-        count += 1
-    if not count:
+        centre, row = noisy[:, :1], [0.0] * len(estimators)
+        source = generator(seed, "compare", number)
+        for _ in range(draws):
+            # With a noise and its negative: most of what the added noise brings cancels.
+            split = recorruption.split(centre, source, known=known, both=True)
+            for sign in range(2):
+                one = Split(*(part.expand_as(split.source)[sign : sign + 1] for part in split))
+                seen = with_centre(noisy, one.source)
+                for place, estimate in enumerate(estimators):
+                    error = recorruption.error(estimate(seen, number, recorruption.level).float(), one)
+                    row[place] += float(mean_of_known(error.square(), known)) / (2 * draws)
+        found.append(row)
+    if not found:
         raise ValueError("risks: no slice was given; expected at least one")
-    return [total / count for total in totals]
+    return np.array(found)

@@ -153,7 +153,7 @@ def step_loss(
     def loss_of(step: int) -> Tensor:
         draws = generator(settings.seed, purpose, step)
         batch = data.patches(draws, step)
-        noisy, known = batch.noisy, batch.known
+        noisy, counted = batch.noisy, batch.counted
         centre = noisy[:, :1]
         if settings.stage2.jointly_blind:
             mask = blind_spot.random_mask(centre, settings.stage2.hidden_share, blind, draws)
@@ -161,8 +161,8 @@ def step_loss(
             weight = mask.float()
         else:
             seen, weight = noisy, torch.ones_like(centre)
-        if known is not None:
-            weight = weight * known
+        if counted is not None:
+            weight = weight * counted
         with torch.no_grad():
             condition = condition_of(seen)
         sigma = draw_sigmas(len(noisy), residual_std, draws).to(data.device)

@@ -40,6 +40,6 @@ def step_loss(
         shift = recorruption.shift(split.source)
         seen = with_centre(torch.cat([half, half]), split.source) + shift
         output = student.denoise(network, seen, recorruption.level) - shift
-        return mean_of_known(recorruption.error(output, split).square(), twice(known))
+        return mean_of_known(recorruption.error(output, split).square(), twice(batch.counted))
 
     return loss_of

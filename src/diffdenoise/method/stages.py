@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from diffdenoise.config import Steps, round_name, stage_names
@@ -19,6 +18,7 @@ from diffdenoise.method import (
     networks,
     refinement,
     student,
+    windows,
 )
 from diffdenoise.method.compare import ALPHA, risks, within
 from diffdenoise.method.inference_time import inference_s
@@ -26,7 +26,7 @@ from diffdenoise.method.noise_draws import NoiseDraws
 from diffdenoise.method.recorruption import Recorruption
 from diffdenoise.method.step_data import ConditionOf, StepData
 from diffdenoise.method.teacher import Teacher
-from diffdenoise.method.windows import COMPARED_SIDE, evenly_spaced, samples, target_order, target_window
+from diffdenoise.method.windows import COMPARED_SIDE, samples, target_order
 from diffdenoise.plan import Plan
 from diffdenoise.training.clock import OVER, Clock, StagePlan
 from diffdenoise.training.fit import LossOf, fit
@@ -85,6 +85,9 @@ class Stages:
         # The student is told the spectrum as it lies in the scan.
         turns = plan.noise.correlation.alike_turns()
         self.slices = Slices(plan.entered, plan.neighbours, turns=turns)
+        data, seed = self.settings.data, self.settings.seed
+        self._held_out = windows.held_out(self.slices, data.patch, seed) if kept.is_judged(plan) else []
+        self.slices.hold_out(self._held_out)
         self._data = StepData(self.slices, self.settings, hardware.device)
         minutes = self.settings.minutes
         self._budget_s = 0.0 if minutes is None else 60 * minutes
@@ -157,7 +160,7 @@ class Stages:
         """Compute and cache the target of one slice, or of a window of it, unless it is there."""
         if self.workspace.target(name, number) is not None:
             return
-        window = target_window(self.slices, number, _TARGET_SIDE, self.settings.seed)
+        window = windows.target_window(self.slices, number, _TARGET_SIDE, self.settings.seed)
         noisy = self.slices.whole(number, window).to(self.hardware.device)
         target = teacher.target(noisy, number, choices.target_kind(self.settings, round_number))
         self.workspace.keep_target(name, number, (window.top, window.left), target[0, 0].cpu())
@@ -185,14 +188,13 @@ class Stages:
         network = self.networks.student
         loss = refinement.step_loss(self._data, network, self._recorruption(choices.alpha(self.plan)), name)
         title = self._title(3, "refinement", round_number)
-        rate, share = choices.student_rate(self.plan), choices.refined_share(self.plan)
-        most = choices.most_steps(self.plan)
-        self._train(name, title, network, loss, rate, round_number, share, most)
+        rate, most = choices.student_rate(self.plan), choices.most_steps(self.plan)
+        self._train(name, title, network, loss, rate, round_number, most)
 
-    def better_start(self) -> nn.Module | None:
-        """The student that training began with, if that is to be kept: see `kept.better_start`."""
-        trained = self.networks.student
-        return kept.better_start(self.plan, self.slices, trained, self.hardware, self._progress.say)
+    def what_is_kept(self) -> kept.Kept:
+        """The student to be delivered: see `kept.what_is_kept`."""
+        trained, say = self.networks.student, self._progress.say
+        return kept.what_is_kept(self.plan, self.slices, self._held_out, trained, self.hardware, say)
 
     def _skip(self, name: str, began: float) -> None:
         """Note that a stage was left out, and what finding that out took."""
@@ -227,7 +229,8 @@ class Stages:
                 def taught(noisy: Tensor, number: int, _: float) -> Tensor:
                     return teacher.target(noisy, number, kind)
 
-                return risks(compared, (taught, own), self._recorruption(ALPHA), seed)
+                recorruption = self._recorruption(ALPHA)
+                return [float(one) for one in risks(compared, (taught, own), recorruption, seed).mean(0)]
 
             if self._budget_s:
                 found = within(_COMPARED_SHARE * self._budget_s, compare, _SIDES, self._now)
@@ -295,7 +298,7 @@ class Stages:
         name = "variance" if side == COMPARED_SIDE else f"variance-{side}"
         points, std_of = self.workspace.figure(name), self.noise_draws().std
         if points is None:
-            numbers = evenly_spaced(self.slices)
+            numbers = windows.evenly_spaced(self.slices)
             shown = samples(self.slices, numbers, side, self.settings.seed, self.hardware.device)
             points = calibration.measure(shown, self._predict, std_of)
             self.workspace.keep(name, points)
@@ -306,7 +309,7 @@ class Stages:
         name = round_name("residual_std", round_number)
         found = self.workspace.figure(name)
         if found is None:
-            numbers = evenly_spaced(self.slices)
+            numbers = windows.evenly_spaced(self.slices)
             shown = samples(self.slices, numbers, COMPARED_SIDE, self.settings.seed, self.hardware.device)
             found = diffusion.measure_residual_std(shown, self.condition_of(round_number), self.hardware)
             self.workspace.keep(name, found)
@@ -319,7 +322,7 @@ class Stages:
         seconds = choices.seconds_for(stage, round_number, self.plan, self._clock)
         if self._is_last(stage, round_number) and self._keeps_time:
             pixels = sum(height * width for height, width in map(self.slices.size, range(len(self.slices))))
-            judged = kept.PASSES * COMPARED_SIDE**2 / pixels
+            judged = kept.PIXELS / pixels
             rest_s = self._inference_s() * (self.axes * self.orientations + choices.AFTERWARDS + judged)
             seconds = max(1.0, seconds - max(0.0, rest_s - choices.RESERVE * self._budget_s))
         return seconds
@@ -352,10 +355,9 @@ class Stages:
         loss: LossOf,
         rate: float,
         round_number: int,
-        share: float = 1.0,
         most: int | None = None,
     ) -> None:
-        """Train one stage, or load it if it is done; keep a share of what that changes in the weights."""
+        """Train one stage, or load it if it is done."""
         if self.workspace.is_done(name):
             self.workspace.load(name, network)
             return
@@ -369,8 +371,6 @@ class Stages:
             most=most,
         )
         began = self._clock.spent_s
-        # A resumed stage's weights come from its checkpoint, in `fit`; these are what it began with.
-        before = [parameter.detach().clone() for parameter in network.parameters()]
         self._progress.enter(name)
         self._progress.start(title)
         curve = fit(
@@ -383,10 +383,6 @@ class Stages:
             progress=self._progress,
             checkpoint_s=self._checkpoint_s,
         )
-        if share < 1:
-            with torch.no_grad():
-                for parameter, old in zip(network.parameters(), before, strict=True):
-                    parameter.lerp_(old, 1 - share)
         self._progress.finish()
         # A resumed stage's time includes what it took before it was stopped.
         self._clock.set_spent(began + plan.spent_s)

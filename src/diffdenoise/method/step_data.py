@@ -39,12 +39,14 @@ class StepData:
         part = generator(self.settings.seed, "part", step // _PART_STEPS)
         batch = self.slices.patches(draws, count or data.batch, data.patch, targets, part)
         noisy = batch.noisy.to(self.device, memory_format=torch.channels_last)
-        target, known = (None if one is None else one.to(self.device) for one in (batch.target, batch.known))
-        return Batch(noisy, target, batch.turns, known)
+        target, known, counted = (
+            None if one is None else one.to(self.device) for one in (batch.target, batch.known, batch.counted)
+        )
+        return Batch(noisy, target, batch.turns, known, counted)
 
 
 def mean_of_known(values: Tensor, known: Tensor | None) -> Tensor:
-    """Mean of values (batch, 1, height, width) where there is data."""
+    """Mean of values (batch, 1, height, width) where `known` is 1; None: everywhere."""
     if known is None:
         return values.mean()
     return (known * values).sum() / known.sum().clamp_min(1)

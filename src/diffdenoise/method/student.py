@@ -49,6 +49,6 @@ def step_loss(
         if batch.target is None:
             raise ValueError("step_loss: no targets were given")
         errors = denoise(student, batch.noisy, level) - batch.target
-        return mean_of_known(errors.square(), batch.known) / level**2
+        return mean_of_known(errors.square(), batch.counted) / level**2
 
     return loss_of

@@ -117,7 +117,7 @@ def train(
 def _train_into(model_dir: Path, stages: Stages) -> None:
     """Train, and write the model folder."""
     train_all_stages(stages)
-    kept, averaged = stages.better_start(), (stages.orientations, stages.axes)
+    kept, averaged = stages.what_is_kept(), (stages.orientations, stages.axes)
     write_model(model_dir, stages.plan, stages.workspace, stages.hardware, averaged, kept)
 
 

@@ -19,8 +19,7 @@ from diffdenoise.plan import Plan
 from diffdenoise.scan.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from diffdenoise.method.kept import Kept
     from diffdenoise.training.hardware import Hardware
     from diffdenoise.training.workspace import Workspace
 
@@ -49,7 +48,7 @@ def write_model(
     workspace: Workspace,
     hardware: Hardware,
     averaged: tuple[int, int],
-    start: nn.Module | None = None,
+    kept: Kept,
 ) -> None:
     """Turn a finished workspace into a model folder; the record goes last and makes it complete.
 
@@ -65,8 +64,8 @@ def write_model(
         Where it was trained.
     averaged : (int, int)
         Turned and mirrored copies that the student's output is to be averaged over, and axes of slices.
-    start : Module, optional
-        The student that training began with, if that is to be run in place of the trained one.
+    kept : Kept
+        The student that is to be run.
     """
     settings, last = plan.settings, plan.settings.iterations
     for stage, name in (
@@ -75,22 +74,23 @@ def write_model(
         ("blind-spot", "blind_spot.safetensors"),
     ):
         shutil.copyfile(workspace.weights(stage), folder / name)
-    if start is not None:
-        weights = {name: value.cpu().contiguous().numpy() for name, value in start.state_dict().items()}
+    if kept.share < 1:
+        stored = kept.network.state_dict()
+        weights = {name: value.cpu().contiguous().numpy() for name, value in stored.items()}
         save_file(weights, folder / STUDENT)
     student = settings.stage3.model_copy(update={"orientations": averaged[0]})
     repeat = settings.model_copy(update={"schedule": workspace.steps_done(), "stage3": student})
     (folder / SETTINGS).write_text(repeat.to_yaml(), encoding="utf-8")
-    (folder / CARD).write_text(_card(plan, workspace, start), encoding="utf-8")
-    record = _record(plan, workspace, hardware, averaged, "trained" if start is None else "start")
+    (folder / CARD).write_text(_card(plan, workspace, kept.share), encoding="utf-8")
+    record = _record(plan, workspace, hardware, averaged, kept.share)
     with atomic_path(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record.as_dict(), indent=1), encoding="utf-8")
 
 
-def _card(plan: Plan, workspace: Workspace, start: nn.Module | None) -> str:
+def _card(plan: Plan, workspace: Workspace, share: float) -> str:
     """The model card: what it was trained on, and where its weights come from."""
     targets = workspace.stages[round_name("targets", plan.settings.iterations)]["steps"]["steps"]
-    taught = start is None and targets > 0
+    taught = share > 0 and targets > 0
     return _CARD_TEXT.format(
         version=__version__,
         slices=plan.slices,
@@ -99,7 +99,7 @@ def _card(plan: Plan, workspace: Workspace, start: nn.Module | None) -> str:
         neighbours=plan.neighbours,
         fingerprint=plan.fingerprint()[:16],
         noise=plan.noise.typical_std,
-        origin=_origin(plan, start),
+        origin=_origin(plan, share),
         steps=workspace.stages[stage_names(plan.settings)[-1]]["steps"]["steps"],
         taught="it learned from" if taught else "it did not learn from: it was ahead of them",
         correlation=" and ".join(f"{width:g}" for width in plan.noise.correlation.width_px),
@@ -107,7 +107,7 @@ def _card(plan: Plan, workspace: Workspace, start: nn.Module | None) -> str:
 
 
 def _record(
-    plan: Plan, workspace: Workspace, hardware: Hardware, averaged: tuple[int, int], kept: str
+    plan: Plan, workspace: Workspace, hardware: Hardware, averaged: tuple[int, int], share: float
 ) -> ModelRecord:
     """What is known of the training, as the folder's reader checks it."""
     rounds = range(1, plan.settings.iterations + 1)
@@ -124,7 +124,8 @@ def _record(
         "rician_std": plan.rician_std,
         "coils": plan.diagnosis.coils,
         "trained_on": [one.as_dict() for one in plan.trained_on],
-        "kept": kept,
+        "kept": "trained" if share else "start",
+        "kept_share": share,
         "synthetic_start": [stage for stage in STAGES if plan.settings.starts_synthetic(stage)],
         **{
             figure: {name: workspace.figure(name) for name in (round_name(figure, turn) for turn in rounds)}
@@ -146,10 +147,11 @@ def _record(
     return ModelRecord.of_plain(tree)
 
 
-def _origin(plan: Plan, start: nn.Module | None) -> str:
+def _origin(plan: Plan, share: float) -> str:
     """Where the student's weights come from, in words."""
-    if start is not None:
+    if not share:
         return ": the weights that come with the package, beyond which training did not get"
     if plan.settings.starts_synthetic("stage3"):
-        return ": the weights that come with the package, trained on the images above"
+        part = "" if share == 1 else f"; of what that changed, {share:.0%} is kept"
+        return f": the weights that come with the package, trained on the images above{part}"
     return ", trained on the images above from random weights"

@@ -12,6 +12,7 @@ import numpy as np
 from diffdenoise.errors import DeviceError, option
 from diffdenoise.model.graph import DENOISED, NOISY, Weights, student_graph
 from diffdenoise.model.tiles import Channels
+from diffdenoise.packages import is_installed
 from diffdenoise.threads import check_threads, usual_threads
 
 if TYPE_CHECKING:
@@ -35,8 +36,12 @@ class Backend(Protocol):
         """
 
 
+#: ONNX Runtime's names of where it computes.
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
 class OnnxBackend:
-    """ONNX Runtime on the CPU, float32.
+    """ONNX Runtime on the CPU, or by its own build on a GPU; float32.
 
     Parameters
     ----------
@@ -44,9 +49,11 @@ class OnnxBackend:
         The student's.
     threads : int, optional
         CPU threads.
+    provider : str
+        Where, as ONNX Runtime names it.
     """
 
-    def __init__(self, weights: Weights, threads: int | None = None) -> None:
+    def __init__(self, weights: Weights, threads: int | None = None, provider: str = _CPU) -> None:
         import onnxruntime
 
         onnxruntime.disable_telemetry_events()
@@ -58,9 +65,14 @@ class OnnxBackend:
         # A pattern of the memory taken holds for one size of slices, and takes half as much again.
         how.enable_mem_pattern = False
         how.log_severity_level = 4
-        self._session: Any = onnxruntime.InferenceSession(
-            student_graph(weights), how, providers=["CPUExecutionProvider"]
-        )
+        places = [(provider, {"use_tf32": "0"})] if provider == _CUDA else [provider]
+        self._session: Any = onnxruntime.InferenceSession(student_graph(weights), how, providers=places)
+        if provider not in self._session.get_providers():
+            # It goes on with the CPU by itself where the GPU's libraries are not there.
+            raise DeviceError(
+                "onnxruntime finds no GPU that it can use (its CUDA libraries, or the driver, are missing); "
+                f"use {option('device', 'cpu')}"
+            )
 
     def run(self, channels: Channels) -> Channels:
         """Denoise slices; see `Backend`."""
@@ -122,14 +134,32 @@ def choose_device(device: str = "auto", threads: int | None = None) -> str:
         check_threads(threads)
     if device == "cpu" or (device == "auto" and not _may_have_gpu()):
         return "cpu"
+    if not is_installed("torch") and device in ("auto", "cuda"):
+        return _device_without_torch(device)
     from diffdenoise.training.hardware import choose_hardware
 
     return choose_hardware(device, threads).device.type
 
 
 def make_backend(weights: Weights, device: str, threads: int | None) -> Backend:
-    """Return the backend of a device."""
-    return OnnxBackend(weights, threads) if device == "cpu" else TorchBackend(weights, device)
+    """Return the backend of a device: a GPU's is torch if that is there, else ONNX Runtime."""
+    if device == "cpu":
+        return OnnxBackend(weights, threads)
+    return TorchBackend(weights, device) if is_installed("torch") else OnnxBackend(weights, threads, _CUDA)
+
+
+def _device_without_torch(device: str) -> str:
+    """Return the GPU if there is a build of ONNX Runtime for it, and it wasn't only asked for."""
+    import onnxruntime
+
+    if _CUDA in onnxruntime.get_available_providers():
+        return "cuda"
+    if device == "cuda":
+        raise DeviceError(
+            "a GPU needs torch (python -m pip install 'diffdenoise[train]'), or onnxruntime-gpu in place of "
+            f"onnxruntime; use {option('device', 'cpu')}"
+        )
+    return "cpu"
 
 
 def _may_have_gpu() -> bool:

@@ -80,42 +80,67 @@ def student_graph(weights: Weights) -> bytes:
         A model from "noisy" (n, channels, h, w) to "denoised" (n, 1, h, w), float32, in tenths of the noise's
         std from the middle of the range; h and w are multiples of `STEP`.
     """
-    from onnx import TensorProto, helper, numpy_helper
-
-    constants: dict[str, NDArray[Any]] = {
-        **{name: np.ascontiguousarray(value, dtype=np.float32) for name, value in weights.items()},
-        "0": np.array([0], np.int64),
-        "1": np.array([1], np.int64),
-    }
-
-    def image(name: str, channels: int) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", channels, "h", "w"])
-
-    graph = helper.make_graph(
-        _Nodes().student(),
-        "student",
-        [image(NOISY, weights["entry.weight"].shape[1])],
-        [image(DENOISED, 1)],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", _OPERATORS)],
-        ir_version=_FORM,
-        producer_name="diffdenoise",
-    )
-    return bytes(model.SerializeToString())
+    nodes = Nodes()
+    nodes.student(weights, NOISY, output=DENOISED)
+    return nodes.file(weights["entry.weight"].shape[1], {})
 
 
-class _Nodes:
+class Nodes:
     """The nodes of a graph, one added after the other; methods return the name of what a node gives."""
 
     def __init__(self) -> None:
         self._nodes: list[NodeProto] = []
+        self._constants: dict[str, NDArray[Any]] = {}
 
-    def student(self) -> list[NodeProto]:
-        """Return those of the student, as `UNet.forward` runs it."""
-        x = self._convolve(NOISY, "entry")
+    def file(
+        self, channels: int, scalars: Mapping[str, str], about: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Return the graph as an ONNX file.
+
+        Parameters
+        ----------
+        channels : int
+            Of what it is given.
+        scalars : dict of str to str
+            Numbers that it is given beside, and what they are.
+        about : dict of str to str, optional
+            Kept in the file.
+        """
+        from onnx import TensorProto, helper, numpy_helper
+
+        def image(name: str, channels: int) -> Any:
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", channels, "h", "w"])
+
+        numbers = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [], doc_string=what)
+            for name, what in scalars.items()
+        ]
+        graph = helper.make_graph(
+            self._nodes,
+            "student",
+            [image(NOISY, channels), *numbers],
+            [image(DENOISED, 1)],
+            [numpy_helper.from_array(value, name) for name, value in self._constants.items()],
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", _OPERATORS)],
+            ir_version=_FORM,
+            producer_name="diffdenoise",
+        )
+        helper.set_model_props(model, dict(about or {}))
+        return bytes(model.SerializeToString())
+
+    def constant(self, name: str, value: Any, kind: type[np.generic] = np.float32) -> str:
+        """Add a constant, and return its name."""
+        self._constants[name] = np.asarray(value, kind)
+        return name
+
+    def student(self, weights: Weights, noisy: str, output: str | None = None) -> str:
+        """Add the student's, as `UNet.forward` runs it."""
+        for name, value in weights.items():
+            self.constant(name, np.ascontiguousarray(value))
+        x = self._convolve(noisy, "entry")
         skips: list[str] = []
         for level in range(LEVELS):
             if level:
@@ -123,22 +148,27 @@ class _Nodes:
                 x = self._convolve(x, f"down.{level - 1}", pads=[0] * 4, strides=[2, 2])
             x = self._block(x, f"down_blocks.{level}")
         for level in reversed(range(LEVELS - 1)):
-            up = self._add("ConvTranspose", x, f"up.{level}.weight", f"up.{level}.bias", strides=[2, 2])
-            x = self._block(self._add("Add", up, skips[level]), f"up_blocks.{level}")
-        centre = self._add("Slice", NOISY, "0", "1", "1")
-        self._add("Add", centre, self._convolve(x, "exit"), output=DENOISED)
-        return self._nodes
+            up = self.add("ConvTranspose", x, f"up.{level}.weight", f"up.{level}.bias", strides=[2, 2])
+            x = self._block(self.add("Add", up, skips[level]), f"up_blocks.{level}")
+        centre = self.centre(noisy)
+        return self.add("Add", centre, self._convolve(x, "exit"), output=output)
+
+    def centre(self, channels: str) -> str:
+        """Add the choice of the first channel."""
+        first, last = self.constant("0", [0], np.int64), self.constant("1", [1], np.int64)
+        return self.add("Slice", channels, first, last, last)
 
     def _block(self, x: str, name: str) -> str:
-        inner = self._add("Relu", self._convolve(x, f"{name}.first"))
-        return self._add("Add", x, self._convolve(inner, f"{name}.second"))
+        inner = self.add("Relu", self._convolve(x, f"{name}.first"))
+        return self.add("Add", x, self._convolve(inner, f"{name}.second"))
 
     def _convolve(
         self, x: str, name: str, pads: tuple[int, ...] | list[int] = (1, 1, 1, 1), **how: Any
     ) -> str:
-        return self._add("Conv", x, f"{name}.weight", f"{name}.bias", pads=list(pads), **how)
+        return self.add("Conv", x, f"{name}.weight", f"{name}.bias", pads=list(pads), **how)
 
-    def _add(self, kind: str, *inputs: str, output: str | None = None, **how: Any) -> str:
+    def add(self, kind: str, *inputs: str, output: str | None = None, **how: Any) -> str:
+        """Add a node."""
         from onnx import helper
 
         name = output or f"{kind}{len(self._nodes)}"

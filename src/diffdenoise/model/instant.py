@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from diffdenoise.config import STAGES
@@ -11,6 +10,7 @@ from diffdenoise.model.backends import choose_device
 from diffdenoise.model.record import ModelRecord
 from diffdenoise.model.trained import Model
 from diffdenoise.networks.known_noise import STUDENT, start_student
+from diffdenoise.networks.shipped import read_shipped
 from diffdenoise.plan import Plan
 
 #: What stands for a folder in messages.
@@ -47,6 +47,7 @@ def instant_model(plan: Plan, device: str = "auto", threads: int | None = None) 
         "coils": plan.diagnosis.coils,
         "noise": plan.noise.as_dict(),
         "kept": "start",
+        "kept_share": 0.0,
         "synthetic_start": list(STAGES[-1:]),
     }
     details = ModelRecord.of_plain(record)
@@ -55,8 +56,7 @@ def instant_model(plan: Plan, device: str = "auto", threads: int | None = None) 
 
 def start_digest() -> str:
     """SHA-256 of the student's weights that come with the package."""
-    with as_file(files("diffdenoise") / "weights" / STUDENT) as path:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_shipped(STUDENT)).hexdigest()
 
 
 def _axes(plan: Plan) -> int:

@@ -143,6 +143,8 @@ class ModelRecord(_Strict):
     """What the training scans, or some that stand for them, are like; empty: not known."""
     kept: Literal["trained", "start"] = "trained"
     """Which student it is: the trained one, or the one that training began with, which did better."""
+    kept_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of what training changed in the weights that it began with."""
     data: Annotated[dict[_Name, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
     """Plan of the training, for people; see `Plan.as_dict`."""
     synthetic_start: Annotated[tuple[StageName, ...], Field(max_length=3)] = ()

@@ -13,8 +13,9 @@ from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError, OutputError
 from diffdenoise.model.backends import choose_device, make_backend
 from diffdenoise.model.denoiser import Denoiser
+from diffdenoise.model.export import exported
 from diffdenoise.model.folder import RECORD, check_model_folder, read_record, read_settings, read_weights
-from diffdenoise.model.graph import Weights, shapes, student_graph
+from diffdenoise.model.graph import Weights, shapes
 from diffdenoise.model.known import LEAST_STD, domain_at, domain_of, most_axes, spacing_of
 from diffdenoise.model.record import ModelRecord
 from diffdenoise.noise.domain import Domain, entered
@@ -125,13 +126,12 @@ class Model:
         return cls(folder, settings, details, weights, where, threads)
 
     def save_onnx(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the network for other programs, as an ONNX file.
+        """Write the model for other programs, as an ONNX file.
 
-        It takes "noisy" (n, channels, h, w), float32: a slice and its neighbours (before, after, nearest
-        first), in tenths of the noise's std from the middle of the intensity range (the 0.5th to the 99.5th
-        percentile of the scan); h and w are multiples of 4. It gives "denoised" (n, 1, h, w) in the same
-        units, of one orientation, a Rician bias included. Where the level of the noise varies with
-        brightness or place, it works on stabilised intensities: see `noise.domain`.
+        It takes "noisy" (n, channels, h, w), float32: slices in the scan's own intensities, each with those
+        beside it (before, after, nearest first), and of the whole scan the 0.5th and 99.5th percentile, "low"
+        and "high". It gives "denoised" (n, 1, h, w) in the same intensities, of one orientation, a Rician
+        bias included. The noise is that which the model was trained on.
 
         Parameters
         ----------
@@ -149,12 +149,18 @@ class Model:
         ------
         OutputError
             If it can't be written there.
+        ModelError
+            If the noise's level varies from place to place.
         """
         path = Path(path)
         if path.exists() and not overwrite:
             raise OutputError(f"{path}: exists already; choose another name or overwrite it")
+        details = self.details
+        domain = Domain(self.noise, details.level, None if details.rician_std is None else 0.0)
+        about = {"trained_on": (details.fingerprint or "no scan")[:16], "kept_share": str(details.kept_share)}
+        content = exported(self._weights, domain, about)
         with atomic_path(path) as temporary:
-            temporary.write_bytes(student_graph(self._weights))
+            temporary.write_bytes(content)
         return path
 
     def __repr__(self) -> str:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors.numpy import load
+
+from diffdenoise.networks.shipped import read_shipped
 
 #: Side of the grid of frequencies on which the noise's power is told, as `rfft2` lays it out.
 GRID = 16
@@ -81,8 +82,7 @@ def start_student(known: Known) -> Weights:
 
     The student takes no more slices beside a slice than there are.
     """
-    with as_file(files("diffdenoise") / "weights" / STUDENT) as path:
-        weights = weights_for(load_file(path), known)
+    weights = weights_for(load(read_shipped(STUDENT)), known)
     # Nearest first: those left out are not there.
     entry = weights["entry.weight"][:, : 1 + 2 * known.neighbours]
     return {**weights, "entry.weight": np.ascontiguousarray(entry)}

@@ -1,15 +1,15 @@
-"""Starting weights that come with the package, learned on synthetic pictures (see `pretraining/`)."""
+"""Starting weights that come with the package (see `pretraining/`)."""
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
 from typing import Literal
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from diffdenoise.networks.known_noise import Known, start_student
+from diffdenoise.networks.shipped import read_shipped
 
 #: The networks whose starting weights are the same whatever the noise.
 Start = Literal["blind-spot", "diffusion"]
@@ -32,9 +32,7 @@ def load_start(network: nn.Module, name: Start) -> None:
     ValueError
         If the network is of another width.
     """
-    with as_file(files("diffdenoise") / "weights" / f"{name}.safetensors") as path:
-        stored = load_file(path)
-    _put_in(network, stored, name)
+    _put_in(network, load(read_shipped(f"{name}.safetensors")), name)
 
 
 def load_student(network: nn.Module, known: Known) -> None:

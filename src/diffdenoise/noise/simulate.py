@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from diffdenoise.errors import IntensityError, SettingsError
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.intensity import IntensityMap
+from diffdenoise.scan.otsu import threshold_otsu
 from diffdenoise.scan.pixels import to_stored
 from diffdenoise.scan.registry import format_named
 from diffdenoise.scan.scan import Scan
@@ -251,13 +252,11 @@ def _check_not_negative(data: Array, kind: str) -> None:
 
 def _foreground_mean(values: NDArray[np.float64]) -> float:
     """Return the mean of the values above Otsu's threshold."""
-    from skimage.filters import threshold_otsu
-
     if values.max() <= 0:
         raise IntensityError("the image is all zero; expected an image with contrast")
     if values.min() == values.max():
         return float(values.mean())  # Otsu's threshold separates nothing here
-    threshold = float(threshold_otsu(values.ravel()))  # type: ignore[no-untyped-call]
+    threshold = threshold_otsu(values)
     return float(values[values > threshold].mean())
 
 

@@ -12,16 +12,7 @@ from torch import Tensor
 from diffdenoise.errors import SettingsError
 from diffdenoise.scan.volume import Volume
 from diffdenoise.training.held import MOST_BYTES, HeldSlices
-
-
-@dataclass(frozen=True)
-class Window:
-    """A rectangle of a slice, in pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
+from diffdenoise.training.held_out import Place, Window, learned
 
 
 class Image(Protocol):
@@ -71,12 +62,15 @@ class Batch(NamedTuple):
         How each was turned: see `turn_square`.
     known : Tensor (count, 1, side, side) or None
         1 where there is data, 0 elsewhere; None: everywhere.
+    counted : Tensor (count, 1, side, side) or None
+        1 where there is data that may be learned from, 0 elsewhere; None: everywhere.
     """
 
     noisy: Tensor
     target: Tensor | None
     turns: list[int]
     known: Tensor | None
+    counted: Tensor | None
 
 
 class Slices:
@@ -117,6 +111,7 @@ class Slices:
         self._turns = list(turns)
         self._boxes = [self._box(number) for number in range(len(self))]
         self._fitting: dict[int, tuple[int, list[int]]] = {}
+        self._held_out: list[Place] = []
 
     def __len__(self) -> int:
         return len(self._held)
@@ -166,8 +161,12 @@ class Slices:
             return None
         return Window(rows[0], columns[0], rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)
 
-    def _range(self, number: int, side: int) -> Window:
-        """The part of a slice that patches are drawn from: what has data, widened to hold one."""
+    def hold_out(self, places: Sequence[Place]) -> None:
+        """Let nothing be learned from some windows; as what lies beside other slices they are seen."""
+        self._held_out = list(places)
+
+    def box(self, number: int, side: int) -> Window:
+        """Return the part of a slice that patches are drawn from: what has data, widened to hold one."""
         box, (height, width) = self._boxes[number], self.size(number)
         if box is None:
             raise ValueError(f"slice {number} has no data")
@@ -217,11 +216,11 @@ class Slices:
         draws = torch.rand(count, 2, generator=generator).tolist()
         drawn = torch.randint(len(self._turns), (count,), generator=generator).tolist()
         turns = [self._turns[one] for one in drawn]
-        noisy, clean, known = [], [], []
+        noisy, clean, known, counted = [], [], [], []
         for which, (down, right), turn in zip(chosen, draws, turns, strict=True):
             number = numbers[which]
             target = None if targets is None else targets[number]
-            inside = self._range(number, side) if target is None else target.inside
+            inside = self.box(number, side) if target is None else target.inside
             top = inside.top + int(down * (inside.height - side + 1))
             left = inside.left + int(right * (inside.width - side + 1))
             if target is not None:
@@ -232,11 +231,16 @@ class Slices:
             where = self.known(number, window)
             if where is not None:
                 known.append(turn_square(where[0], turn))
+            if self._held_out:
+                counts = learned(self._held_out, number, window)[None]
+                counted.append(turn_square(counts if where is None else counts * where[0], turn))
+        data = torch.stack(known) if known else None
         return Batch(
             torch.stack(noisy),
             torch.stack(clean) if targets is not None else None,
             turns,
-            torch.stack(known) if known else None,
+            data,
+            torch.stack(counted) if counted else data,
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
+from diffdenoise.scan.otsu import threshold_otsu
 from diffdenoise.scan.voxels import Voxels, as_voxels
 from diffdenoise.trust.window import thinned
 from diffdenoise.types import Array
@@ -44,8 +45,6 @@ def object_of(data: Array | Voxels, known: _Mask | Voxels | None = None) -> floa
     known : bool array or Voxels, same shape, optional
         Where they are data.
     """
-    from skimage.filters import threshold_otsu
-
     values = thinned(data).astype(np.float64)
     kept = np.isfinite(values) if known is None else np.isfinite(values) & thinned(known)
     values = values[kept]
@@ -56,7 +55,7 @@ def object_of(data: Array | Voxels, known: _Mask | Voxels | None = None) -> floa
     values = values[(values >= low) & (values <= high)]
     if not values.size or not values.min() < values.max():
         return -math.inf
-    return float(threshold_otsu(values))  # type: ignore[no-untyped-call]
+    return threshold_otsu(values)
 
 
 def choose_slice(

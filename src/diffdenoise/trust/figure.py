@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.errors import OutputError, ShapeError, option
+from diffdenoise.packages import check_matplotlib
 from diffdenoise.scan.atomic import atomic_path
 from diffdenoise.scan.folder import check_outside_stores
 from diffdenoise.scan.regions import find_regions
@@ -90,7 +91,10 @@ def check_picture(path: Path, overwrite: bool = False) -> None:
     ------
     OutputError
         If the suffix isn't .png, the folder can't be written, or the file exists.
+    PackageError
+        If what pictures need isn't installed.
     """
+    check_matplotlib()
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: found suffix '{path.suffix}', expected .png for a picture")
     check_outside_stores(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from diffdenoise.errors import SettingsError, option
+from diffdenoise.packages import check_matplotlib, check_torch
 from diffdenoise.scan.dicom.derive import Derivation, checked_uid_root
 from diffdenoise.scan.folder import check_name
 from diffdenoise.work.extras import Extras
@@ -154,6 +155,10 @@ class Order:
             from diffdenoise.work.idle import check_at_once
 
             check_at_once(self.settings)
+        if self.trains:
+            check_torch()
+        if self.extras.picture is not None:
+            check_matplotlib()
         if self.save_model is not None and not self.trains:
             raise SettingsError(
                 f"{option('save-model', python='save_model')}: nothing is trained; add "

@@ -24,7 +24,7 @@ from diffdenoise.work.maps import noise_map_of, residual_of
 
 #: What a derived DICOM series says of how it was made.
 METHOD = "network trained on noisy images alone"
-METHOD_AT_ONCE = "network trained on synthetic images"
+METHOD_AT_ONCE = "network trained on synthetic images and public scans"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -165,10 +165,13 @@ def _smaller(level: Array, shape: tuple[int, ...]) -> Array:
     """The next level: smoothed and sampled on fewer voxels, in the dtype of the one before."""
     if level.shape == shape:
         return level
-    from skimage.transform import resize
+    from scipy.ndimage import gaussian_filter, zoom
 
-    smoothed: Array = resize(level, shape, order=1, anti_aliasing=True, preserve_range=True)  # type: ignore[no-untyped-call]
-    return to_stored(smoothed, level.dtype)
+    ratios = np.array(level.shape) / np.array(shape)
+    # What the coarser grid can't hold is taken off first: half of what a voxel grows by.
+    smoothed = gaussian_filter(level.astype(np.float64), np.maximum(0, (ratios - 1) / 2), mode="mirror")
+    sampled: Array = zoom(smoothed, 1 / ratios, order=1, mode="mirror", grid_mode=True)
+    return to_stored(sampled, level.dtype)
 
 
 def _create_level(zarr: Any, path: Path, name: str | None, like: Any, dtype: np.dtype[Any]) -> Any:

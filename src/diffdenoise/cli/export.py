@@ -1,0 +1,82 @@
+"""`diffdenoise export`: a model as one ONNX file, for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from diffdenoise.cli import options
+from diffdenoise.cli.paths import require
+from diffdenoise.cli.show import print_json, print_rows
+from diffdenoise.config import Settings
+from diffdenoise.errors import OutputError, SettingsError
+from diffdenoise.scan.find import read_scans
+from diffdenoise.scan.folder import check_outside_stores
+
+if TYPE_CHECKING:
+    from diffdenoise.model.trained import Model
+
+#: What stands for the weights that come with the package.
+GENERAL = "general"
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help=f"Model folder, or {GENERAL}: the package's weights.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="File to write.")],
+    scan: Annotated[
+        Path | None,
+        typer.Option(metavar="SCAN", help=f"With {GENERAL}: the scan whose noise the weights are set for."),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write a model as an ONNX file that takes and gives a scan's own intensities.
+
+    Its inputs are "noisy" (n, channels, height, width), float32, each slice with those beside it (before,
+    after, nearest first), and "low" and "high", the scan's 0.5th and 99.5th percentile; its output is
+    "denoised" (n, 1, height, width). The noise is a constant: that of the scans that the model was trained
+    on, or of SCAN.
+    """
+    if output.suffix.lower() != ".onnx":
+        raise OutputError(f"{output}: found suffix '{output.suffix}', expected .onnx")
+    check_outside_stores(output)
+    is_general = model == GENERAL and not Path(model).exists()
+    if is_general != (scan is not None):
+        raise SettingsError(
+            f"--scan: goes with {GENERAL}, whose weights are set for a scan's noise; "
+            + ("name one" if is_general else f"leave it out, or name {GENERAL}")
+        )
+    from diffdenoise.model.trained import Model
+
+    if scan is None:
+        require([Path(model)])
+        found = Model.load(model, "cpu")
+    else:
+        require([scan])
+        found = _of_scan(scan)
+    found.save_onnx(output, overwrite=overwrite)
+    channels = 1 + 2 * found.details.neighbours
+    if as_json:
+        print_json({"output": str(output), "channels": channels, "orientations": found.details.orientations})
+    elif not quiet:
+        print_rows([("written", str(output)), ("channels", f"{channels}: a slice and those beside it")])
+
+
+def _of_scan(path: Path) -> Model:
+    """The package's weights, set for the noise of one scan."""
+    from diffdenoise.model.instant import instant_model
+    from diffdenoise.plan import make_plan
+
+    scans = read_scans([path])
+    if len(scans) != 1:
+        raise SettingsError(f"--scan: {path} holds {len(scans)} scans; name one")
+    plan = make_plan(scans, Settings())
+    if plan.is_blind:
+        raise SettingsError(f"{path}: how strong its noise is cannot be told; name another scan")
+    return instant_model(plan, "cpu")
