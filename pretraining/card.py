@@ -25,6 +25,13 @@ WORDS = {
         "noise": "white, correlated, band-pass, zero-filled, Rician; .8 to 35 % of the range; varying levels",
         "limits": "needs the noise's level; correlations up to 2.2 px; slices .5 to 6 pixels apart",
     },
+    "student-magnitude": {
+        "name": "general-magnitude",
+        "use": "the same for magnitudes whose true zero is known (Rician noise); chosen by itself",
+        "data": f"{_SYNTHETIC}; {_NO_ANATOMY}",
+        "noise": "as general",
+        "limits": "as general",
+    },
     "blind-spot": {
         "name": "blind-spot",
         "use": "stage 1 of a training begins with it",

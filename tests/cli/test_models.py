@@ -32,7 +32,7 @@ def scan(tmp_path: Path) -> Path:
 
 def test_the_weights_are_listed_with_their_checksums(run: Run) -> None:
     found = {one["name"]: one for one in run("models", "--json").json["models"]}
-    assert set(found) == {"general", "blind-spot", "diffusion"}
+    assert set(found) == {"general", "general-magnitude", "blind-spot", "diffusion"}
     for one in found.values():
         content = (files("diffdenoise") / "weights" / one["file"]).read_bytes()
         assert one["sha256"] == hashlib.sha256(content).hexdigest()

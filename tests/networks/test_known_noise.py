@@ -119,12 +119,17 @@ def test_what_is_told_of_a_scan_is_what_was_told_in_training(
     assert not np.allclose(known[:144].reshape(16, 9)[:9], known[:144].reshape(16, 9)[:9].T, atol=0.1)
 
 
+@pytest.mark.parametrize(
+    ("zero", "file"), [(None, "student.safetensors"), (-0.02, "student-magnitude.safetensors")]
+)
 @pytest.mark.parametrize("neighbours", [0, 1, 2, 3])
-def test_the_student_takes_the_slices_that_are_there_nearest_first(neighbours: int) -> None:
-    with as_file(files("diffdenoise") / "weights" / "student.safetensors") as path:
+def test_the_student_takes_the_slices_that_are_there_nearest_first(
+    neighbours: int, zero: float | None, file: str
+) -> None:
+    with as_file(files("diffdenoise") / "weights" / file) as path:
         whole = load_file(path)["student.entry.weight"]
     assert whole.shape[1] == SLICES
-    found = start_student(replace(KNOWN, neighbours=neighbours))["entry.weight"]
+    found = start_student(replace(KNOWN, neighbours=neighbours, zero=zero))["entry.weight"]
     np.testing.assert_array_equal(found, whole[:, : 1 + 2 * neighbours])
 
 

@@ -9,7 +9,7 @@ from diffdenoise.config import STAGES
 from diffdenoise.model.backends import choose_device
 from diffdenoise.model.record import ModelRecord
 from diffdenoise.model.trained import Model
-from diffdenoise.networks.known_noise import STUDENT, start_student
+from diffdenoise.networks.known_noise import MAGNITUDE, STUDENT, start_student
 from diffdenoise.networks.shipped import read_shipped
 from diffdenoise.plan import Plan
 
@@ -55,8 +55,8 @@ def instant_model(plan: Plan, device: str = "auto", threads: int | None = None) 
 
 
 def start_digest() -> str:
-    """SHA-256 of the student's weights that come with the package."""
-    return hashlib.sha256(read_shipped(STUDENT)).hexdigest()
+    """SHA-256 of the student's weights that come with the package, of both kinds."""
+    return hashlib.sha256(read_shipped(STUDENT) + read_shipped(MAGNITUDE)).hexdigest()
 
 
 def _axes(plan: Plan) -> int:
