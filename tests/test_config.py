@@ -101,6 +101,8 @@ def test_the_papers_recipe_goes_under_what_is_asked_for(tmp_path: Path) -> None:
     found = Settings.build(file, ["stage2.jointly_blind=false"], recipe="paper", seed=4)
     assert (found.iterations, found.stage3.draws, found.stage3.refine) == (2, 3, False)
     assert (found.stage2.jointly_blind, found.seed) == (False, 4)
+    with pytest.raises(SettingsError, match="recipe 'papr': is not known; expected paper"):
+        Settings.build(recipe="papr")
     # It is itself again afterwards.
     assert Settings.build(recipe="paper") == paper
     file.write_text("iterations: {a: 1}\n", encoding="utf-8")

@@ -268,6 +268,8 @@ class Settings(_Frozen):
         SettingsError
             If the file can't be read, a key is unknown or a value out of range.
         """
+        if recipe not in (None, *RECIPES):
+            raise SettingsError(f"recipe {reprlib.repr(recipe)}: is not known; expected {', '.join(RECIPES)}")
         tree: dict[str, Any] = {}
         _merge(tree, RECIPES[recipe] if recipe is not None else {})
         _merge(tree, _load_yaml(file, follow=follow_link) if file is not None else {})

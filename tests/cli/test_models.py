@@ -82,3 +82,12 @@ def test_what_cannot_be_exported_is_said(
     assert done.code == 2
     assert said in done.err
     assert not list(scan.parent.glob("x.*"))
+
+
+def test_a_clean_scan_tells_no_noise(run: Run, tmp_path: Path) -> None:
+    y, x, z = np.indices((96, 100, 6), dtype=float)
+    clean = (900 + 500 * np.sin(x / 9 + z / 4) * np.cos(y / 7)).astype(np.float32)
+    source = save_nifti(tmp_path / "clean.nii.gz", clean)
+    done = run("export", "general", "--scan", source, "-o", tmp_path / "x.onnx")
+    assert done.code == 2
+    assert "too little noise" in done.err

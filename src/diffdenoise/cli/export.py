@@ -77,6 +77,8 @@ def _of_scan(path: Path) -> Model:
     if len(scans) != 1:
         raise SettingsError(f"--scan: {path} holds {len(scans)} scans; name one")
     plan = make_plan(scans, Settings())
+    if plan.is_clean:
+        raise SettingsError(f"{path}: has too little noise to be denoised; name another scan")
     if plan.is_blind:
         raise SettingsError(f"{path}: how strong its noise is cannot be told; name another scan")
     return instant_model(plan, "cpu")
