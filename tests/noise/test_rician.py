@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import ncx2, rice
 
 from diffdenoise.noise.rician import bias_correction, signal_of_denoised, signal_of_mean, std_of_mean
 from diffdenoise.noise.simulate import rician
@@ -106,3 +107,16 @@ def test_the_bias_is_undone_by_the_level_of_each_place():
     assert np.abs((plain - clean)[strong].mean()) > 0.5 * bias[strong].mean()
     # Air is air where it is bright, too.
     assert found[clean == 0].mean() < 0.1 * mean[clean == 0].mean()
+
+
+@pytest.mark.parametrize("signal", [0.5, 1.0, 2.0, 5.0, 12.0])
+def test_the_mean_of_one_coil_is_that_of_the_rice_distribution(signal: float) -> None:
+    mean = np.array([30 * rice(signal).mean()])
+    assert signal_of_mean(mean, 30.0)[0] / 30 == pytest.approx(signal, abs=2e-3)
+
+
+@pytest.mark.parametrize(("coils", "signal"), [(2, 1.0), (4, 1.0), (4, 3.0), (8, 2.0)])
+def test_the_mean_of_several_coils_is_that_of_the_chi_distribution(coils: int, signal: float) -> None:
+    squares = ncx2(2 * coils, signal**2)
+    mean = squares.expect(np.sqrt, lb=0, ub=(signal + 20) ** 2)
+    assert signal_of_mean(np.array([mean]), 1.0, coils)[0] == pytest.approx(signal, abs=2e-3)
