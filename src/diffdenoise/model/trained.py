@@ -76,7 +76,7 @@ class Model:
         self._threads = threads
 
     @cached_property
-    def _denoiser(self) -> Denoiser:
+    def denoiser(self) -> Denoiser:
         """The student on its device; made when it is first needed."""
         backend = make_backend(self._weights, self._device, self._threads)
         details = self.details
@@ -226,17 +226,17 @@ class Model:
                 f"{scan.name}: is not like what {self.folder} was trained on: {'; '.join(foreign)}; train a "
                 "model on scans like it, or force it"
             )
-        domain, places = self._domain(noise, own)
+        domain, places = self.domain_for(noise, own)
         volumes = entered(ready.volumes, domain, places)
         axes = min(self.details.axes, self._most_axes(scan, noise))
-        denoised = self._denoiser.denoise(volumes, domain.level, progress, axes)
+        denoised = self.denoiser.denoise(volumes, domain.level, progress, axes)
         if not all(np.isfinite(one).all() for stack in denoised for one in stack):
             raise ModelError(f"{self.folder}: gave values that are no numbers; its weights are damaged")
         checked = check_result(ready.measurable(), denoised, noise.diagnosis, noise.factors)
         doubts = (*foreign, *([] if checked is None else checked.doubts))
         for doubt in doubts:
             progress.say(f"{scan.name}: look closer: {doubt}")
-        magnitude = self._magnitude(noise, own)
+        magnitude = self.magnitude_of(noise, own)
         if magnitude is not None:
             factors = noise.factors
             undo = bias_correction(denoised, *magnitude, ready.intensities.zero, factors)
@@ -250,7 +250,7 @@ class Model:
         spacing = spacing_of(scan, noise.axis)
         return most_axes(noise.ready.shapes, self.details.neighbours, spacing, self.noise.correlation)
 
-    def _domain(self, noise: Noise, own: bool) -> tuple[Domain, list[PlaceMap | None]]:
+    def domain_for(self, noise: Noise, own: bool) -> tuple[Domain, list[PlaceMap | None]]:
         """Where a scan is denoised, and how its level varies over its volumes.
 
         The scan's own level and spectrum; what the training took for them only on the scans of the training.
@@ -265,7 +265,7 @@ class Model:
             domain = domain_of(noise.model.raised_to(LEAST_STD), noise.diagnosis, zero)
         return domain, [place] * len(noise.ready.shapes)
 
-    def _magnitude(self, noise: Noise, own: bool) -> tuple[float, int] | None:
+    def magnitude_of(self, noise: Noise, own: bool) -> tuple[float, int] | None:
         """Std (scaled intensities) and coils of the noise whose bias is to be undone; None: there is none."""
         if self.details.rician_std is None or not noise.ready.regions.seen.least >= 0:
             return None

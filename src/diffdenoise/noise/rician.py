@@ -61,6 +61,14 @@ def signal_of_mean(mean: NDArray[np.float64], std: float, coils: int = 1) -> NDA
     return np.asarray(std * np.where(relative < means[-1], np.interp(relative, means, signals), beyond))
 
 
+def mean_of_signal(signal: NDArray[np.float64], std: float, coils: int = 1) -> NDArray[np.float64]:
+    """Mean magnitude of a signal that isn't negative; the other way round than `signal_of_mean`."""
+    signals, means = _table(coils)
+    relative = signal / std
+    beyond = np.sqrt(relative**2 + (2 * coils - 1))
+    return np.asarray(std * np.where(relative < _HIGHEST, np.interp(relative, signals, means), beyond))
+
+
 def std_of_mean(mean: NDArray[np.float64], std: float, coils: int = 1) -> NDArray[np.float64]:
     """Std of magnitudes with that mean; parameters as of `signal_of_mean`."""
     signal, floor = signal_of_mean(mean, std, coils), std * float(_table(coils)[1][0])

@@ -1,0 +1,173 @@
+"""All evidence of a result, in the order of the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffdenoise.trust.bias import bands_of
+from diffdenoise.trust.evidence import Evidence, Finding, Section
+from diffdenoise.trust.judged import (
+    NEVER,
+    intensity_section,
+    noise_section,
+    resolution_section,
+    structure_section,
+)
+from diffdenoise.trust.paired import Paired
+from diffdenoise.trust.places import find_places
+from diffdenoise.trust.residual import look_at_residual
+from diffdenoise.trust.sharpness import edge_spread
+from diffdenoise.trust.slab import Redenoise, cut_slab
+from diffdenoise.trust.tried import (
+    Tried,
+    insertion_section,
+    stability_section,
+    try_again,
+    uncertainty_section,
+)
+from diffdenoise.trust.wanted import Region, region_of
+
+#: Sections for which the scan is denoised again.
+_AGAIN = (("insertion", "Planted lesions"), ("uncertainty", "Uncertainty"), ("stability", "Stability"))
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A result's evidence, and what maps are made of.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        Sections and places.
+    tried : Tried or None
+        What denoising again showed; None where it couldn't be done.
+    """
+
+    evidence: Evidence
+    tried: Tried | None
+
+
+def examine(
+    paired: Paired,
+    *,
+    unit: str = "units",
+    again: Redenoise | None = None,
+    why: str = "",
+    spacing_mm: tuple[float, float] | None = None,
+    roi: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+) -> Examined:
+    """Look at a result from all sides.
+
+    Parameters
+    ----------
+    paired : Paired
+        The scan before and after.
+    unit : str
+        Of its intensities, for words.
+    again : callable, optional
+        The denoiser that made the result; None: not known, as `why` says.
+    why : str
+        Why there is none.
+    spacing_mm : (float, float), optional
+        Distance of slices, and side of pixels, where they are known.
+    roi : bool array of the scan's shape, optional
+        Region whose mean is wanted.
+    seed : int
+        Of draws.
+    """
+    figures = look_at_residual(paired)
+    found = find_places(paired)
+    if figures is None or found is None:
+        return Examined(_unchanged(), None)
+    tried, reason = None, why
+    if again is not None:
+        thickness = np.inf if spacing_mm is None else spacing_mm[0] / spacing_mm[1]
+        slab = cut_slab(paired, again, thickness)
+        if slab is None:
+            reason = "the level of the noise isn't known"
+        else:
+            tried = try_again(slab, again, None if spacing_mm is None else spacing_mm[1], seed)
+    sections = [
+        noise_section(paired, figures, _told(paired)),
+        structure_section(figures, found),
+        *_sections_again(tried, reason, paired, unit, roi),
+        intensity_section(bands_of(paired), paired, unit),
+    ]
+    resolution = resolution_section(edge_spread(paired), None if tried is None else tried.response, reason)
+    sections.insert(3, resolution)
+    if paired.noise.diagnosis.std <= 0 or paired.noise.diagnosis.is_upper_bound:
+        sections.insert(0, _unknown_noise(paired))
+    return Examined(Evidence(tuple(sections), found.places), tried)
+
+
+def _sections_again(
+    tried: Tried | None, why: str, paired: Paired, unit: str, roi: NDArray[np.bool_] | None
+) -> list[Section]:
+    if tried is None:
+        return [Section(key, title, missing=f"not measured: {why}") for key, title in _AGAIN]
+    named: list[tuple[str, str]] = []
+    if roi is not None:
+        region = region_of(paired, tried.spread, roi)
+        named = region.rows(unit) if isinstance(region, Region) else [("not told", region)]
+    return [
+        insertion_section(tried.rows),
+        uncertainty_section(tried, paired.noise.range, unit, named),
+        stability_section(tried.spread),
+    ]
+
+
+def _told(paired: Paired) -> str:
+    """What is stated of the noise, in a sentence."""
+    found, noise = paired.noise.diagnosis, paired.noise
+    if found.std <= 0:
+        return "No noise was found in this scan."
+    kind = "Gaussian"
+    if found.rician_std is not None:
+        kind = "Rician" if found.coils == 1 else f"noncentral chi ({found.coils} coils)"
+    elif not found.noise.is_constant:
+        kind = "Gaussian of a level that varies with brightness"
+    bound = "at most " if found.is_upper_bound else ""
+    widths = found.correlation.width_px
+    spectrum = (
+        "white" if found.correlation.is_white else f"correlated over {widths[0]:.2g} x {widths[1]:.2g} pixels"
+    )
+    place = "" if noise.model.place is None else ", varying from place to place"
+    return f"Stated noise: {kind}, {bound}{found.std:.2%} of the range, {spectrum}{place}."
+
+
+def _unknown_noise(paired: Paired) -> Section:
+    """What follows where the scan does not tell its noise."""
+    bound = paired.noise.diagnosis.is_upper_bound
+    says = (
+        "only an upper bound of the noise is known, so that too little noise taken off can't be told"
+        if bound
+        else "no noise was found in this scan, and yet it was changed"
+    )
+    finding = Finding(
+        "noise_unknown",
+        "The noise of the scan is known",
+        0.0 if not bound else 0.5,
+        "",
+        (1.0, 0.4),
+        says,
+        "tell the level (--noise-std), or leave the scan as it is",
+        falls=True,
+    )
+    return Section("statement", "The noise statement", (finding,))
+
+
+def _unchanged() -> Evidence:
+    """Evidence of a scan that was left as it was."""
+    finding = Finding(
+        "changed",
+        "Voxels that were changed",
+        0.0,
+        "",
+        (NEVER, NEVER),
+        "the scan was left as it was: nothing was taken off",
+    )
+    return Evidence((Section("noise", "Noise before and after", (finding,)),))

@@ -1,0 +1,123 @@
+"""A scan before and after, slice by slice, in scaled intensities and with what its noise is said to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffdenoise.noise.statement import Noise
+from diffdenoise.scan.sample import parts_of_slice, spread_slices
+from diffdenoise.scan.voxels import Voxels
+
+_Image = NDArray[np.float32]
+#: Pixels at most that are searched for places; of more, evenly spaced slices.
+MOST_SEARCHED = 16_000_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where a part of a slice is: slices of up to a megapixel are one part.
+
+    Attributes
+    ----------
+    volume, number : int
+        Of the slice.
+    top, left : int
+        Of its first row and column.
+    height, width : int
+        In pixels.
+    """
+
+    volume: int
+    number: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A part of a slice before and after.
+
+    Attributes
+    ----------
+    part : Part
+        Where it is.
+    noisy, denoised : float32 array (height, width)
+        Scaled intensities.
+    known : bool array (height, width)
+        Where there is data.
+    std : float32 array (height, width)
+        Stated std of the noise, scaled intensities; 0 where none was found.
+    """
+
+    part: Part
+    noisy: _Image
+    denoised: _Image
+    known: NDArray[np.bool_]
+    std: _Image
+
+    @property
+    def residual(self) -> _Image:
+        """What was taken off; 0 where there is no data."""
+        return np.where(self.known, self.noisy - self.denoised, np.float32(0))
+
+
+class Paired:
+    """A scan before and after.
+
+    Parameters
+    ----------
+    noise : Noise
+        Of the noisy scan, with its slices.
+    denoised : Voxels
+        Of the same shape, in the same units.
+    """
+
+    def __init__(self, noise: Noise, denoised: Voxels) -> None:
+        self.noise = noise
+        self._ready, self._denoised = noise.ready, denoised
+        self._factors = noise.factors
+
+    @property
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """Slices, height and width of each volume."""
+        return self._ready.shapes
+
+    def parts(self, most_pixels: int) -> list[Part]:
+        """Return parts of evenly spaced slices with this many pixels in all at most; at least one slice."""
+        pixels = max(height * width for _, height, width in self.shapes)
+        found = []
+        for volume, number in spread_slices(self.shapes, max(1, most_pixels // pixels)):
+            for (top, bottom), (left, right) in parts_of_slice(self.shapes[volume]):
+                found.append(Part(volume, number, top, left, bottom - top, right - left))
+        return found
+
+    def pairs(self, parts: list[Part]) -> Iterator[Pair]:
+        """Read parts of slices; those of one slice should follow each other."""
+        last: tuple[int, int] | None = None
+        for part in parts:
+            if (part.volume, part.number) != last:
+                whole = self.slice(part.volume, part.number)
+                last = part.volume, part.number
+            rows = slice(part.top, part.top + part.height)
+            columns = slice(part.left, part.left + part.width)
+            noisy, denoised, std = (each[rows, columns] for each in (whole.noisy, whole.denoised, whole.std))
+            yield Pair(part, noisy, denoised, whole.known[rows, columns], std)
+
+    def slice(self, volume: int, number: int) -> Pair:
+        """Read a slice."""
+        ready = self._ready
+        given = ready.voxels.slab(ready.axis, volume, number, number + 1)
+        nothing = ready.regions.no_data_in(volume, number, given)
+        after = self._denoised.slab(ready.axis, volume, number, number + 1)
+        noisy, denoised = (ready.scaled(values, nothing)[0] for values in (given, after))
+        unmeasurable = ready.regions.unmeasurable_in(volume, number, given)
+        known = np.ones(noisy.shape, np.bool_) if unmeasurable is None else ~unmeasurable[0]
+        factor = 1.0 if self._factors is None else self._factors[volume][number]
+        std = self.noise.model.levels(denoised, factor).astype(np.float32)
+        return Pair(Part(volume, number, 0, 0, *noisy.shape), noisy, denoised, known, std)

@@ -1,0 +1,240 @@
+"""How sure a result is: what noise moves in it, and how large its errors are, without a clean image.
+
+Noise e like the scan's own is drawn, and the scan denoised with a e added and with it taken off: the
+difference of the two results over 2 a is what noise makes of the result, A e, as often as draws are made (a
+symmetric pair: of a linear denoiser the two move by the same, oppositely). It also gives the error that
+cannot be seen: with the noise's covariance S the mean squared error of f(y) = f is
+
+    mean (f - y)^2 - mean noise variance + 2 mean e . (A e),
+
+unbiased (Stein 1981; divergence by probing, Ramani et al. 2008, with e of covariance S instead of white). So
+the spread is scaled, in classes, until its square is the error that this shows, whose larger part at edges is
+not noise but lost structure. Half of the slices set the scale, the other half check it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffdenoise.trust.slab import Redenoise, Slab, draw_noise
+from diffdenoise.types import Stack
+
+#: Symmetric pairs, and how much of the scan's noise each adds.
+_PAIRS, _STRENGTH = 4, 0.5
+#: Std in pixels of the Gaussian over which a pixel's spread is averaged; classes of it.
+_AROUND_PX, _CLASSES = 2.0, 8
+#: Share of tissue that a region needs; classes of regions, and fewest regions of a class.
+_FULL, _REGION_CLASSES, _FEWEST = 0.999, 3, 30
+#: Error that a class is given at least, as a share of the noise's variance: chance may make it negative.
+_LEAST_ERROR = 1e-3
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Errors by class of spread: what was expected, and what the other half of the pixels shows.
+
+    Attributes
+    ----------
+    spreads, errors : float arrays (classes,)
+        Mean spread (std), and root mean squared error that belongs to it; scaled intensities.
+    checked : float array (classes,)
+        Error of the pixels that were not used, over what was expected of them.
+    chance : float array (classes,)
+        Std of `checked` by chance.
+    pixels : int
+        In a class.
+    """
+
+    spreads: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    checked: NDArray[np.float64]
+    chance: NDArray[np.float64]
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Means over square regions: how far they are off.
+
+    Attributes
+    ----------
+    side : int
+        In pixels.
+    count : int
+        Regions that tell it.
+    before, after : float
+        Standard error of a region's mean before and after, scaled intensities.
+    spreads, errors : float arrays (classes,)
+        Root mean square of the pixels' spread in a region, and standard error after, by class of the former.
+    """
+
+    side: int
+    count: int
+    before: float
+    after: float
+    spreads: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+    def error_of(self, spread: float) -> float:
+        """Return the standard error of a region's mean whose pixels have this spread."""
+        return float(np.interp(spread, self.spreads, self.errors))
+
+
+class Spread:
+    """Pairs of results of a slab.
+
+    Parameters
+    ----------
+    slab : Slab
+        Slices before and after.
+    again : callable
+        The denoiser.
+    seed : int
+        Of the draws.
+    """
+
+    def __init__(self, slab: Slab, again: Redenoise, seed: int = 0) -> None:
+        self.slab = slab
+        self._noises: list[Stack] = []
+        self._moved: list[Stack] = []
+        products = np.zeros(3)
+        rng = np.random.default_rng(seed)
+        for _ in range(_PAIRS):
+            noise = draw_noise(slab.std, slab.correlation, rng)
+            plus, minus = (
+                again(slab.volume, slab.first, slab.noisy + sign * np.float32(_STRENGTH) * noise)
+                for sign in (1, -1)
+            )
+            self._noises.append(noise)
+            self._moved.append((plus - minus) / np.float32(2 * _STRENGTH))
+            up, down = (
+                one[slab.known].astype(np.float64) - slab.denoised[slab.known] for one in (plus, minus)
+            )
+            products += np.array([(up * down).sum(), (up * up).sum(), (down * down).sum()])
+        self.pair_correlation = float(products[0] / max(np.sqrt(products[1] * products[2]), 1e-30))
+
+    def response(self, part: tuple[int, slice, slice], shape: NDArray[np.float64]) -> tuple[float, float]:
+        """Return what noise gives a shape's observer at a place, before and after: roots of mean squares.
+
+        Parameters
+        ----------
+        part : (slice, rows, columns)
+            The place.
+        shape : array (height, width)
+            What the observer looks for.
+        """
+        before, after = (
+            np.sqrt(np.mean([float((each[part] * shape).sum()) ** 2 for each in those]))
+            for those in (self._noises, self._moved)
+        )
+        return float(before), float(after)
+
+    @property
+    def std(self) -> Stack:
+        """Spread at each pixel, scaled intensities."""
+        from scipy.ndimage import gaussian_filter
+
+        mean = np.mean([one**2 for one in self._moved], axis=0)
+        around = gaussian_filter(mean, (0, _AROUND_PX, _AROUND_PX))
+        return np.asarray(np.sqrt(np.maximum(around, 0)), np.float32)
+
+    def _error(self) -> Stack:
+        """Unbiased estimate of the squared error at each pixel; single ones are mostly chance."""
+        slab = self.slab
+        divergence = np.mean([e * moved for e, moved in zip(self._noises, self._moved, strict=True)], axis=0)
+        return np.asarray((slab.denoised - slab.unbiased) ** 2 - slab.std**2 + 2 * divergence)
+
+    @property
+    def rmse(self) -> float:
+        """Root of the mean squared error over the slab, scaled intensities."""
+        return float(np.sqrt(max(float(self._error()[self.slab.known].mean()), 0.0)))
+
+    def calibrate(self) -> Calibration | None:
+        """Scale the spread to the error; None where there are too few pixels."""
+        slab = self.slab
+        std, error, known = self.std, self._error(), slab.known
+        check = np.zeros(std.shape, np.bool_)
+        if len(std) > 1:
+            check[1::2] = True
+        else:
+            check[:, : std.shape[1] // 2] = True
+        learn, check = known & ~check, known & check
+        if min(learn.sum(), check.sum()) < 100 * _CLASSES:
+            return None
+        edges = np.unique(np.quantile(std[learn], np.linspace(0, 1, _CLASSES + 1)[1:-1]))
+        noise = float((slab.std[known] ** 2).mean())
+        found = []
+        for number in range(len(edges) + 1):
+            own, other = (where & (np.searchsorted(edges, std) == number) for where in (learn, check))
+            if not (own.any() and other.any()):
+                continue
+            expected = max(float(error[own].mean()), _LEAST_ERROR * noise)
+            seen = float(np.sqrt(max(float(error[other].mean()), 0.0) / expected))
+            # Half the relative std of a mean, whose pixels are correlated.
+            chance = 0.5 * float(error[other].std()) / expected * np.sqrt(_correlated(slab) / other.sum())
+            found.append((float(np.sqrt((std[own] ** 2).mean())), np.sqrt(expected), seen, chance))
+        spreads, errors, checked, chances = np.array(found).T
+        rising = np.maximum.accumulate(errors)
+        return Calibration(spreads, rising, checked, chances, int(learn.sum()) // len(found))
+
+    def regions(self, side: int) -> Regions | None:
+        """Return how far means over squares are off; None where there are too few of them.
+
+        Parameters
+        ----------
+        side : int
+            Of the squares in pixels.
+        """
+        slab = self.slab
+        inside = _means(slab.tissue.astype(np.float32), side) > _FULL
+        if inside.sum() < _FEWEST * _REGION_CLASSES:
+            return None
+        noises = [_means(one, side)[inside].astype(np.float64) for one in self._noises]
+        moved = [_means(one, side)[inside].astype(np.float64) for one in self._moved]
+        spread = np.sqrt(_means(self.std**2, side)[inside].astype(np.float64))
+        off = _means(slab.denoised - slab.unbiased, side)[inside].astype(np.float64)
+        before = np.mean([one**2 for one in noises], axis=0)
+        alone = np.mean([one**2 for one in moved], axis=0)
+        error = off**2 - before + 2 * np.mean([e * m for e, m in zip(noises, moved, strict=True)], axis=0)
+
+        def after(where: NDArray[np.bool_]) -> float:
+            # Never less than what noise alone moves.
+            return float(np.sqrt(max(error[where].mean(), alone[where].mean())))
+
+        edges = np.quantile(spread, np.linspace(0, 1, _REGION_CLASSES + 1)[1:-1])
+        classes = [np.searchsorted(edges, spread) == number for number in range(_REGION_CLASSES)]
+        full = [where for where in classes if where.any()]
+        return Regions(
+            side,
+            int(inside.sum()),
+            float(np.sqrt(before.mean())),
+            after(np.ones(len(spread), np.bool_)),
+            np.array([float(np.sqrt((spread[where] ** 2).mean())) for where in full]),
+            np.array([after(where) for where in full]),
+        )
+
+
+def uncertainty(spread: Stack, calibration: Calibration) -> Stack:
+    """Return the expected root mean squared error at each pixel of its spread, float32, same shape."""
+    found = np.interp(spread, calibration.spreads, calibration.errors)
+    # Beyond the classes' means in proportion.
+    last = spread > calibration.spreads[-1]
+    ratio = calibration.errors[-1] / max(calibration.spreads[-1], 1e-12)
+    return np.where(last, spread * ratio, found).astype(np.float32)
+
+
+def _means(stack: Stack, side: int) -> Stack:
+    """Means over squares side by side, (slices, rows, columns)."""
+    count, height, width = stack.shape
+    rows, columns = height // side, width // side
+    cut = stack[:, : rows * side, : columns * side].reshape(count, rows, side, columns, side)
+    return np.asarray(cut.mean((2, 4)))
+
+
+def _correlated(slab: Slab) -> float:
+    """Pixels that are as good as one independent one, for sums of squares."""
+    plane = np.asarray(slab.correlation.full())
+    return float(max(1.0, (plane**2).sum())) if plane.size else 1.0
