@@ -24,8 +24,9 @@ def each_at_once(
     threads: int | None,
     progress: Progress,
     _: float,
+    weights: str | None = None,
 ) -> list[Result]:
-    """Denoise scans with the weights that come with the package."""
+    """Denoise scans with the package's weights: those of a name, or those that fit each one's noise."""
     found = []
     for scan in (image.scan for image in group):
         noise = diagnose(scan, axis if scan.ndim > 2 else None)
@@ -34,6 +35,7 @@ def each_at_once(
                 scan,
                 noise,
                 settings,
+                weights=weights,
                 device=device,
                 threads=threads,
                 strength=strength,

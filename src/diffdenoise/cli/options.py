@@ -42,8 +42,12 @@ Inputs = Annotated[
 ]
 Output = Annotated[Path, typer.Option("-o", "--output", help="File to write; a folder for several scans.")]
 UseModel = Annotated[
-    Path | None,
-    typer.Option("--model", metavar="DIR", help="Trained model to use."),
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="DIR|NAME",
+        help="Trained model to use; or general or magnitude, of the package's own weights.",
+    ),
 ]
 Force = Annotated[
     bool,

@@ -76,6 +76,7 @@ def at_once(
     noise: Noise,
     settings: Settings,
     *,
+    weights: str | None = None,
     device: str,
     threads: int | None,
     strength: float,
@@ -89,6 +90,8 @@ def at_once(
         The scan, and what is known of its noise.
     settings : Settings
         Level, slices and limits; nothing of a training.
+    weights : str, optional
+        Name of those to take; None: those that fit the noise.
     device, threads
         See `choose_device`.
     strength : float
@@ -100,12 +103,15 @@ def at_once(
     ------
     InputError
         If it can't be denoised.
+    ModelError
+        If weights for magnitudes are asked for, and it holds none.
     DeviceError
         If the device is absent.
     """
-    from diffdenoise.model.instant import instant_model
+    from diffdenoise.model.instant import check_weights, instant_model
 
     began = time.monotonic()
+    check_weights(weights, noise)
     unchanged = left_as_they_are([scan], [noise], settings, began)
     if unchanged is not None:
         return unchanged[0]
@@ -115,7 +121,7 @@ def at_once(
         progress.say(why)
         seconds = time.monotonic() - began
         return finish(scan, scan, noise=noise, seconds=seconds, strength=0.0, doubts=[why])
-    model = instant_model(plan, device, threads)
+    model = instant_model(plan, device, threads, weights)
     done = model.denoise_scan(scan, noise, progress=progress, own=True)
     return finish(
         scan,

@@ -56,6 +56,7 @@ class Report:
                 "output": str(job.target),
                 "notices": list(job.notices),
                 "left_as_it_is": result.is_unchanged,
+                "weights": (result.record["training"] or {}).get("weights"),
                 **{name: result.record[name] for name in known},
             }
         )
