@@ -128,7 +128,7 @@ Seed = Annotated[
 NoiseStd = Annotated[
     float | None,
     typer.Option(
-        help="Noise standard deviation in the scan's own units (default: estimated).",
+        help="Noise std in the scan's own units (default, and where the scan contradicts it: as it shows).",
         rich_help_panel=_TRAINING,
     ),
 ]

@@ -9,7 +9,7 @@ from diffdenoise.errors import SettingsError, option
 
 #: Settings that count all the same.
 _AT_ONCE = (
-    *("noise_std", "clean_below_contrast", "rician_bias"),
+    *("noise_std", "noise_std_as_told", "clean_below_contrast", "rician_bias"),
     *("data.axis", "data.neighbours", "stage3.orientations"),
 )
 

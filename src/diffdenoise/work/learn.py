@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from diffdenoise.errors import option
 from diffdenoise.noise.statement import Noise
-from diffdenoise.plan import already_clean, make_plan
+from diffdenoise.plan import already_clean, heard, make_plan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Progress
 from diffdenoise.work.finish import finish
@@ -116,6 +116,8 @@ def at_once(
     if unchanged is not None:
         return unchanged[0]
     plan = make_plan([scan], settings, [noise])
+    if plan.contradiction is not None:
+        progress.say(plan.contradiction.in_words())
     if plan.is_blind:
         why = _cannot_tell()
         progress.say(why)
@@ -130,7 +132,8 @@ def at_once(
         doubts=done.doubts,
         seconds=time.monotonic() - began,
         strength=strength,
-        told_std=settings.noise_std,
+        told_std=plan.settings.noise_std,
+        contradiction=plan.contradiction,
         training=model.record,
     )
 
@@ -188,6 +191,7 @@ def learn(
         progress=progress,
         spent_s=time.monotonic() - began,
     )
+    settings, against = heard(settings, noises)
     for scan, noise in zip(scans, noises, strict=True):
         done = trained.denoise_scan(scan, noise, progress=progress, own=True)
         doubts, kept = list(done.doubts), strength
@@ -203,6 +207,7 @@ def learn(
             seconds=time.monotonic() - began,
             strength=kept,
             told_std=settings.noise_std,
+            contradiction=against,
             training=trained.record,
         )
 
@@ -219,8 +224,11 @@ def left_as_they_are(
     """
     if not already_clean(noises, settings):
         return None
+    _, against = heard(settings, noises)
     found: list[Result] = []
     for scan, noise in zip(scans, noises, strict=True):
         seconds = time.monotonic() - began
-        found.append(finish(scan, scan, noise=noise, seconds=seconds, already_clean=True))
+        found.append(
+            finish(scan, scan, noise=noise, seconds=seconds, already_clean=True, contradiction=against)
+        )
     return found
