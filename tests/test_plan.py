@@ -233,8 +233,8 @@ def test_the_weights_are_told_what_the_plan_knows():
     assert known.power[0, 1] > 2
     assert known.power[8, 8] < 0.2
     # What is told of the level doesn't change what the scan shows.
-    told = make_plan([scan], Settings.build(data={"axis": 0}, noise_std=48.0))
-    assert told.known.level == pytest.approx(plan.known.level * 48 / 60, rel=0.1)
+    told = make_plan([scan], Settings.build(data={"axis": 0}, noise_std=50.0))
+    assert told.known.level == pytest.approx(plan.known.level * 50 / 60, rel=0.1)
     assert told.shown == plan.shown
 
 

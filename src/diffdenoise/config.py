@@ -165,7 +165,7 @@ class Settings(_Frozen):
     noise_std: float | None = Field(default=None, gt=0)
     """Std of the noise in the scan's own units, in the middle of the tissue; None: as the scan shows it."""
     noise_std_as_told: bool = False
-    """Take `noise_std` as it is, everywhere. False: not if what the scan shows is surely 1.4 times more or
+    """Take `noise_std` as it is, everywhere. False: not if what the scan shows is surely 1.3 times more or
     less, which is said; and of noise that varies with brightness or place, as its level in the middle."""
     clean_below_contrast: float = Field(default=0.1, ge=0)
     """Scans with less noise than this share of what neighbouring tissues differ by (block means over 12

@@ -28,7 +28,7 @@ def taken(told: float, found: Diagnosis) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"), [(0.025, "own"), (0.035, "own"), (0.037, 0.037), (0.069, 0.069), (0.072, "own")]
+    ("told", "expected"), [(0.025, "own"), (0.038, "own"), (0.039, 0.039), (0.064, 0.064), (0.066, "own")]
 )
 def test_what_is_surely_far_off_is_not_taken(told: float, expected: Any) -> None:
     assert taken(told, SURE) == expected
@@ -56,7 +56,7 @@ def test_a_clean_scan_stays_one_if_it_contradicts_what_was_told() -> None:
 
 def test_a_magnitudes_level_may_be_meant_either_way() -> None:
     found = replace(SURE, rician_std=0.08)
-    for level, expected in ((0.034, "own"), (0.037, 0.037), (0.11, 0.11), (0.115, "own")):
+    for level, expected in ((0.038, "own"), (0.039, 0.039), (0.103, 0.103), (0.105, "own")):
         assert taken(level, found) == expected
 
 
