@@ -26,7 +26,7 @@ WORDS = {
         "limits": "needs the noise's level; correlations up to 2.2 px; slices .5 to 6 pixels apart",
     },
     "student-magnitude": {
-        "name": "general-magnitude",
+        "name": "magnitude",
         "use": "the same for magnitudes whose true zero is known (Rician noise); chosen by itself",
         "data": f"{_SYNTHETIC}; {_NO_ANATOMY}",
         "noise": "as general",

@@ -86,12 +86,37 @@ def test_the_noise_is_estimated_in_shares_of_the_range():
 
 def test_a_given_noise_level_wins_in_the_scans_own_units():
     data = volume(std=60.0)
-    plan = plan_of(data, noise_std=25.0)
-    assert plan.noise.typical_std == pytest.approx(25.0 / IntensityMap.fit(data).range)
+    plan = plan_of(data, noise_std=50.0)
+    assert plan.noise.typical_std == pytest.approx(50.0 / IntensityMap.fit(data).range)
     assert plan.noise.correlation == plan_of(data).noise.correlation
     # Of scans with different ranges, the middle one.
-    plan = plan_of(data, 2 * data, 3 * data, noise_std=25.0)
-    assert plan.noise.typical_std == pytest.approx(25.0 / IntensityMap.fit(2 * data).range)
+    plan = plan_of(data, 2 * data, 3 * data, noise_std=100.0)
+    assert plan.noise.typical_std == pytest.approx(100.0 / IntensityMap.fit(2 * data).range)
+
+
+@pytest.mark.parametrize("told", [25.0, 120.0])
+def test_a_level_that_the_scan_contradicts_is_not_taken(told):
+    data = volume(std=60.0)
+    own, plan = plan_of(data), plan_of(data, noise_std=told)
+    assert plan.noise == own.noise
+    assert plan.settings.noise_std is None
+    assert plan.contradiction.told == told
+    assert plan.contradiction.shown == pytest.approx(60.0, rel=0.08)
+    assert plan.as_dict()["contradiction"]["told"] == told
+    insisting = plan_of(data, noise_std=told, noise_std_as_told=True)
+    assert insisting.contradiction is None
+    assert insisting.noise.typical_std == pytest.approx(told / IntensityMap.fit(data).range)
+
+
+def test_a_told_level_says_nothing_of_how_it_varies_with_brightness():
+    clean = 600 + 400 * np.sin(np.linspace(0, 12, 160))[:, None] * np.cos(np.linspace(0, 9, 160))
+    noisy = 12.0 * np.random.default_rng(0).poisson(np.broadcast_to(clean, (5, 160, 160)) / 12)
+    own = plan_of(noisy)
+    assert not own.noise.is_constant
+    std = 1.2 * own.noise.typical_std * IntensityMap.fit(noisy).range
+    plan = plan_of(noisy, noise_std=std)
+    assert plan.noise.stds == pytest.approx([1.2 * one for one in own.noise.stds])
+    assert plan_of(noisy, noise_std=std, noise_std_as_told=True).noise.is_constant
 
 
 def test_a_scan_without_noise_is_given_a_level_above_zero():
@@ -188,8 +213,8 @@ def test_each_volume_is_divided_about_its_own_true_zero():
     assert plan.zeros[0] != plan.zeros[1]
     assert plan.domain.zero == plan.known.zero == plan.zeros[0]
     assert plan.domain.level == pytest.approx(80 / maps[0].range, rel=0.3)
-    told = make_plan([from_array(scans[0])], Settings.build(data={"axis": 0}, noise_std=50.0))
-    assert told.domain.level == pytest.approx(50 / maps[0].range)
+    told = make_plan([from_array(scans[0])], Settings.build(data={"axis": 0}, noise_std=65.0))
+    assert told.domain.level == pytest.approx(65 / maps[0].range)
     # As scanned, but for the map, which is about the true zero.
     place = PlaceMap.of_grid(np.array([[[0.7]]]))
     twice = replace(plan, places=(place, place))
@@ -208,8 +233,8 @@ def test_the_weights_are_told_what_the_plan_knows():
     assert known.power[0, 1] > 2
     assert known.power[8, 8] < 0.2
     # What is told of the level doesn't change what the scan shows.
-    told = make_plan([scan], Settings.build(data={"axis": 0}, noise_std=25.0))
-    assert told.known.level == pytest.approx(plan.known.level * 25 / 60, rel=0.1)
+    told = make_plan([scan], Settings.build(data={"axis": 0}, noise_std=50.0))
+    assert told.known.level == pytest.approx(plan.known.level * 50 / 60, rel=0.1)
     assert told.shown == plan.shown
 
 
@@ -229,7 +254,12 @@ def test_one_clean_scan_among_noisy_ones_does_not_make_them_clean():
     assert already_clean(found[:1], settings)
     assert not already_clean(found, settings)
     assert not already_clean(found[:1], Settings.build(data={"axis": 0}, clean_below_contrast=0))
-    assert not already_clean(found[:1], Settings.build(data={"axis": 0}, noise_std=5.0))
+    # Whoever tells a level that the scan bears out, or insists, wants it taken off.
+    (shown,) = {one.std for one in found[:1]}
+    assert shown is not None
+    for told in ({"noise_std": shown}, {"noise_std": 5.0, "noise_std_as_told": True}):
+        assert not already_clean(found[:1], Settings.build(data={"axis": 0}, **told))
+    assert already_clean(found[:1], Settings.build(data={"axis": 0}, noise_std=10 * shown))
 
 
 def test_without_a_level_the_stages_are_those_that_need_none():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from diffdenoise.groups import each_at_once, learned_together
 from diffdenoise.images import checked, find, read_images, scan_of, warn
 from diffdenoise.kinds import Kind, is_path, kind_of
 from diffdenoise.model.folder import is_model_folder
+from diffdenoise.model.named import card_of, find_model
 from diffdenoise.noise import simulate as simulation
 from diffdenoise.noise.statement import diagnose
 from diffdenoise.packages import check_torch
@@ -61,7 +63,8 @@ def denoise(
         package are taken, which takes seconds. Images given in one call are learned from together, as one
         data set within this time; DICOM volumes each by itself, for this time each.
     model : Model, str or path, optional
-        A trained model or its folder; then it takes seconds.
+        A trained model or its folder; then it takes seconds. Or "general" or "magnitude": those of the
+        package's weights, and not the ones that fit the noise.
     settings : Settings, optional
         Everything else; `minutes`, `axis` and `seed` win over it.
     mask : image or path, optional
@@ -104,7 +107,9 @@ def denoise(
         If an image, the settings, the device or the model don't fit.
     """
     check_strength(strength)
-    if model is not None:
+    named = find_model(model) if isinstance(model, str) else None
+    weights = named if isinstance(named, str) else None
+    if model is not None and weights is None:
         if minutes is not None or settings is not None or seed is not None:
             raise SettingsError(
                 "minutes, settings and seed have no effect with a trained model; leave them out, or the model"
@@ -123,7 +128,7 @@ def denoise(
     chosen = _settings(settings, minutes=minutes, seed=seed, axis=axis)
     if seed is not None and not chosen.trains:
         raise SettingsError("seed has an effect on a training only; add minutes=10, or leave it out")
-    check_at_once(chosen)
+    check_at_once(chosen, weights)
     if chosen.trains:
         check_torch()
     images = read_images(scan)
@@ -136,10 +141,10 @@ def denoise(
     with watching(progress) as told:
         for group in images.groups():
             try:
-                make = learned_together if chosen.trains else each_at_once
+                make = learned_together if chosen.trains else partial(each_at_once, weights=weights)
                 learned = make(group, chosen, strength, axis, device, threads, told, began)
                 results.update((id(image), result) for image, result in zip(group, learned, strict=True))
-            except (InputError, DivergedError) as error:
+            except (InputError, ModelError, DivergedError) as error:
                 if any(image.must for image in group) or len(images.groups()) == 1:
                     raise
                 warn(f"left out: {error}")
@@ -278,7 +283,12 @@ def train(
 
 def load(model_dir: str | Path, device: str = "auto", threads: int | None = None) -> Model:
     """Return the model in a folder; see `Model.load`."""
-    return Model.load(model_dir, device, threads)
+    folder = find_model(model_dir)
+    if isinstance(folder, str):
+        raise ModelError(
+            f"{folder}: the package's weights are set for each scan's noise; denoise takes the name as model"
+        )
+    return Model.load(folder, device, threads)
 
 
 def info(scan: Any, *, axis: int | None = None) -> Any:
@@ -287,14 +297,15 @@ def info(scan: Any, *, axis: int | None = None) -> Any:
     Parameters
     ----------
     scan : image, path, or sequence of these
-        As `diffdenoise.denoise` takes them; or a model folder.
+        As `diffdenoise.denoise` takes them; or a model folder, or a name of the package's weights.
     axis : int, optional
         Array axis across the slices; None: chosen from the voxel sizes.
 
     Returns
     -------
     dict, or list of dict
-        Of a model folder its `record` and `settings`, and the noise that it was trained on.
+        Of a model folder its `record` and `settings`, and the noise that it was trained on; of weights what
+        `diffdenoise models --json` says of them.
         A list for a list, a folder of several images, or a glob. An image of a folder that can't be denoised
         is described by its `name` and `problem`.
 
@@ -308,6 +319,9 @@ def info(scan: Any, *, axis: int | None = None) -> Any:
     if not is_path(scan):
         held = checked(kind_of(scan).scan)
         return Facts(describe(held, diagnose(held, axis)))
+    card = card_of(scan) if isinstance(scan, str) else None
+    if card is not None:
+        return card.as_dict()
     if is_model_folder(Path(scan)):
         return model_facts(Path(scan))
     findings, is_single = find(Path(scan))

@@ -24,7 +24,6 @@ _ROUND = ("diffusion", "targets", "student", "refine")
 _LATER = tuple(f"{name}-{turn}" for turn in range(2, 10) for name in _ROUND)
 _STAGE_NAME = re.compile(f"blind-spot|({'|'.join(_ROUND)})(-[2-9])?")
 
-
 #: The stages that train a network each, as their settings are called.
 StageName: TypeAlias = Literal["stage1", "stage2", "stage3"]
 STAGES: tuple[StageName, ...] = ("stage1", "stage2", "stage3")
@@ -164,7 +163,10 @@ class Settings(_Frozen):
     iterations: int = Field(default=1, ge=1, le=9)
     """Rounds of stages 2 and 3; the student's output is the next round's condition. The paper: 3."""
     noise_std: float | None = Field(default=None, gt=0)
-    """Standard deviation of the noise in the scan's own units; None: estimated."""
+    """Std of the noise in the scan's own units, in the middle of the tissue; None: as the scan shows it."""
+    noise_std_as_told: bool = False
+    """Take `noise_std` as it is, everywhere. False: not if what the scan shows is surely 1.3 times more or
+    less, which is said; and of noise that varies with brightness or place, as its level in the middle."""
     clean_below_contrast: float = Field(default=0.1, ge=0)
     """Scans with less noise than this share of what neighbouring tissues differ by (block means over 12
     pixels) are left as they are by `denoise`; 0: none is."""
@@ -343,10 +345,8 @@ def _explain(error: ValidationError) -> str:
 
 def did_you_mean(key: str) -> str:
     """Return "; did you mean stage3.draws?" for a dotted key that is nearly that of a setting."""
-    known = [
-        *known_keys(),
-        *(name for name, field in Settings.model_fields.items() if _is_group(field.annotation)),
-    ]
+    groups = [name for name, field in Settings.model_fields.items() if _is_group(field.annotation)]
+    known = [*known_keys(), *groups]
     group = key.rpartition(".")[0]
     if group.startswith("schedule."):
         known = [f"{group}.{name}" for name in Steps.model_fields]

@@ -9,7 +9,6 @@ from pathlib import Path
 from diffdenoise.config import Settings
 from diffdenoise.images import Image, warn
 from diffdenoise.noise.statement import diagnose
-from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Progress
 from diffdenoise.work.learn import at_once, learn, left_as_they_are
 from diffdenoise.work.result import Result
@@ -24,8 +23,9 @@ def each_at_once(
     threads: int | None,
     progress: Progress,
     _: float,
+    weights: str | None = None,
 ) -> list[Result]:
-    """Denoise scans with the weights that come with the package."""
+    """Denoise scans with the package's weights: those of a name, or those that fit each one's noise."""
     found = []
     for scan in (image.scan for image in group):
         noise = diagnose(scan, axis if scan.ndim > 2 else None)
@@ -34,22 +34,26 @@ def each_at_once(
                 scan,
                 noise,
                 settings,
+                weights=weights,
                 device=device,
                 threads=threads,
                 strength=strength,
                 progress=progress,
             )
         )
-        if found[-1].record["already_clean"]:
-            _warn_clean(scan)
+        _warn_of(found[-1])
     return found
 
 
-def _warn_clean(scan: Scan) -> None:
-    warn(
-        f"{scan.name}: is already clean, and was left as it is; to denoise all the same, "
-        "set clean_below_contrast to 0"
-    )
+def _warn_of(result: Result) -> None:
+    """Warn of what somebody who takes the values alone would not learn."""
+    for notice in result.record["notices"]:
+        warn(f"{result.name}: {notice}")
+    if result.record["already_clean"]:
+        warn(
+            f"{result.name}: is already clean, and was left as it is; to denoise all the same, "
+            "set clean_below_contrast to 0"
+        )
 
 
 def learned_together(
@@ -67,11 +71,11 @@ def learned_together(
     noises = [diagnose(scan, axis if scan.ndim > 2 else None) for scan in scans]
     unchanged = left_as_they_are(scans, noises, settings, began)
     if unchanged is not None:
-        for scan in scans:
-            _warn_clean(scan)
+        for result in unchanged:
+            _warn_of(result)
         return unchanged
     with tempfile.TemporaryDirectory(prefix="diffdenoise-") as folder:
-        return list(
+        found = list(
             learn(
                 scans,
                 noises,
@@ -85,3 +89,6 @@ def learned_together(
                 began=began,
             )
         )
+    for result in found:
+        _warn_of(result)
+    return found

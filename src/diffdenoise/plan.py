@@ -27,6 +27,7 @@ from diffdenoise.noise.domain import Domain, EnteredVolume
 from diffdenoise.noise.model import NoiseModel
 from diffdenoise.noise.place import PlaceMap
 from diffdenoise.noise.statement import Noise, diagnose
+from diffdenoise.noise.told import Contradiction, contradiction
 from diffdenoise.scan.check import check_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.volume import Volume
@@ -48,7 +49,7 @@ class Plan:
     Attributes
     ----------
     settings : Settings
-        As given.
+        As given, but for what the scans contradict or cannot tell.
     volumes : tuple of Volume
         Slices in scaled intensities, read when they are asked for.
     axes : tuple of int or None
@@ -69,6 +70,8 @@ class Plan:
         Distance of the slices as a multiple of the pixels'; None: not known.
     trained_on : tuple of Character
         What the scans, or some that stand for them, are like.
+    contradiction : Contradiction or None
+        A level that was told, and that the scans show not to be their noise's; what they show is taken.
     """
 
     settings: Settings
@@ -82,6 +85,7 @@ class Plan:
     zeros: tuple[float, ...]
     spacing: float | None
     trained_on: tuple[Character, ...]
+    contradiction: Contradiction | None = None
 
     def __repr__(self) -> str:
         """One line, without volumes and settings."""
@@ -168,6 +172,7 @@ class Plan:
             "noise_std_of_range": round(self.noise.typical_std, 5),
             "rician_std_of_range": self.rician_std,
             "noise_correlation_px": list(self.noise.correlation.width_px),
+            "contradiction": None if self.contradiction is None else self.contradiction.as_dict(),
             "settings": self.settings.model_dump(mode="json"),
         }
 
@@ -198,15 +203,14 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
         noises = [noise_of(scan, settings) for scan in scans]
     volumes: list[Volume] = []
     axes: list[int | None] = []
-    given: list[float] = []
     for ready in (noise.ready for noise in noises):
         volumes += ready.volumes
         axes.append(ready.axis)
-        if settings.noise_std is not None:
-            given.append(settings.noise_std / ready.intensities.range)
     fewest = min(volume.shape[0] for volume in volumes)
     chosen = _standing_for_all(len(noises))
     diagnosis = _middle([noises[number] for number in chosen], noises)
+    against = _against_told(settings, noises, diagnosis)
+    settings = _heard(settings, against)
     if _is_blind(diagnosis, settings):
         settings = _without_level(settings)
     neighbours = settings.data.neighbours
@@ -217,10 +221,7 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
         raise SettingsError(
             f"data.neighbours is {neighbours}, but a volume has {fewest} slice(s) only; set data.neighbours=0"
         )
-    noise = diagnosis.noise.raised_to(LEAST_STD)
-    if given:
-        told = max(float(np.median(given)), LEAST_STD)
-        noise = NoiseModel((0.0,), (told,), noise.correlation, place=noise.place)
+    noise = _noise_for(diagnosis, settings, _unit(noises))
     return Plan(
         settings,
         tuple(volumes),
@@ -233,7 +234,52 @@ def make_plan(scans: Sequence[Scan], settings: Settings, noises: Sequence[Noise]
         tuple(one.ready.intensities.zero for one in noises for _ in one.ready.volumes),
         spacing_of(scans[chosen[0]], axes[chosen[0]]),
         tuple(character_of(scans[number], noises[number]) for number in chosen),
+        against,
     )
+
+
+def _noise_for(diagnosis: Diagnosis, settings: Settings, unit: float) -> NoiseModel:
+    """Return the noise that is worked with: as the scans show it, of the level that was told if one was."""
+    noise = diagnosis.noise.raised_to(LEAST_STD)
+    if settings.noise_std is None:
+        return noise
+    told = max(settings.noise_std / unit, LEAST_STD)
+    if settings.noise_std_as_told:
+        return NoiseModel((0.0,), (told,), noise.correlation, place=noise.place)
+    # One number says nothing of how the level varies with brightness.
+    return noise.times(told / noise.typical_std)
+
+
+def heard(settings: Settings, noises: Sequence[Noise]) -> tuple[Settings, Contradiction | None]:
+    """Return the settings with the level that is worked with, and what scans have against the one told.
+
+    Parameters
+    ----------
+    settings : Settings
+        As given.
+    noises : sequence of Noise
+        Of the scans, which are one data set.
+    """
+    if settings.noise_std is None:
+        return settings, None
+    chosen = [noises[number] for number in _standing_for_all(len(noises))]
+    against = _against_told(settings, noises, _middle(chosen, noises))
+    return _heard(settings, against), against
+
+
+def _against_told(settings: Settings, noises: Sequence[Noise], found: Diagnosis) -> Contradiction | None:
+    if settings.noise_std is None or settings.noise_std_as_told:
+        return None
+    return contradiction(settings.noise_std, _unit(noises), found, settings.clean_below_contrast)
+
+
+def _heard(settings: Settings, against: Contradiction | None) -> Settings:
+    return settings if against is None else settings.model_copy(update={"noise_std": against.taken})
+
+
+def _unit(noises: Sequence[Noise]) -> float:
+    """What one scaled intensity is in the scans' own units: the middle one's."""
+    return 1 / float(np.median([1 / one.range for one in noises]))
 
 
 def _neighbours_for(scans: Sequence[Scan], axes: Sequence[int | None], fewest: int) -> int:
@@ -337,8 +383,10 @@ def already_clean(noises: Sequence[Noise], settings: Settings) -> bool:
     noises : sequence of Noise
         Of the scans.
     settings : Settings
-        `clean_below_contrast` is the limit. A given `noise_std` means that there is noise.
+        `clean_below_contrast` is the limit. A given `noise_std` means that there is noise, unless the scans
+        contradict it.
     """
+    settings, _ = heard(settings, noises)
     if settings.noise_std is not None or settings.clean_below_contrast == 0:
         return False
     return all(one.diagnosis.is_clean(settings.clean_below_contrast) for one in noises)

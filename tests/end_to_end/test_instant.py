@@ -69,10 +69,10 @@ def test_python_and_the_command_do_the_same(tmp_path: Path) -> None:
     assert from_python.record["training"]["stages"] == {}
 
 
-def test_a_stated_level_is_believed() -> None:
+def test_a_stated_level_is_believed_of_those_who_insist() -> None:
     kind = "white"
     half, right, twice = (
-        gain(kind, dd.denoise(noisy_phantom(kind), settings=Settings.build(noise_std=std)))
+        gain(kind, dd.denoise(noisy_phantom(kind), settings=Settings(noise_std=std, noise_std_as_told=True)))
         for std in (45.0, 90.0, 180.0)
     )
     assert right > half + 0.5

@@ -66,7 +66,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Model:
     ("spoilt", "most"),
     [
         pytest.param({"refine": 6, "stage3": {"learning_rate": 0.05}}, 0.25, id="diverged"),
-        pytest.param({"refine": 60, "noise_std": 600.0}, 0.0, id="told a level far too high"),
+        pytest.param(
+            {"refine": 60, "noise_std": 600.0, "noise_std_as_told": True}, 0.0, id="told a level far too high"
+        ),
     ],
 )
 def test_what_ends_behind_its_start_is_not_kept(

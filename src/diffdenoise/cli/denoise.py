@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from diffdenoise.cli import options
-from diffdenoise.cli.paths import ends_as_folder, require
+from diffdenoise.cli.paths import ends_as_folder, model_or_weights, require
 from diffdenoise.cli.progress import part_of, watch
 from diffdenoise.cli.run import USER_ERROR, Interrupted, report_error
 from diffdenoise.cli.show import duration, number, print_json, print_rows
@@ -60,17 +61,17 @@ def denoise(
     As it is, this takes seconds: the package's weights are set for its noise. With --minutes they learn
     from the scan first (files together, DICOM series each by itself); --model uses what `train` made.
     """
-    require([*inputs, model, mask])
+    use = _checked(inputs, mask, model)
     training = Wishes(minutes, iterations, seed, noise_std, config, assignments, pairs, save_model, recipe)
     order = Order(
         tuple(inputs),
         output,
-        training.of_denoising(axis) if model is None else training.none_with_a_model(axis),
+        training.of_denoising(axis) if not isinstance(use, Path) else training.none_with_a_model(axis),
         as_folder=ends_as_folder(context.obj, output),
         axis=axis,
         mask=mask,
         strength=strength,
-        model=model,
+        model=use,
         force=force,
         save_model=save_model,
         extras=Extras(picture, save_residual, save_noise, overwrite),
@@ -80,6 +81,12 @@ def denoise(
         dicom=Dicom(series, uid_root, private.value, compress.value),
     )
     _carry_out(Work(order), context.obj, quiet=quiet, as_json=as_json)
+
+
+def _checked(inputs: Sequence[Path], mask: Path | None, model: str | None) -> Path | str | None:
+    """Check that what is named is there; return the model folder, or name of weights, that --model tells."""
+    require([*inputs, mask])
+    return None if model is None else model_or_weights(model)
 
 
 def _carry_out(work: Work, words: Sequence[str], *, quiet: bool, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diffdenoise.cli import options
-from diffdenoise.cli.paths import require
+from diffdenoise.cli.paths import model_or_weights, require
 from diffdenoise.cli.show import print_json, print_rows
 from diffdenoise.config import Settings
 from diffdenoise.errors import OutputError, SettingsError
@@ -18,18 +18,18 @@ from diffdenoise.scan.folder import check_outside_stores
 if TYPE_CHECKING:
     from diffdenoise.model.trained import Model
 
-#: What stands for the weights that come with the package.
-GENERAL = "general"
-
 
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help=f"Model folder, or {GENERAL}: the package's weights.")
+        str,
+        typer.Argument(metavar="MODEL", help="Model folder; or general or magnitude: the package's weights."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="File to write.")],
     scan: Annotated[
         Path | None,
-        typer.Option(metavar="SCAN", help=f"With {GENERAL}: the scan whose noise the weights are set for."),
+        typer.Option(
+            metavar="SCAN", help="With the package's weights: the scan whose noise they are set for."
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
@@ -46,20 +46,7 @@ def export(
     if output.suffix.lower() != ".onnx":
         raise OutputError(f"{output}: found suffix '{output.suffix}', expected .onnx")
     check_outside_stores(output)
-    is_general = model == GENERAL and not Path(model).exists()
-    if is_general != (scan is not None):
-        raise SettingsError(
-            f"--scan: goes with {GENERAL}, whose weights are set for a scan's noise; "
-            + ("name one" if is_general else f"leave it out, or name {GENERAL}")
-        )
-    from diffdenoise.model.trained import Model
-
-    if scan is None:
-        require([Path(model)])
-        found = Model.load(model, "cpu")
-    else:
-        require([scan])
-        found = _of_scan(scan)
+    found = _found(model_or_weights(model), scan)
     found.save_onnx(output, overwrite=overwrite)
     channels = 1 + 2 * found.details.neighbours
     if as_json:
@@ -68,17 +55,36 @@ def export(
         print_rows([("written", str(output)), ("channels", f"{channels}: a slice and those beside it")])
 
 
-def _of_scan(path: Path) -> Model:
+def _found(model: Path | str, scan: Path | None) -> Model:
+    """A model folder's model, or the package's weights of a name, set for a scan's noise."""
+    from diffdenoise.model.trained import Model
+
+    if isinstance(model, Path) and scan is not None:
+        raise SettingsError(
+            "--scan: goes with the package's weights, which are set for a scan's noise; leave it out, or name"
+            " them (general)"
+        )
+    if isinstance(model, Path):
+        return Model.load(model, "cpu")
+    if scan is None:
+        raise SettingsError(f"--scan: {model} is set for a scan's noise; name one")
+    require([scan])
+    return _of_scan(scan, model)
+
+
+def _of_scan(path: Path, weights: str) -> Model:
     """The package's weights, set for the noise of one scan."""
-    from diffdenoise.model.instant import instant_model
-    from diffdenoise.plan import make_plan
+    from diffdenoise.model.instant import check_weights, instant_model
+    from diffdenoise.plan import make_plan, noise_of
 
     scans = read_scans([path])
     if len(scans) != 1:
         raise SettingsError(f"--scan: {path} holds {len(scans)} scans; name one")
-    plan = make_plan(scans, Settings())
+    noise = noise_of(scans[0], Settings())
+    check_weights(weights, noise)
+    plan = make_plan(scans, Settings(), [noise])
     if plan.is_clean:
         raise SettingsError(f"{path}: has too little noise to be denoised; name another scan")
     if plan.is_blind:
         raise SettingsError(f"{path}: how strong its noise is cannot be told; name another scan")
-    return instant_model(plan, "cpu")
+    return instant_model(plan, "cpu", weights=weights)

@@ -11,10 +11,12 @@ import typer
 
 from diffdenoise.cli import options
 from diffdenoise.cli.info_model import print_model
+from diffdenoise.cli.models import print_weights
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
 from diffdenoise.errors import InputError, OutputError, SettingsError
 from diffdenoise.model.folder import is_model_folder
+from diffdenoise.model.named import card_of
 from diffdenoise.noise.level import SLICES_DEPEND
 from diffdenoise.scan.find import Findings, find_scans
 from diffdenoise.scan.folder import is_store
@@ -25,7 +27,8 @@ from diffdenoise.work.facts import describe, facts_or_problem, look_at, model_fa
 
 def info(
     input_: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A scan, a folder of scans, or a model folder.")
+        Path,
+        typer.Argument(metavar="INPUT", help="A scan, folder of scans, model folder, or name of weights."),
     ],
     axis: options.Axis = None,
     series: options.SeriesUid = None,
@@ -39,9 +42,8 @@ def info(
     debug: options.Debug = False,
 ) -> None:
     """Show geometry, type, intensities and noise level of a scan; of a model, what it was trained on."""
-    require([input_])
-    if is_model_folder(input_):
-        _show_model(input_, {"axis": axis, "series": series, "picture": picture}, as_json, quiet)
+    only_scans_have = {"axis": axis, "series": series, "picture": picture}
+    if _shows_no_scan(input_, only_scans_have, as_json=as_json, quiet=quiet):
         return
     findings = find_scans([input_], series)
     is_folder = input_.is_dir() and not is_store(input_)
@@ -71,16 +73,23 @@ def info(
         _print_scan(facts)
 
 
-def _show_model(folder: Path, of_scans: dict[str, Any], as_json: bool, quiet: bool) -> None:
-    """Show what a model is; options that only scans have are refused."""
+def _shows_no_scan(input_: Path, of_scans: dict[str, Any], *, as_json: bool, quiet: bool) -> bool:
+    """Show what a model folder, or weights of the package, are, if it is one; refuse options of scans."""
+    card = card_of(str(input_))
+    if card is None:
+        require([input_])
+        if not is_model_folder(input_):
+            return False
     for name, given in of_scans.items():
         if given is not None:
-            raise SettingsError(f"--{name}: is for scans, but {folder} is a model folder; leave it out")
-    facts = model_facts(folder)
+            what = "a model folder" if card is None else "a name of weights"
+            raise SettingsError(f"--{name}: is for scans, but {input_} is {what}; leave it out")
+    facts = model_facts(input_) if card is None else card.as_dict()
     if as_json:
         print_json(facts)
     elif not quiet:
-        print_model(facts)
+        (print_model if card is None else print_weights)(facts)
+    return True
 
 
 def _show_folder(input_: Path, findings: Findings, axis: int | None, *, as_json: bool, quiet: bool) -> None:

@@ -42,8 +42,12 @@ Inputs = Annotated[
 ]
 Output = Annotated[Path, typer.Option("-o", "--output", help="File to write; a folder for several scans.")]
 UseModel = Annotated[
-    Path | None,
-    typer.Option("--model", metavar="DIR", help="Trained model to use."),
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="DIR|NAME",
+        help="Trained model to use; or general or magnitude, of the package's own weights.",
+    ),
 ]
 Force = Annotated[
     bool,
@@ -124,7 +128,7 @@ Seed = Annotated[
 NoiseStd = Annotated[
     float | None,
     typer.Option(
-        help="Noise standard deviation in the scan's own units (default: estimated).",
+        help="Noise std in the scan's own units (default, and where the scan contradicts it: as it shows).",
         rich_help_panel=_TRAINING,
     ),
 ]

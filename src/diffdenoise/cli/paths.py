@@ -34,6 +34,21 @@ def require(paths: Iterable[Path | None]) -> None:
         raise InputError(f"{path}: no such file or folder{_suggestion(path)}")
 
 
+def model_or_weights(model: str) -> Path | str:
+    """Return the model folder that is named, or the name if it is one of the package's weights.
+
+    Raises
+    ------
+    ModelError
+        If it names neither, or both.
+    """
+    check_name(Path(model), InputError)
+    # Imported here: the card of the weights needn't be read for --help.
+    from diffdenoise.model.named import find_model
+
+    return find_model(model)
+
+
 def _suggestion(missing: Path) -> str:
     """Return "; did you mean ...?" where the folder holds a name like it."""
     folder = missing.parent

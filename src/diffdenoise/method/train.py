@@ -90,6 +90,8 @@ def train(
     hardware = choose_hardware(device, threads)
     settings = settings.for_training()
     plan = make_plan(scans, settings, noises)
+    if plan.contradiction is not None:
+        (progress or Quiet()).say(plan.contradiction.in_words())
     if plan.is_blind:
         (progress or Quiet()).say(_BLIND)
     if (model_dir / RECORD).exists():

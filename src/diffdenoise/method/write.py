@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from diffdenoise._version import __version__
 from diffdenoise.config import STAGES, round_name, stage_names
 from diffdenoise.model.folder import CARD, RECORD, SETTINGS, STUDENT
+from diffdenoise.model.named import name_for
 from diffdenoise.model.record import ModelRecord, thinned
 from diffdenoise.plan import Plan
 from diffdenoise.scan.atomic import atomic_path
@@ -126,6 +127,7 @@ def _record(
         "trained_on": [one.as_dict() for one in plan.trained_on],
         "kept": "trained" if share else "start",
         "kept_share": share,
+        "weights": name_for(plan.known) if plan.settings.starts_synthetic("stage3") else None,
         "synthetic_start": [stage for stage in STAGES if plan.settings.starts_synthetic(stage)],
         **{
             figure: {name: workspace.figure(name) for name in (round_name(figure, turn) for turn in rounds)}

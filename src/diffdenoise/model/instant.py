@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from diffdenoise.config import STAGES
+from diffdenoise.errors import ModelError
 from diffdenoise.model.backends import choose_device
+from diffdenoise.model.named import GENERAL, MAGNITUDES, name_for
 from diffdenoise.model.record import ModelRecord
 from diffdenoise.model.trained import Model
-from diffdenoise.networks.known_noise import MAGNITUDE, STUDENT, start_student
+from diffdenoise.networks.known_noise import MAGNITUDE, STUDENT, Known, start_student
 from diffdenoise.networks.shipped import read_shipped
+from diffdenoise.noise.statement import Noise
 from diffdenoise.plan import Plan
 
 #: What stands for a folder in messages.
@@ -20,7 +26,9 @@ _NAME = Path("the weights that come with the package")
 _MOST_PIXELS, _MOST_PIXELS_OF_AXES = 2_000_000, 24_000_000
 
 
-def instant_model(plan: Plan, device: str = "auto", threads: int | None = None) -> Model:
+def instant_model(
+    plan: Plan, device: str = "auto", threads: int | None = None, weights: str | None = None
+) -> Model:
     """Return a denoiser for one scan that has learned nothing from it.
 
     Parameters
@@ -31,13 +39,15 @@ def instant_model(plan: Plan, device: str = "auto", threads: int | None = None) 
         Where it is to run.
     threads : int, optional
         CPU threads.
+    weights : str, optional
+        One of `named.NAMES`; None: those that fit the noise.
 
     Raises
     ------
     DeviceError
         If the device is absent.
     """
-    weights = start_student(plan.known)
+    known = plan.known if weights is None else _told_to(weights, plan)
     record = {
         "neighbours": plan.neighbours,
         "orientations": _orientations(plan),
@@ -48,10 +58,31 @@ def instant_model(plan: Plan, device: str = "auto", threads: int | None = None) 
         "noise": plan.noise.as_dict(),
         "kept": "start",
         "kept_share": 0.0,
+        "weights": name_for(known),
         "synthetic_start": list(STAGES[-1:]),
     }
     details = ModelRecord.of_plain(record)
-    return Model(_NAME, plan.settings, details, weights, choose_device(device, threads), threads)
+    own = start_student(known)
+    return Model(_NAME, plan.settings, details, own, choose_device(device, threads), threads)
+
+
+def check_weights(weights: str | None, noise: Noise) -> None:
+    """Raise `ModelError` if weights for magnitudes are asked for, and a scan can hold none."""
+    if weights == MAGNITUDES and not noise.ready.regions.seen.least >= 0:
+        raise ModelError(
+            f"{weights}: these weights are for magnitudes, which are never below zero, as this scan's values "
+            f"are; take {GENERAL}"
+        )
+
+
+def _told_to(weights: str, plan: Plan) -> Known:
+    """What weights of a name are told of a scan's noise, also where the others would fit it better."""
+    if weights == GENERAL:
+        return replace(plan.known, zero=None)
+    if plan.known.zero is not None:
+        return plan.known
+    zero = plan.domain.enter(np.array([plan.zeros[0]], np.float32))
+    return replace(plan.known, zero=float(zero[0]))
 
 
 def start_digest() -> str:

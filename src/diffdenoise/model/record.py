@@ -147,6 +147,8 @@ class ModelRecord(_Strict):
     """Share of what training changed in the weights that it began with."""
     data: Annotated[dict[_Name, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
     """Plan of the training, for people; see `Plan.as_dict`."""
+    weights: _Name | None = None
+    """Name of the package's weights that the student's are, or that training began with."""
     synthetic_start: Annotated[tuple[StageName, ...], Field(max_length=3)] = ()
     """Stages whose networks began with the weights that come with the package."""
     residual_std: Annotated[dict[_Name, float | None], Field(max_length=9)] = Field(default_factory=dict)

@@ -96,6 +96,11 @@ class NoiseModel:
         """
         return np.asarray(factor * np.interp(clean, self.brightness, self.stds))
 
+    def times(self, factor: float) -> NoiseModel:
+        """Return the model of noise that is so many times as strong."""
+        typical = None if self.typical is None else factor * self.typical
+        return replace(self, stds=tuple(factor * std for std in self.stds), typical=typical)
+
     def raised_to(self, least_std: float) -> NoiseModel:
         """Return the model with levels below this, in scaled intensities, raised to it."""
         typical = None if self.typical is None else max(self.typical, least_std)

@@ -73,6 +73,8 @@ class Training:
         Whether the model was asked for.
     device, threads
         See `method.train`.
+    weights : str or None
+        Name of the package's weights that are taken where nothing is trained; None: those that fit the noise.
     """
 
     settings: Settings
@@ -80,6 +82,7 @@ class Training:
     keep: bool
     device: str
     threads: int | None
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,12 +166,13 @@ class Batch:
                     scan,
                     noise,
                     how.settings,
+                    weights=how.weights,
                     device=how.device,
                     threads=how.threads,
                     strength=self.strength,
                     progress=progress,
                 )
-            except InputError as error:
+            except (InputError, ModelError) as error:
                 yield self._failure(job.name, error, (job,))
             else:
                 yield job, result

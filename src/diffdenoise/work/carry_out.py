@@ -143,12 +143,12 @@ class Work:
     @cached_property
     def _model(self) -> Model | None:
         """The trained model to use."""
-        if self.order.model is None:
+        if self.order.folder is None:
             return None
         # Imported here: most mistakes show before it is needed.
         from diffdenoise.model import Model
 
-        return Model.load(self.order.model, self.order.machine.device, self.order.machine.threads)
+        return Model.load(self.order.folder, self.order.machine.device, self.order.machine.threads)
 
     def make_ready(self) -> None:
         """Check the work folders and read the model, while the output is held.
@@ -269,7 +269,8 @@ class Work:
         if self._model is not None:
             return batch.apply(self._model, order.axis, progress, force=order.force)
         keep = order.save_model is not None
-        how = Training(order.settings, resume, keep, order.machine.device, order.machine.threads)
+        machine = order.machine
+        how = Training(order.settings, resume, keep, machine.device, machine.threads, order.weights)
         if not order.trains:
             return batch.at_once(how, progress)
         return batch.learn(how, progress, began)

@@ -11,6 +11,7 @@ import numpy as np
 from diffdenoise._version import __version__
 from diffdenoise.errors import SettingsError
 from diffdenoise.noise.statement import Noise
+from diffdenoise.noise.told import Contradiction
 from diffdenoise.scan.regions import Regions
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.voxels import Held, Voxels, map_voxels
@@ -85,6 +86,7 @@ def finish(
     strength: float = 1.0,
     already_clean: bool = False,
     told_std: float | None = None,
+    contradiction: Contradiction | None = None,
     training: dict[str, Any] | None = None,
     doubts: Sequence[str] = (),
 ) -> Result:
@@ -103,7 +105,9 @@ def finish(
     already_clean : bool
         Whether the scan was left as it was.
     told_std : float, optional
-        Noise level that the user stated, in the scan's units.
+        Noise level that was worked with in place of the scan's own, in the scan's units.
+    contradiction : Contradiction, optional
+        What the scan has against the level that the user told.
     training : dict, optional
         Record of the model that was used.
     doubts : sequence of str
@@ -124,7 +128,9 @@ def finish(
         "residual_percent_of_range": 100 * residual / full,
         "already_clean": already_clean,
         "cannot_tell": noise.diagnosis.is_upper_bound and told_std is None,
+        "contradiction": None if contradiction is None else contradiction.as_dict(),
         "strength": strength,
+        "notices": [] if contradiction is None else [contradiction.in_words()],
         "doubts": list(doubts),
         "slice_axis": noise.axis,
         "seconds": round(seconds, 3),

@@ -9,13 +9,20 @@ from diffdenoise.errors import SettingsError, option
 
 #: Settings that count all the same.
 _AT_ONCE = (
-    *("noise_std", "clean_below_contrast", "rician_bias"),
+    *("noise_std", "noise_std_as_told", "clean_below_contrast", "rician_bias"),
     *("data.axis", "data.neighbours", "stage3.orientations"),
 )
 
 
-def check_at_once(settings: Settings) -> None:
+def check_at_once(settings: Settings, weights: str | None = None) -> None:
     """Raise an error for settings that are of no effect where nothing is trained.
+
+    Parameters
+    ----------
+    settings : Settings
+        As given.
+    weights : str, optional
+        Name of the package's weights that were asked for.
 
     Raises
     ------
@@ -23,6 +30,11 @@ def check_at_once(settings: Settings) -> None:
         If one has another value than it has by itself.
     """
     if settings.trains:
+        if weights is not None:
+            raise SettingsError(
+                f"{option('model', weights)}: these weights are taken as they are, and nothing is trained; "
+                f"leave out {option('minutes', python='minutes')} and schedule, or the name"
+            )
         return
     usual = Settings()
     values = {name: attrgetter(name) for name in known_keys() if name not in _AT_ONCE}

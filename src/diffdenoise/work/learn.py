@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from diffdenoise.errors import option
 from diffdenoise.noise.statement import Noise
-from diffdenoise.plan import already_clean, make_plan
+from diffdenoise.plan import already_clean, heard, make_plan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.types import Progress
 from diffdenoise.work.finish import finish
@@ -76,6 +76,7 @@ def at_once(
     noise: Noise,
     settings: Settings,
     *,
+    weights: str | None = None,
     device: str,
     threads: int | None,
     strength: float,
@@ -89,6 +90,8 @@ def at_once(
         The scan, and what is known of its noise.
     settings : Settings
         Level, slices and limits; nothing of a training.
+    weights : str, optional
+        Name of those to take; None: those that fit the noise.
     device, threads
         See `choose_device`.
     strength : float
@@ -100,22 +103,27 @@ def at_once(
     ------
     InputError
         If it can't be denoised.
+    ModelError
+        If weights for magnitudes are asked for, and it holds none.
     DeviceError
         If the device is absent.
     """
-    from diffdenoise.model.instant import instant_model
+    from diffdenoise.model.instant import check_weights, instant_model
 
     began = time.monotonic()
+    check_weights(weights, noise)
     unchanged = left_as_they_are([scan], [noise], settings, began)
     if unchanged is not None:
         return unchanged[0]
     plan = make_plan([scan], settings, [noise])
+    if plan.contradiction is not None:
+        progress.say(plan.contradiction.in_words())
     if plan.is_blind:
         why = _cannot_tell()
         progress.say(why)
         seconds = time.monotonic() - began
         return finish(scan, scan, noise=noise, seconds=seconds, strength=0.0, doubts=[why])
-    model = instant_model(plan, device, threads)
+    model = instant_model(plan, device, threads, weights)
     done = model.denoise_scan(scan, noise, progress=progress, own=True)
     return finish(
         scan,
@@ -124,7 +132,8 @@ def at_once(
         doubts=done.doubts,
         seconds=time.monotonic() - began,
         strength=strength,
-        told_std=settings.noise_std,
+        told_std=plan.settings.noise_std,
+        contradiction=plan.contradiction,
         training=model.record,
     )
 
@@ -182,6 +191,7 @@ def learn(
         progress=progress,
         spent_s=time.monotonic() - began,
     )
+    settings, against = heard(settings, noises)
     for scan, noise in zip(scans, noises, strict=True):
         done = trained.denoise_scan(scan, noise, progress=progress, own=True)
         doubts, kept = list(done.doubts), strength
@@ -197,6 +207,7 @@ def learn(
             seconds=time.monotonic() - began,
             strength=kept,
             told_std=settings.noise_std,
+            contradiction=against,
             training=trained.record,
         )
 
@@ -213,8 +224,11 @@ def left_as_they_are(
     """
     if not already_clean(noises, settings):
         return None
+    _, against = heard(settings, noises)
     found: list[Result] = []
     for scan, noise in zip(scans, noises, strict=True):
         seconds = time.monotonic() - began
-        found.append(finish(scan, scan, noise=noise, seconds=seconds, already_clean=True))
+        found.append(
+            finish(scan, scan, noise=noise, seconds=seconds, already_clean=True, contradiction=against)
+        )
     return found

@@ -94,8 +94,9 @@ class Order:
         Image that is 0 where nothing is to be changed.
     strength : float
         Share of the residual that is taken off, 0 to 1.
-    model : path or None
-        Trained model to use; None: learn from the inputs, or take the weights that come with the package.
+    model : path, str or None
+        Folder of a trained model to use, or name of the package's weights; None: learn from the inputs, or
+        take those of the package's weights that fit the noise.
     force : bool
         Denoise scans that aren't like those that the model was trained on, too.
     save_model : path or None
@@ -119,7 +120,7 @@ class Order:
     axis: int | None = None
     mask: Path | None = None
     strength: float = 1.0
-    model: Path | None = None
+    model: Path | str | None = None
     force: bool = False
     save_model: Path | None = None
     extras: Extras = field(default_factory=Extras)
@@ -129,9 +130,19 @@ class Order:
     dicom: Dicom = Dicom()
 
     @property
+    def folder(self) -> Path | None:
+        """Folder of the trained model to use."""
+        return self.model if isinstance(self.model, Path) else None
+
+    @property
+    def weights(self) -> str | None:
+        """Name of the package's weights to take."""
+        return self.model if isinstance(self.model, str) else None
+
+    @property
     def trains(self) -> bool:
         """Whether the inputs are learned from."""
-        return self.model is None and self.settings.trains
+        return self.folder is None and self.settings.trains
 
     def check(self) -> None:
         """Raise an error for what no input could put right.
@@ -145,16 +156,16 @@ class Order:
             if path is not None:
                 check_name(path)
         check_strength(self.strength)
-        if self.force and self.model is None:
+        if self.force and self.folder is None:
             raise SettingsError(
                 f"{option('force')}: has an effect with {option('model', python='a model')} only; "
                 "leave it out, or name a model"
             )
-        if self.model is None:
+        if self.folder is None:
             # Imported here: the settings' schema takes a tenth of a second, which `--help` needn't spend.
             from diffdenoise.work.idle import check_at_once
 
-            check_at_once(self.settings)
+            check_at_once(self.settings, self.weights)
         if self.trains:
             check_torch()
         if self.extras.picture is not None:
@@ -174,7 +185,7 @@ class Order:
         """What is said of derived DICOM series."""
         return Derivation(
             fingerprint=self.settings.model_dump_json() + self._weights(),
-            method=METHOD if self.model is not None or self.trains else METHOD_AT_ONCE,
+            method=METHOD if self.folder is not None or self.trains else METHOD_AT_ONCE,
             uid_root=None if self.dicom.uid_root is None else checked_uid_root(self.dicom.uid_root),
             private=self.dicom.private,
             compression=self.dicom.compression,
@@ -183,7 +194,7 @@ class Order:
     def decisive(self) -> list[Any]:
         """All wishes that a result depends on, for JSON."""
         mask = None if self.mask is None else digest_of(self.mask).hex()
-        with_model = self.model is not None
+        with_model = self.folder is not None
         return [
             self._weights() if with_model else [self.settings.model_dump(mode="json"), self._weights()],
             *(self.axis, mask, self.strength, self.force),
@@ -194,11 +205,11 @@ class Order:
 
     def _weights(self) -> str:
         """Digest of the weights that are there before; nothing for those that are to be trained."""
-        if self.model is None and not self.trains:
+        if self.folder is None and not self.trains:
             from diffdenoise.model.instant import start_digest
 
-            return start_digest()
-        return weights_digest(self.model)
+            return start_digest() + (self.weights or "")
+        return weights_digest(self.folder)
 
 
 def weights_digest(model: Path | None) -> str:

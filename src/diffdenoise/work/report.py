@@ -48,14 +48,15 @@ class Report:
         """Take in a scan that is done."""
         known = (
             *("noise_std", "noise_percent_of_range", "noise_std_by_brightness"),
-            *("residual_std", "residual_percent_of_range", "doubts"),
+            *("contradiction", "residual_std", "residual_percent_of_range", "doubts"),
         )
         self.scans.append(
             {
                 "input": job.origin,
                 "output": str(job.target),
-                "notices": list(job.notices),
+                "notices": [*job.notices, *result.record["notices"]],
                 "left_as_it_is": result.is_unchanged,
+                "weights": (result.record["training"] or {}).get("weights"),
                 **{name: result.record[name] for name in known},
             }
         )

@@ -41,7 +41,8 @@ class Result:
         What is known of that scan's noise.
     record : dict
         What was done, for JSON. `noise_std` (None: unknown), `residual_std` and `noise_std_by_brightness`
-        are in the scan's units; `noise` is the noise model in shares of the range; `already_clean` says
+        are in the scan's units, as is a `contradiction`: a level that was told, and what the scan shows;
+        `noise` is the noise model in shares of the range; `already_clean` says
         whether the scan was left as it was; `training` is the model's own record (steps, seconds and losses
         of each stage, versions, device).
     """
