@@ -1,7 +1,8 @@
-"""Whether brightness was kept: the mean of what was taken off, tissue by tissue, with a confidence interval."""
+"""Whether brightness was kept: the mean of what was taken off, by tissue, with a confidence interval."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from diffdenoise.noise.rician import mean_of_signal
 from diffdenoise.scan.otsu import threshold_otsu
 from diffdenoise.trust.paired import Pair, Paired
-import itertools
 
 #: Pixels that are looked at; tissue classes by brightness.
 _LOOKED_AT, _BANDS = 4_000_000, 4

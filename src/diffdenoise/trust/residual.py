@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from diffdenoise.noise.correlation import Correlation
 from diffdenoise.trust.paired import Pair, Paired
 from diffdenoise.trust.scatter import LIMIT, Scatter
-import itertools
 
 #: Pixels that are looked at.
 _LOOKED_AT = 4_000_000

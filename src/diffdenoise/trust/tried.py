@@ -146,7 +146,7 @@ def uncertainty_section(
                 regions.after * scale,
                 unit,
                 None,
-                f"such a mean is off by {regions.after * scale:.3g} {unit} ({regions.before * scale:.3g} before)",
+                f"a mean is off by {regions.after * scale:.3g} {unit} ({regions.before * scale:.3g} before)",
             )
         )
     rows = zip(*_in_units(calibration, scale), sure, strict=True)
@@ -159,9 +159,9 @@ def uncertainty_section(
     if roi:
         tables.append(Table("The region that was named", ("", ""), tuple(roi)))
     notes = (
-        "No clean image is needed: noise like the scan's own is added and taken off, and the unbiased estimate "
-        "of the squared error (Stein) sets the scale. It holds on average over pixels of a class and regions "
-        "of a size, given that the noise is as stated; it promises nothing of single pixels, and no quantiles.",
+        "No clean image is needed: noise like the scan's own is added and taken off, and the unbiased "
+        "estimate of the squared error (Stein) sets the scale. It holds on average over pixels of a class and "
+        "regions of a size, if the noise is as stated; of single pixels it promises nothing, and no quantiles.",
     )
     return Section("uncertainty", title, tuple(findings), notes, tuple(tables))
 
@@ -178,13 +178,13 @@ def stability_section(spread: Spread) -> Section:
         "Correlation of what +e and -e change",
         value,
         "",
-        (0.0, NEVER),
+        (-0.3, NEVER),
         f"noise added and taken off moves the result with a correlation of {value:+.2f}",
         "the result depends on chance: run it again with another seed and compare",
     )
     notes = (
         "Adding noise and taking the same noise off should move the result by opposite amounts (-1): where "
-        "it does, the mean of the two is the result itself. Weights that are set for the noise have no seed; a "
+        "it does, the mean of the two is the result itself. Weights set for the noise have no seed; a "
         "training's other seeds and rounds were not run for this report.",
     )
     return Section("stability", "Stability", (finding,), notes)
