@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from diffdenoise.page.document import element, number, table, text
 from diffdenoise.trust.evidence import GRADES, Evidence, Finding, Grade, Section
@@ -80,7 +80,7 @@ def verdict(evidence: Evidence, heading: str) -> str:
         if section.missing is not None
     ]
     if gaps:
-        why += element("p", "The verdict rests on less than it should: missing is") + element("ul", *gaps)
+        why += element("p", "Missing from the evidence:") + element("ul", *gaps)
     return element(
         "section",
         heading,
@@ -94,10 +94,10 @@ def verdict(evidence: Evidence, heading: str) -> str:
 
 def _reason(finding: Finding, anchor: str) -> str:
     link = element("a", text(finding.title), href=f"#{anchor}")
-    measured = f"{_value(finding)} ({_limits(finding)})"
     return element(
         "li",
-        element("p", link, f": {measured} ", badge(finding.grade), class_="measured"),
+        element("p", link, f": {_value(finding)} ", badge(finding.grade), class_="measured"),
+        element("p", text(_limits(finding)), class_="limits"),
         element("p", text(finding.says)),
         _advice(finding),
     )
@@ -141,7 +141,8 @@ def section(found: Section, index: int, heading: str, places: Mapping[int, str])
 
 def _finding(finding: Finding, anchor: str) -> str:
     head = element("h3", text(finding.title))
-    measured = element("p", _value(finding), " ", badge(finding.grade), class_="measured")
+    judged = badge(finding.grade) if finding.limits is None or finding.grade else ""
+    measured = element("p", _value(finding), " ", judged, class_="measured")
     limits = "" if finding.limits is None else element("p", text(_limits(finding)), class_="limits")
     return element(
         "article",
@@ -167,13 +168,16 @@ def _value(finding: Finding) -> str:
 
 
 def _limits(finding: Finding) -> str:
-    """The limits in words, without those that are never passed."""
-    way = "below" if finding.falls else "above"
-    unit = f" {finding.unit}" if finding.unit else ""
+    return limits_said(finding.limits or (), finding.falls, finding.unit)
+
+
+def limits_said(limits: Sequence[float | None], falls: bool, unit: str) -> str:
+    """Return limits in words, without those that are never passed."""
+    way = "below" if falls else "above"
     said = [
-        f"{grade} {way} {number(limit)}{unit}"
-        for grade, limit in zip(GRADES[1:], finding.limits or (), strict=False)
-        if math.isfinite(limit)
+        f"{grade} {way} {number(limit)}{' ' if unit else ''}{unit}"
+        for grade, limit in zip(GRADES[1:], limits, strict=False)
+        if limit is not None and math.isfinite(limit)
     ]
     return "; ".join(said) or "no limit"
 

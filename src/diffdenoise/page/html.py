@@ -23,8 +23,8 @@ from diffdenoise.page.viewer import viewer
 from diffdenoise.trust.evidence import Evidence
 
 _NO_DEVICE = (
-    "DiffDenoise is research software, which nobody has cleared for diagnosis. This report does not replace a "
-    "look at the scan as it was acquired."
+    "DiffDenoise is research software, which nobody has cleared for diagnosis. This report does not replace "
+    "a look at the scan as it was acquired."
 )
 
 

@@ -343,8 +343,10 @@ def chosen(
     kept = list(dict.fromkeys((place.volume, place.slice) for place in places))[: count // 2]
     if volumes > 1:
         kept.append((volumes - 1, (first + last) // 2))
-    wanted = min(count - len(kept), last - first + 1)
-    spread = [(0, round(each)) for each in np.linspace(first, last, wanted).tolist()]
-    if wanted == 1:
-        spread = [(0, (first + last) // 2)]
-    return sorted({*kept, *spread})
+    found: set[tuple[int, int]] = set()
+    # Some of those evenly spaced may be places' too: then there is room for more.
+    for number in range(1, last - first + 2):
+        spread = np.linspace(first, last, number) if number > 1 else np.array([(first + last) // 2])
+        both = {*kept, *((0, round(each)) for each in spread.tolist())}
+        found = both if len(found) < len(both) <= count else found
+    return sorted(found)

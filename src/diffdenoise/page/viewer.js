@@ -87,7 +87,7 @@
     if (state.isPrinting) return Math.min(2, count);
     if (wide < 640) return Math.min(2, count);
     // As many side by side as make the largest images that are all on the screen.
-    const tall = (n) => Math.min(wide / n / width, (0.74 * innerHeight) / Math.ceil(count / n) / (height * data.aspect));
+    const tall = (n) => Math.min(wide / n / width, (0.7 * innerHeight) / Math.ceil(count / n) / (height * data.aspect));
     return [1, 2, 3, 4].filter((n) => n <= count).reduce((best, n) => (tall(n) > tall(best) ? n : best));
   };
   const layOut = () => {
@@ -99,7 +99,7 @@
     stage.style.setProperty("--columns", across);
     const picture = data.pictures[state.index];
     const room = state.isPrinting ? 340 : (stage.clientWidth - 2 * (across - 1)) / across;
-    const tallest = state.isPrinting ? 420 : Math.max(240, 0.74 * innerHeight / Math.max(1, Math.ceil(count / across) * 0.99));
+    const tallest = state.isPrinting ? 420 : Math.max(240, 0.7 * innerHeight / Math.max(1, Math.ceil(count / across) * 0.99));
     const height = Math.round(clamp(room * (picture.height * data.aspect / picture.width), 120, tallest));
     for (const canvas of stage.children) {
       canvas.style.height = state.isPrinting ? "auto" : `${height}px`;
@@ -144,7 +144,7 @@
       context.restore();
     });
     if (state.rings) drawRings(context, canvas, at);
-    drawLetters(context, canvas);
+    drawLetters(context, canvas, kinds.length > 1);
     drawScale(context, canvas, at);
     label(context, canvas, kinds[0], "left");
     if (kinds.length > 1) {
@@ -169,12 +169,14 @@
     const edge = 10 * canvas.dots;
     write(context, canvas, words, align === "left" ? edge : canvas.width - edge, 16 * canvas.dots, align);
   };
-  const drawLetters = (context, canvas) => {
+  const drawLetters = (context, canvas, isSplit) => {
     const [left, right, top, bottom] = data.directions, d = canvas.dots, { width: w, height: h } = canvas;
     write(context, canvas, left, 8 * d, h / 2, "left", RING);
     write(context, canvas, right, w - 8 * d, h / 2, "right", RING);
-    write(context, canvas, top, w / 2, 14 * d, "center", RING);
-    write(context, canvas, bottom, w / 2, h - 14 * d, "center", RING);
+    // Beside the swipe line, not below it.
+    const middle = isSplit && Math.abs(state.divider - 0.5) * w < 16 * d ? state.divider * w + 18 * d : w / 2;
+    write(context, canvas, top, middle, 14 * d, "center", RING);
+    write(context, canvas, bottom, middle, h - 14 * d, "center", RING);
   };
   const drawScale = (context, canvas, at) => {
     if (data.pixel_mm === null) return;
@@ -251,8 +253,10 @@
   };
   const tell = (shown) => {
     const unit = data.unit ? ` ${data.unit}` : "";
-    const what = state.isPrinting ? "noisy, denoised, residual" : shown.map((kinds) => kinds.join(" | ")).join(", ");
-    byId("caption").textContent = `${data.pictures[state.index].name}: ${what}. Centre ${said(state.centre)}, width ${said(state.width)}${unit}${state.zoom > 1 ? `, zoom ${state.zoom.toFixed(1)}` : ""}.`;
+    const what = shown.map((kinds) => kinds.join(" | ")).join(", ");
+    const isFirst = state.centre === first.centre && state.width === first.width;
+    const shade = isFirst && data.words ? `Window: ${data.words}` : `Window: centre ${said(state.centre)}, width ${said(state.width)}${unit}`;
+    byId("caption").textContent = `${data.pictures[state.index].name}: ${what}. ${shade}${state.zoom > 1 ? `; zoom ${state.zoom.toFixed(1)}` : ""}.`;
     stage.dataset.index = state.index;
     stage.dataset.shown = shown.map((kinds) => kinds.join("|")).join(" ");
     const set = (id, value) => { const input = byId(id); if (input) input.value = value; };

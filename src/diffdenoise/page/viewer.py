@@ -105,6 +105,7 @@ def viewer_data(tiles: Tiles, places: Sequence[Place]) -> dict[str, Any]:
         "kinds": list(tiles.pictures[0].images),
         "tones": [list(tiles.tones.tones), list(tiles.tones.values)],
         "window": [window.low, window.high],
+        "words": window.words if window.unit else "",
         "inverted": window.is_inverted,
         "unit": unit,
         "bound": f"{number(tiles.bound)}{unit and ' ' + unit}",
