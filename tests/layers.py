@@ -26,6 +26,7 @@ LAYERS = {
     "plan": 5,
     "method": 5,
     "model": 5,
+    "page": 6,
     "work": 6,
     "bars": 7,
     "kinds": 7,
