@@ -14,6 +14,7 @@ from diffdenoise.cli.evaluate import evaluate
 from diffdenoise.cli.export import export
 from diffdenoise.cli.info import info
 from diffdenoise.cli.models import models
+from diffdenoise.cli.report import report
 from diffdenoise.cli.run import Commands
 from diffdenoise.cli.simulate import simulate
 from diffdenoise.cli.train import train
@@ -45,7 +46,7 @@ def _top(
         typer.echo(context.get_help())
 
 
-for command in (denoise, train, info, models, export, convert, simulate, evaluate, clean):
+for command in (denoise, train, info, models, export, convert, simulate, evaluate, report, clean):
     app.command()(command)
 
 

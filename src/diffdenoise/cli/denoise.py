@@ -51,6 +51,8 @@ def denoise(
     strength: options.Strength = 1.0,
     save_residual: options.SaveResidual = None,
     save_noise: options.SaveNoise = None,
+    save_uncertainty: options.SaveUncertainty = None,
+    report: options.TrustPage = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -74,7 +76,7 @@ def denoise(
         model=use,
         force=force,
         save_model=save_model,
-        extras=Extras(picture, save_residual, save_noise, overwrite),
+        extras=Extras(picture, save_residual, save_noise, report, save_uncertainty, overwrite),
         float32=float32,
         again=Again(resume, retry_failed, overwrite),
         machine=Machine(device.value, threads),
@@ -138,7 +140,7 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
         rows.append(("model", report["model"]))
     rows += [
         (name.replace("_", " "), report[name])
-        for name in ("picture", "residual", "noise_map")
+        for name in ("picture", "residual", "noise_map", "uncertainty", "report")
         if name in report
     ]
     rows.append(("took", duration(report["seconds"])))
@@ -152,6 +154,8 @@ def _print(report: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
         removed = _amount(scan["residual_std"], scan["residual_percent_of_range"])
         rows += [("noise level", noise + which), ("residual", removed + which)]
         rows += [("note", notice + which) for notice in scan["notices"]]
+        if "verdict" in scan:
+            rows.append(("verdict", scan["verdict"] + which))
         if scan["left_as_it_is"]:
             rows += [("why", doubt + which) for doubt in scan["doubts"]]
     print_rows(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,8 @@ import typer
 
 from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
+from diffdenoise.cli.scans import read_checked, read_one
 from diffdenoise.cli.show import number, print_json, print_rows, print_table
-from diffdenoise.errors import InputError
-from diffdenoise.scan.check import check_scan
-from diffdenoise.scan.find import find_scans
-from diffdenoise.scan.folder import is_store
-from diffdenoise.scan.read import read_scan
-from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
 from diffdenoise.trust import metrics
 from diffdenoise.trust.figure import check_picture, save_comparison
@@ -51,9 +45,9 @@ def evaluate(
         if noisy is None:
             raise typer.BadParameter("the picture shows the noisy scan too; give it with --noisy")
         check_picture(picture, overwrite)
-    result, truth = _read(denoised), _read(reference)
-    before = None if noisy is None else _read(noisy)
-    inside = None if mask is None else _one(mask)
+    result, truth = read_checked(denoised), read_checked(reference)
+    before = None if noisy is None else read_checked(noisy)
+    inside = None if mask is None else read_one(mask)
     evaluation = metrics.evaluate(
         result.data,
         truth.data,
@@ -71,26 +65,6 @@ def evaluate(
         _print(evaluation, brief=brief)
         if picture is not None:
             print_rows([("picture", str(picture))])
-
-
-def _read(path: Path) -> Scan:
-    """Return the image in a file; one that can't be compared is refused."""
-    scan = _one(path)
-    check_scan(scan)
-    return scan
-
-
-def _one(path: Path) -> Scan:
-    """Return the image in a file, or the only one in a folder."""
-    if not path.is_dir() or is_store(path):
-        return read_scan(path, str(path))
-    found = find_scans([path]).scans
-    if len(found) != 1:
-        raise InputError(
-            f"{path}: is a folder of {len(found)} scans; expected one; compare them pair by pair: name the "
-            "denoised file or series, then the reference that it belongs to"
-        )
-    return replace(found[0].read(), name=str(path))
 
 
 def _print(evaluation: metrics.Evaluation, *, brief: bool) -> None:

@@ -83,6 +83,17 @@ SaveNoise = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the noise's standard deviation at each voxel."),
 ]
+SaveUncertainty = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the error to expect at each voxel (DICOM's as NIfTI)."),
+]
+TrustPage = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html",
+        help="Write a page that tells what was lost or invented, and its figures as JSON beside it.",
+    ),
+]
 ResumeAll = Annotated[
     bool,
     typer.Option("--resume", help="Go on where a run was stopped; scans that are done and unchanged stay."),

@@ -29,10 +29,12 @@ class Again:
         Of the scan.
     own : bool
         As `Model.denoise_scan` was told.
+    strength : float
+        Share of the residual that was taken off.
     """
 
-    def __init__(self, model: Model, noise: Noise, own: bool) -> None:
-        self._model, self._noise = model, noise
+    def __init__(self, model: Model, noise: Noise, own: bool, strength: float = 1.0) -> None:
+        self._model, self._noise, self._strength = model, noise, np.float32(strength)
         self._domain, self._places = model.domain_for(noise, own)
         self._magnitude = model.magnitude_of(noise, own)
         self._undo: Callable[..., Stack] | None = None
@@ -63,12 +65,16 @@ class Again:
         slab = _Slab(values, whole.known(first, first + len(values)))
         entered = _EnteredSlab(slab, self._domain, self._places[volume], first, whole.shape)
         found = self._model.denoiser.denoise([entered], self._domain.level, Quiet())[0]
-        denoised = np.array(found[0 : len(values)], np.float32)
+        denoised = self._without_bias(volume, first, np.array(found[0 : len(values)], np.float32))
+        return denoised if self._strength == 1 else values + self._strength * (denoised - values)
+
+    def _without_bias(self, volume: int, first: int, denoised: Stack) -> Stack:
+        """Undo the bias of magnitudes, as the slab that came first says what air is."""
         if self._magnitude is None:
             return denoised
         factors = self._noise.factors
         factor = (
-            None if factors is None else np.stack([factors[volume][first + k] for k in range(len(values))])
+            None if factors is None else np.stack([factors[volume][first + k] for k in range(len(denoised))])
         )
         if self._undo is None:
             self._undo = bias_correction(

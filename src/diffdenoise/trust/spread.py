@@ -23,7 +23,7 @@ from diffdenoise.trust.slab import Redenoise, Slab, draw_noise
 from diffdenoise.types import Stack
 
 #: Symmetric pairs, and how much of the scan's noise each adds.
-_PAIRS, _STRENGTH = 4, 0.5
+_PAIRS, PAIR_STRENGTH = 4, 0.5
 #: Std in pixels of the Gaussian over which a pixel's spread is averaged; classes of it.
 _AROUND_PX, _CLASSES = 2.0, 8
 #: Share of tissue that a region needs; classes of regions, and fewest regions of a class.
@@ -105,11 +105,11 @@ class Spread:
         for _ in range(_PAIRS):
             noise = draw_noise(slab.std, slab.correlation, rng)
             plus, minus = (
-                again(slab.volume, slab.first, slab.noisy + sign * np.float32(_STRENGTH) * noise)
+                again(slab.volume, slab.first, slab.noisy + sign * np.float32(PAIR_STRENGTH) * noise)
                 for sign in (1, -1)
             )
             self._noises.append(noise)
-            self._moved.append((plus - minus) / np.float32(2 * _STRENGTH))
+            self._moved.append((plus - minus) / np.float32(2 * PAIR_STRENGTH))
             up, down = (
                 one[slab.known].astype(np.float64) - slab.denoised[slab.known] for one in (plus, minus)
             )
@@ -135,11 +135,7 @@ class Spread:
     @property
     def std(self) -> Stack:
         """Spread at each pixel, scaled intensities."""
-        from scipy.ndimage import gaussian_filter
-
-        mean = np.mean([one**2 for one in self._moved], axis=0)
-        around = gaussian_filter(mean, (0, _AROUND_PX, _AROUND_PX))
-        return np.asarray(np.sqrt(np.maximum(around, 0)), np.float32)
+        return smoothed(np.mean([one**2 for one in self._moved], axis=0))
 
     def _error(self) -> Stack:
         """Unbiased estimate of the squared error at each pixel; single ones are mostly chance."""
@@ -215,6 +211,14 @@ class Spread:
             np.array([float(np.sqrt((spread[where] ** 2).mean())) for where in full]),
             np.array([after(where) for where in full]),
         )
+
+
+def smoothed(squares: Stack) -> Stack:
+    """Return the spread at each pixel of squares that are mostly chance, float32, same shape."""
+    from scipy.ndimage import gaussian_filter
+
+    around = gaussian_filter(squares, (0, _AROUND_PX, _AROUND_PX))
+    return np.asarray(np.sqrt(np.maximum(around, 0)), np.float32)
 
 
 def uncertainty(spread: Stack, calibration: Calibration) -> Stack:

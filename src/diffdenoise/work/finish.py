@@ -15,6 +15,7 @@ from diffdenoise.noise.told import Contradiction
 from diffdenoise.scan.regions import Regions
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.voxels import Held, Voxels, map_voxels
+from diffdenoise.trust.slab import Redenoise
 from diffdenoise.types import Array
 from diffdenoise.work.result import Result
 
@@ -89,6 +90,7 @@ def finish(
     contradiction: Contradiction | None = None,
     training: dict[str, Any] | None = None,
     doubts: Sequence[str] = (),
+    again: Redenoise | None = None,
 ) -> Result:
     """Return the result of a scan.
 
@@ -112,6 +114,8 @@ def finish(
         Record of the model that was used.
     doubts : sequence of str
         What is wrong with the result, in words.
+    again : callable, optional
+        Denoises slices of it once more.
     """
     result = denoised.with_data(kept_share(noisy, denoised, strength))
     full = noise.range
@@ -136,4 +140,4 @@ def finish(
         "seconds": round(seconds, 3),
         "training": training,
     }
-    return Result(result, noisy, noise, record)
+    return Result(result, noisy, noise, record, again)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffdenoise.errors import option
+from diffdenoise.model.again import Again
 from diffdenoise.noise.statement import Noise
 from diffdenoise.plan import already_clean, heard, make_plan
 from diffdenoise.scan.scan import Scan
@@ -68,6 +69,7 @@ def apply_model(
         seconds=time.monotonic() - began,
         strength=strength,
         training=model.record,
+        again=Again(model, noise, own=False, strength=strength),
     )
 
 
@@ -135,6 +137,7 @@ def at_once(
         told_std=plan.settings.noise_std,
         contradiction=plan.contradiction,
         training=model.record,
+        again=Again(model, noise, own=True, strength=strength),
     )
 
 
@@ -209,6 +212,7 @@ def learn(
             told_std=settings.noise_std,
             contradiction=against,
             training=trained.record,
+            again=Again(trained, noise, own=True, strength=kept),
         )
 
 

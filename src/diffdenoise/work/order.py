@@ -152,7 +152,7 @@ class Order:
         SettingsError, OutputError
             If wishes contradict each other, or a name can be no file's.
         """
-        for path in (self.output, self.extras.picture, self.extras.residual, self.extras.noise):
+        for path in (self.output, *self.extras.wanted):
             if path is not None:
                 check_name(path)
         check_strength(self.strength)
@@ -200,7 +200,7 @@ class Order:
             *(self.axis, mask, self.strength, self.force),
             *(self.float32, self.dicom.uid_root, self.dicom.private, self.dicom.compression),
             # Not where they lie: a folder may be moved.
-            [path is not None for path in (self.extras.picture, self.extras.residual, self.extras.noise)],
+            [path is not None for path in self.extras.wanted],
         ]
 
     def _weights(self) -> str:

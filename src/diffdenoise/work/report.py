@@ -58,6 +58,7 @@ class Report:
                 "left_as_it_is": result.is_unchanged,
                 "weights": (result.record["training"] or {}).get("weights"),
                 **{name: result.record[name] for name in known},
+                **({"verdict": result.record["verdict"]} if "verdict" in result.record else {}),
             }
         )
         self.left += bool(result.record["already_clean"])
@@ -67,6 +68,7 @@ class Report:
         order, extras = self.order, self.order.extras
         kept = order.model or order.save_model
         written = {"picture": extras.picture, "residual": extras.residual, "noise_map": extras.noise}
+        written |= {"uncertainty": extras.uncertainty, "report": extras.report}
         inputs = [str(path) for path in order.inputs]
         report: dict[str, Any] = {
             "input": inputs[0] if len(inputs) == 1 else inputs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,8 +19,12 @@ from diffdenoise.scan.pixels import to_stored
 from diffdenoise.scan.registry import suffix_of
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.write import write_scan
+from diffdenoise.trust.slab import Redenoise
 from diffdenoise.types import Affine, Array
 from diffdenoise.work.maps import noise_map_of, residual_of
+
+if TYPE_CHECKING:
+    from diffdenoise.work.evidence import TrustReport
 
 #: What a derived DICOM series says of how it was made.
 METHOD = "network trained on noisy images alone"
@@ -45,12 +49,15 @@ class Result:
         `noise` is the noise model in shares of the range; `already_clean` says
         whether the scan was left as it was; `training` is the model's own record (steps, seconds and losses
         of each stage, versions, device).
+    again : callable or None
+        Denoises slices of the scan once more, in the same way; None: it was left as it was.
     """
 
     scan: Scan
     noisy: Scan
     noise: Noise
     record: dict[str, Any]
+    again: Redenoise | None = None
 
     @property
     def data(self) -> Array:
@@ -176,6 +183,27 @@ class Result:
             overwrite=overwrite,
         )
         return path
+
+    def examine(self, *, roi: Array | None = None, seed: int = 0) -> TrustReport:
+        """Look for what was lost or invented, without a clean image; see docs/trust.md.
+
+        Parameters
+        ----------
+        roi : array of the scan's shape, optional
+            Nonzero inside a region whose mean, and its error, are wanted.
+        seed : int
+            Of all draws.
+
+        Returns
+        -------
+        TrustReport
+            With `verdict`, `as_dict()` and `write(path)`.
+        """
+        from diffdenoise.work.evidence import Inquiry, examine_result
+
+        region = None if roi is None else np.asarray(roi) != 0
+        inquiry = Inquiry(self.noisy, self.scan, self.noise, self.again, self.record, region)
+        return examine_result(inquiry, seed)
 
     def _as_nifti(self) -> Scan:
         """The scan as one that NIfTI can hold; from DICOM, of a type that holds the source's values."""
