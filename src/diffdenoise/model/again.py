@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from diffdenoise.model.trained import Model
 
 
+#: Turned copies that are averaged at most: more take as many times the time, for a tenth of a decibel.
+_TURNS = 2
+
+
 class Again:
-    """Denoises slabs of a scan as the scan itself was denoised, but along one axis only.
+    """Denoises slabs of a scan as the scan itself was denoised, along one axis and with few turned copies.
 
     Parameters
     ----------
@@ -34,15 +39,12 @@ class Again:
     """
 
     def __init__(self, model: Model, noise: Noise, own: bool, strength: float = 1.0) -> None:
-        self._model, self._noise, self._strength = model, noise, np.float32(strength)
+        self._noise, self._strength = noise, np.float32(strength)
+        whole = model.denoiser
+        self._denoiser = replace(whole, turns=whole.turns[:_TURNS])
         self._domain, self._places = model.domain_for(noise, own)
         self._magnitude = model.magnitude_of(noise, own)
         self._undo: Callable[..., Stack] | None = None
-
-    @property
-    def context(self) -> int:
-        """Slices beyond either end of a slab that its outer slices depend on."""
-        return self._model.details.neighbours
 
     def __call__(self, volume: int, first: int, values: Stack) -> Stack:
         """Denoise a slab.
@@ -64,7 +66,7 @@ class Again:
         whole = self._noise.ready.volumes[volume]
         slab = _Slab(values, whole.known(first, first + len(values)))
         entered = _EnteredSlab(slab, self._domain, self._places[volume], first, whole.shape)
-        found = self._model.denoiser.denoise([entered], self._domain.level, Quiet())[0]
+        found = self._denoiser.denoise([entered], self._domain.level, Quiet())[0]
         denoised = self._without_bias(volume, first, np.array(found[0 : len(values)], np.float32))
         return denoised if self._strength == 1 else values + self._strength * (denoised - values)
 

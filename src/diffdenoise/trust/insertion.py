@@ -26,9 +26,13 @@ KINDS: tuple[tuple[Shape, int], ...] = (("disc", 4), ("disc", 8), ("disc", 16), 
 #: Contrasts in stds of the noise.
 CONTRASTS = (1.0, 2.0, 4.0)
 #: Half the side of the square around a lesion; distance of the grid's places; share of it that they may move.
-_HALF, _APART, _MOVED = 14, 44, 7
+_HALF, _APART, _MOVED = 14, 36, 3
+#: Share of tissue that the square of a lesion needs; share of tissue with weaker edges that is flat.
+_IN_TISSUE, _FLAT = 0.8, 0.6
+#: Slices on either side that a lesion reaches into at most.
+_MOST_REACH = 2
 #: Passes, each with lesions at other places; fewest lesions that a number is told by.
-_PASSES, _FEWEST = 2, 4
+_PASSES, _FEWEST = 4, 3
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ def _marks(slab: Slab, rng: np.random.Generator) -> Iterator[_Mark]:
         tissue = everywhere[number]
         if not tissue.any():
             continue
-        calm, strong = np.quantile(edges[tissue], [0.5, 0.75])
+        calm = np.quantile(edges[tissue], _FLAT)
         for row in around:
             for column in aside:
                 down, right = (int(one) for one in rng.integers(-_MOVED, _MOVED + 1, 2))
@@ -149,25 +153,27 @@ def _marks(slab: Slab, rng: np.random.Generator) -> Iterator[_Mark]:
                 columns = slice(column + right - _HALF, column + right + _HALF + 1)
                 inner = (slice(row + down - 4, row + down + 5), slice(column + right - 4, column + right + 5))
                 level = float(edges[inner].mean())
-                if tissue[rows, columns].mean() < 0.9 or calm < level < strong:
+                if tissue[rows, columns].mean() < _IN_TISSUE:
                     continue
                 kind, contrast = kinds[start % len(kinds)]
                 start += 1
                 sign = 1.0 if rng.random() < 0.5 else -1.0
                 unit = _unit(*kind, rng.uniform(0, np.pi))
                 image = (sign * contrast * unit * float(slab.std[number][inner].mean())).astype(np.float32)
-                thick = round(kind[1] / 2 / slab.thickness) if kind[0] == "disc" else 0
+                thick = _reach(slab, kind[1]) if kind[0] == "disc" else 0
                 slices = slice(max(0, number - thick), min(count, number + thick + 1))
-                yield _Mark(
-                    *kind, contrast, level >= strong, slices, number, rows, columns, image, unit * sign
-                )
+                yield _Mark(*kind, contrast, level > calm, slices, number, rows, columns, image, unit * sign)
 
 
 def _apart(slab: Slab, count: int) -> Sequence[int]:
     """Slices in which something is planted, so that it doesn't reach to the next of them."""
-    reach = max(size for shape, size in KINDS if shape == "disc") / 2 / slab.thickness
-    step = 1 + 2 * round(reach)
-    return range(min(step // 2, count - 1), count, step)
+    reach = max(_reach(slab, size) for _, size in KINDS)
+    return range(min(reach, count - 1), count, 1 + 2 * reach)
+
+
+def _reach(slab: Slab, size: int) -> int:
+    """Slices on either side that a lesion of a diameter in pixels reaches into."""
+    return max(0, min(_MOST_REACH, int((size / slab.thickness - 1) / 2)))
 
 
 def _unit(shape: Shape, size: int, angle: float) -> NDArray[np.float64]:

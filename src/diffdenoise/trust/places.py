@@ -78,8 +78,11 @@ def find_places(paired: Paired) -> Found | None:
     if scatter is None:
         return None
     parts = paired.parts(MOST_SEARCHED)
+    typical = paired.noise.diagnosis.std
     searches = {
-        shape: _Search.learned(paired.pairs([one for one in few if _shape(one) == shape]), scatter, shape)
+        shape: _Search.learned(
+            paired.pairs([one for one in few if _shape(one) == shape]), scatter, shape, typical
+        )
         for shape in {_shape(one) for one in parts}
     }
     searched = sum(one.height * one.width for one in parts)
@@ -146,6 +149,8 @@ class _Search:
         Gradients between the classes of edges.
     spreads : float array (shapes, classes)
         Std of the outputs in each class, at least 1.
+    typical_std : float32
+        Std of the noise in tissue, scaled intensities; 0: not known.
     """
 
     scatter: Scatter
@@ -153,9 +158,12 @@ class _Search:
     gains: NDArray[np.float64]
     edges: NDArray[np.float64]
     spreads: NDArray[np.float64]
+    typical_std: np.float32
 
     @classmethod
-    def learned(cls, pairs: Iterable[Pair], scatter: Scatter, shape: tuple[int, int]) -> _Search:
+    def learned(
+        cls, pairs: Iterable[Pair], scatter: Scatter, shape: tuple[int, int], typical_std: float
+    ) -> _Search:
         """Measure the residual's spectrum, and what the filters give at edges, on parts of a shape."""
         seen = list(pairs)
         even = [scatter.even(pair)[0] for pair in seen]
@@ -172,7 +180,7 @@ class _Search:
                 )
                 if own.size:
                     spreads[number, which] = max(1.0, robust_std(own))
-        return cls(scatter, filters, gains, edges, spreads)
+        return cls(scatter, filters, gains, edges, spreads, np.float32(typical_std))
 
     def places(self, pair: Pair, threshold: float) -> list[Place]:
         """Return what is beyond a threshold in a part of a slice."""
@@ -188,8 +196,10 @@ class _Search:
             better = own > strength
             strength, best = np.where(better, own, strength), np.where(better, number, best)
             height = np.where(better, output / np.float32(self.gains[number]), height)
-        # In stds of the noise; where none is known, in those of the residual.
-        contrast = height * np.where(pair.std > 0, std / np.maximum(pair.std, 1e-9), 1)
+        # In stds of the noise in tissue, as what is calmer, such as air, shows nothing that is fainter; where
+        # no noise is known, in those of the residual.
+        least = np.maximum(pair.std, self.typical_std)
+        contrast = height * np.where(least > 0, std / np.maximum(least, 1e-9), 1)
         peak = (strength > threshold) & (np.abs(contrast) > _LEAST_CONTRAST) & pair.known
         strength = np.where(peak, strength, 0)
         peak &= strength == maximum_filter(strength, _APART)

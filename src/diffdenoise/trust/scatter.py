@@ -14,6 +14,8 @@ from diffdenoise.trust.paired import Pair
 _CLASSES, _LOOKED_AT = 24, 20_000
 #: Std of a Gaussian over the median of its absolute values.
 _TO_STD = 1.4826
+#: Stds beyond which residuals are outliers for mean and skewness; up to this over the skewness the map rises.
+_OUTLIER, _RISING = 4.0, 2.8
 #: Residuals beyond this many stds count as this.
 LIMIT = 6.0
 
@@ -30,11 +32,14 @@ class Scatter:
         Rising scaled intensities between the classes.
     middles, stds : float arrays (classes)
         Mean without outliers, and robust std, of the residual in each class; scaled intensities.
+    skews : float array (classes)
+        Skewness of the residual without outliers: that of magnitudes is skewed in air.
     """
 
     edges: NDArray[np.float64]
     middles: NDArray[np.float64]
     stds: NDArray[np.float64]
+    skews: NDArray[np.float64]
 
     @classmethod
     def of(cls, pairs: Iterable[Pair]) -> Scatter | None:
@@ -54,21 +59,34 @@ class Scatter:
         number = np.searchsorted(edges, bright)
         overall = robust_std(residual)
         middles, stds = np.zeros(edges.size + 1), np.full(edges.size + 1, overall)
+        skews = np.zeros(edges.size + 1)
         for each in range(edges.size + 1):
             own = residual[number == each]
             if own.size:
                 stds[each] = robust_std(own)
                 centre = np.median(own)
-                middles[each] = np.clip(own, centre - 3 * stds[each], centre + 3 * stds[each]).mean()
+                kept = np.clip(own, centre - _OUTLIER * stds[each], centre + _OUTLIER * stds[each])
+                middles[each] = kept.mean()
+                skews[each] = ((kept - kept.mean()) ** 3).mean() / max(float(kept.std()) ** 3, 1e-30)
         # Where most of a class was left as it was, the rest of it says nothing of chance.
-        return cls(edges, middles, np.maximum(stds, 0.1 * max(overall, float(stds.max()))))
+        return cls(edges, middles, np.maximum(stds, 0.1 * max(overall, float(stds.max()))), skews)
 
     def even(self, pair: Pair) -> tuple[_Image, _Image]:
-        """Return a residual as multiples of its std, 0 without data, and that std at each pixel."""
+        """Return a residual as multiples of its std, 0 without data, and that std at each pixel.
+
+        Skewed noise is mapped to what Gaussian noise would be (Cornish and Fisher 1938, first order): of its
+        sums many more would be far from 0 else.
+        """
         number = np.searchsorted(self.edges, pair.denoised)
         std = self.stds[number].astype(np.float32)
         residual = (pair.residual - self.middles[number].astype(np.float32)) / std
-        return np.where(pair.known, residual.clip(-LIMIT, LIMIT), np.float32(0)), std
+        residual = residual.clip(-LIMIT, LIMIT)
+        skew = self.skews[number].astype(np.float32)
+        # Up to where the map still rises.
+        turn = np.float32(_RISING) / np.maximum(np.abs(skew), np.float32(_RISING / LIMIT))
+        inside = residual.clip(-turn, turn)
+        residual = residual - skew / 6 * (inside**2 - 1)
+        return np.where(pair.known, residual, np.float32(0)), std
 
 
 def robust_std(values: NDArray[np.floating]) -> float:

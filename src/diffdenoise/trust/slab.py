@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from diffdenoise.types import Stack
 #: Denoises slices once more, as the scan was: volume, number of the first slice, scaled intensities.
 Redenoise = Callable[[int, int, Stack], Stack]
 #: Pixels at most, slices at most and at least.
-_PIXELS, _MOST, _LEAST = 700_000, 10, 1
+_PIXELS, _MOST, _LEAST = 500_000, 10, 1
 #: Std in pixels of the Gaussian that tells tissue; where intensities begin and end; share of these that is
 #: dark; least signal of magnitudes in stds of the noise.
 _AROUND_PX, _ENDS, _DARK, _SIGNAL = 2.0, (0.02, 0.98), 0.1, 3.0
@@ -57,7 +58,7 @@ class Slab:
     is_magnitude: bool
     thickness: float
 
-    @property
+    @cached_property
     def tissue(self) -> NDArray[np.bool_]:
         """Where there is something to see: data, and of magnitudes a signal well above the noise."""
         from scipy.ndimage import gaussian_filter

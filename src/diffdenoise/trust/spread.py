@@ -23,7 +23,7 @@ from diffdenoise.trust.slab import Redenoise, Slab, draw_noise
 from diffdenoise.types import Stack
 
 #: Symmetric pairs, and how much of the scan's noise each adds.
-_PAIRS, PAIR_STRENGTH = 4, 0.5
+_PAIRS, PAIR_STRENGTH = 3, 0.5
 #: Std in pixels of the Gaussian over which a pixel's spread is averaged; classes of it.
 _AROUND_PX, _CLASSES = 2.0, 8
 #: Share of tissue that a region needs; classes of regions, and fewest regions of a class.
@@ -145,13 +145,13 @@ class Spread:
 
     @property
     def rmse(self) -> float:
-        """Root of the mean squared error over the slab, scaled intensities."""
-        return float(np.sqrt(max(float(self._error()[self.slab.known].mean()), 0.0)))
+        """Root of the mean squared error in the slab's tissue, scaled intensities."""
+        return float(np.sqrt(max(float(self._error()[self.slab.tissue].mean()), 0.0)))
 
     def calibrate(self) -> Calibration | None:
         """Scale the spread to the error; None where there are too few pixels."""
         slab = self.slab
-        std, error, known = self.std, self._error(), slab.known
+        std, error, known = self.std, self._error(), slab.tissue
         check = np.zeros(std.shape, np.bool_)
         if len(std) > 1:
             check[1::2] = True

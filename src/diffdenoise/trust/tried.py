@@ -160,8 +160,8 @@ def uncertainty_section(
         tables.append(Table("The region that was named", ("", ""), tuple(roi)))
     notes = (
         "No clean image is needed: noise like the scan's own is added and taken off, and the unbiased "
-        "estimate of the squared error (Stein) sets the scale. It holds on average over a class of pixels and "
-        "regions of a size, if the noise is as stated. It promises nothing of single pixels, no quantiles.",
+        "estimate of the squared error (Stein) sets the scale. It holds on average over a class of pixels "
+        "and regions of a size, if the noise is as stated. It promises nothing of single pixels.",
     )
     return Section("uncertainty", title, tuple(findings), notes, tuple(tables))
 

@@ -195,10 +195,10 @@ class TrustReport:
         )
         how = _denoised_by(self.inquiry, dict(self.inquiry.record or {}).get("training") or {})
         tested = (
-            "Errors were estimated without a clean image from symmetric pairs of the noisy scan with noise of "
-            "the stated law added and taken off (Stein's unbiased risk estimate [2], probed as in [3]); discs and "
-            "lines of known contrast were planted in the noisy scan and denoised again, and judged by a "
-            "non-prewhitening observer [4]. "
+            "Errors were estimated without a clean image from symmetric pairs of the noisy scan with noise "
+            "of the stated law added and taken off (Stein's unbiased risk estimate [2], probed as in [3]); "
+            "discs and lines of known contrast were planted in the noisy scan, denoised again, and judged by "
+            "a non-prewhitening observer [4]. "
             if self.examined.tried is not None
             else ""
         )
