@@ -49,6 +49,13 @@ _STD = 0.08
 METHODS = ("ours", "bm3d", "nlm")
 
 
+def level_of(name: str) -> float:
+    """Std of the noise of a scan by its name, "REFERENCE NOISE"."""
+    reference = name.rpartition(" ")[0]
+    low = any(reference in half for kind in ("CT", "X-ray") for half in KINDS[kind])
+    return _STD / 2 if low else _STD
+
+
 def main() -> None:
     """Make what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -56,14 +63,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    for kind, halves in KINDS.items():
+    for halves in KINDS.values():
         for references in halves:
             for name, read in references.items():
                 for noise, law in NOISES.items():
                     target = given.out / f"{name} {noise}.npz"
                     if not target.exists():
-                        std = _STD / 2 if kind in ("CT", "X-ray") else _STD
-                        _save(target, _make(read(given.data), law(std)))
+                        _save(target, _make(read(given.data), law(level_of(target.stem))))
                         print(target.name, flush=True)
 
 
