@@ -18,7 +18,7 @@ from diffdenoise.trust.judged import (
 )
 from diffdenoise.trust.paired import Paired
 from diffdenoise.trust.places import find_places
-from diffdenoise.trust.residual import look_at_residual
+from diffdenoise.trust.residual import ResidualFigures, look_at_residual
 from diffdenoise.trust.sharpness import edge_spread
 from diffdenoise.trust.slab import Redenoise, cut_slab
 from diffdenoise.trust.tried import (
@@ -30,6 +30,8 @@ from diffdenoise.trust.tried import (
 )
 from diffdenoise.trust.wanted import Region, region_of
 
+#: Noise left over noise taken off from which on a result is looked at without it; and that is still undone.
+_BLENDED, _MOST_BLENDED = 0.1, 9.0
 #: Sections for which the scan is denoised again.
 _AGAIN = (("insertion", "Planted lesions"), ("uncertainty", "Uncertainty"), ("stability", "Stability"))
 
@@ -80,8 +82,12 @@ def examine(
         Of draws.
     """
     figures = look_at_residual(paired)
-    found = find_places(paired)
-    if figures is None or found is None:
+    if figures is None:
+        return Examined(_unchanged(), None)
+    whole = _unblended(paired, figures)
+    found = find_places(whole)
+    structure = figures if whole is paired else look_at_residual(whole)
+    if found is None or structure is None:
         return Examined(_unchanged(), None)
     tried, reason = None, why
     if again is not None:
@@ -93,15 +99,23 @@ def examine(
             tried = try_again(slab, again, None if spacing_mm is None else spacing_mm[1], seed)
     sections = [
         noise_section(paired, figures, _told(paired)),
-        structure_section(figures, found),
+        structure_section(structure, found),
         *_sections_again(tried, reason, paired, unit, roi),
         intensity_section(bands_of(paired), paired, unit),
     ]
-    resolution = resolution_section(edge_spread(paired), None if tried is None else tried.response, reason)
+    resolution = resolution_section(edge_spread(whole), None if tried is None else tried.response, reason)
     sections.insert(3, resolution)
     if paired.noise.diagnosis.std <= 0 or paired.noise.diagnosis.is_upper_bound:
         sections.insert(0, _unknown_noise(paired))
     return Examined(Evidence(tuple(sections), found.places), tried)
+
+
+def _unblended(paired: Paired, figures: ResidualFigures) -> Paired:
+    """The result without the noise that was left in it: a blend is no worse than what it was blended of."""
+    left = figures.left
+    if not left > _BLENDED:
+        return paired
+    return paired.with_all_taken_off(1 / (1 + min(left, _MOST_BLENDED)))
 
 
 def _sections_again(

@@ -76,12 +76,18 @@ class Paired:
         Of the noisy scan, with its slices.
     denoised : Voxels
         Of the same shape, in the same units.
+    share : float
+        Of the residual that was taken off: the denoised image is looked at as if all of it had been.
     """
 
-    def __init__(self, noise: Noise, denoised: Voxels) -> None:
-        self.noise = noise
+    def __init__(self, noise: Noise, denoised: Voxels, share: float = 1.0) -> None:
+        self.noise, self._share = noise, np.float32(share)
         self._ready, self._denoised = noise.ready, denoised
         self._factors = noise.factors
+
+    def with_all_taken_off(self, share: float) -> Paired:
+        """Return the scan and what it would be if not only a share of the residual had been taken off."""
+        return Paired(self.noise, self._denoised, share)
 
     @property
     def shapes(self) -> list[tuple[int, int, int]]:
@@ -116,6 +122,8 @@ class Paired:
         nothing = ready.regions.no_data_in(volume, number, given)
         after = self._denoised.slab(ready.axis, volume, number, number + 1)
         noisy, denoised = (ready.scaled(values, nothing)[0] for values in (given, after))
+        if self._share < 1:
+            denoised = noisy - (noisy - denoised) / self._share
         unmeasurable = ready.regions.unmeasurable_in(volume, number, given)
         known = np.ones(noisy.shape, np.bool_) if unmeasurable is None else ~unmeasurable[0]
         factor = 1.0 if self._factors is None else self._factors[volume][number]
