@@ -116,7 +116,9 @@ class _Sums:
         self.counts.append(float(known.sum()))
         self.edge.append((float((relative[at_edge] ** 2).sum()), float(at_edge.sum())))
         self.calm.append((float((relative[in_calm] ** 2).sum()), float(in_calm.sum())))
-        self.patches += _calm_patches(relative, in_calm, known)
+        # With its bias, which is even over a patch: what goes with brightness is, of leaked noise, noise.
+        biased = (pair.residual / np.maximum(pair.std, 1e-9)).clip(-LIMIT, LIMIT)
+        self.patches += _calm_patches(biased, in_calm, known)
 
     def figures(self, peak: float) -> ResidualFigures:
         """Return what all parts together show."""

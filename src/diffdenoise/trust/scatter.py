@@ -12,6 +12,8 @@ from diffdenoise.trust.paired import Pair
 
 #: Classes of brightness, with as many pixels each; pixels of a slice that tell about them.
 _CLASSES, _LOOKED_AT = 24, 20_000
+#: Std in pixels of the Gaussian over which brightness is averaged.
+_AROUND_PX = 1.5
 #: Std of a Gaussian over the median of its absolute values.
 _TO_STD = 1.4826
 #: Stds beyond which residuals are outliers for mean and skewness; up to this over the skewness the map rises.
@@ -50,7 +52,7 @@ class Scatter:
             where = np.flatnonzero(pair.known)
             if where.size > _LOOKED_AT:
                 where = rng.choice(where, _LOOKED_AT, replace=False)
-            brightness.append(pair.denoised.ravel()[where])
+            brightness.append(_around(pair).ravel()[where])
             residuals.append(pair.residual.ravel()[where])
         bright, residual = (np.concatenate(each).astype(np.float64) for each in (brightness, residuals))
         if not bright.size or not np.any(residual):
@@ -77,7 +79,7 @@ class Scatter:
         Skewed noise is mapped to what Gaussian noise would be (Cornish and Fisher 1938, first order): of its
         sums many more would be far from 0 else.
         """
-        number = np.searchsorted(self.edges, pair.denoised)
+        number = np.searchsorted(self.edges, _around(pair))
         std = self.stds[number].astype(np.float32)
         residual = (pair.residual - self.middles[number].astype(np.float32)) / std
         residual = residual.clip(-LIMIT, LIMIT)
@@ -87,6 +89,13 @@ class Scatter:
         inside = residual.clip(-turn, turn)
         residual = residual - skew / 6 * (inside**2 - 1)
         return np.where(pair.known, residual, np.float32(0)), std
+
+
+def _around(pair: Pair) -> _Image:
+    """Brightness about each pixel: that of a pixel alone is high where noise that was left is high."""
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(pair.denoised, _AROUND_PX), np.float32)
 
 
 def robust_std(values: NDArray[np.floating]) -> float:
