@@ -29,6 +29,9 @@ PICTURE_BYTES = 2_500_000
 _WAYS = ((10, None), (10, 95), (10, 88), (8, 82), (6, 75))
 #: Bits that a pixel takes at least in the last of these ways: sizes that can't fit aren't tried.
 _LEAST_BITS = 0.6
+#: Side of the part that tells about how many bytes an image will take, pixels, and how many times the budget
+#: that must be for the image not to be tried: there is most to see in the middle.
+_MIDDLE, _TOO_MUCH = 384, 1.5
 #: Longest side of a picture, pixels; WebP ends at 16383, and no screen shows more.
 _LONGEST = 4096
 #: The residual is black at minus this many times the noise's std, and white at plus as much.
@@ -243,19 +246,21 @@ class _Maker:
     ) -> tuple[Picture, ...] | None:
         """Make the pictures in one way; None where they don't fit."""
         shown = chosen(self.extent, self.volumes, self.places, count)
-        made: dict[tuple[int, int], Picture] = {}
-        spent = 0
-        # The middle one first: if it takes far more than its part, the others needn't be tried.
-        for one in sorted(shown, key=lambda each: abs(shown.index(each) - len(shown) // 2)):
+        for one in shown:
             if one not in ready:
                 ready[one] = dict(self._tone(one, factor))
+        middle = ready[shown[len(shown) // 2]]
+        if len(shown) * sum(_guess(tones, quality) for tones in middle.values()) > _TOO_MUCH * budget:
+            return None
+        made, spent = [], 0
+        for one in shown:
             images = {kind: encode(tones, quality) for kind, tones in ready[one].items()}
-            spent += sum(4 * math.ceil(len(image) / 3) for image in images.values())
-            if spent > budget or (not made and spent * len(shown) > 1.5 * budget):
+            spent += sum(_as_text(len(image)) for image in images.values())
+            if spent > budget:
                 return None
             height, width = ready[one]["noisy"].shape
-            made[one] = Picture(*one, height, width, images, self._marks(one, factor))
-        return tuple(made[one] for one in shown)
+            made.append(Picture(*one, height, width, images, self._marks(one, factor)))
+        return tuple(made)
 
     def _tone(self, one: tuple[int, int], factor: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Yield what is shown of a slice, in tones."""
@@ -321,6 +326,18 @@ class _Maker:
             values.append(after[cut][inside[cut]])
             residuals.append(residual[cut][inside[cut]])
         return np.concatenate(values), np.concatenate(residuals)
+
+
+def _guess(tones: NDArray[np.uint8], quality: int | None) -> float:
+    """About how many bytes an image takes as text, by the middle of it."""
+    top, left = (max(0, side - _MIDDLE) // 2 for side in tones.shape)
+    part = tones[top : top + _MIDDLE, left : left + _MIDDLE]
+    return _as_text(len(encode(part, quality))) * tones.size / part.size
+
+
+def _as_text(size: int) -> int:
+    """Bytes of base64: four characters for three bytes."""
+    return 4 * math.ceil(size / 3)
 
 
 def chosen(

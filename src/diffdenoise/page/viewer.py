@@ -182,7 +182,7 @@ def _controls(tiles: Tiles, places: Sequence[Place]) -> str:
         if last
         else ""
     )
-    unit = f" ({tiles.window.unit})" if tiles.window.unit else ""
+    unit = f" ({text(tiles.window.unit)})" if tiles.window.unit else ""
     low, high = tiles.tones.values[0], tiles.tones.values[-1]
     span = high - low
     window = "".join(
