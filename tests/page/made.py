@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffdenoise.page.html import write_report
-from diffdenoise.page.pictures import Tiles, make_tiles
+from diffdenoise.page.pictures import make_tiles
+from diffdenoise.page.tiles import Tiles
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust.evidence import Evidence, Finding, Place, Section, Table
 from tests.conftest import make_volume

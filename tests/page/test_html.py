@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,18 +226,18 @@ def test_a_page_without_any_picture_says_so() -> None:
 def test_an_existing_file_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:
     path = report(tmp_path / "new" / "a.html")
     before = path.read_bytes()
-    given = (evidence(1.0), tiles(), PROVENANCE, "", [], "Another")
+    given: Any = (evidence(1.0), tiles(), PROVENANCE, "", [], "Another")
     with pytest.raises(OutputError, match="exists already"):
-        write_report(path, *given)  # type: ignore[arg-type]
+        write_report(path, *given)
     assert path.read_bytes() == before
-    write_report(path, *given, overwrite=True)  # type: ignore[arg-type]
+    write_report(path, *given, overwrite=True)
     assert path.read_bytes() != before
     for wrong, said in ((tmp_path / "a.png", "suffix"), (tmp_path / "new", "suffix")):
         with pytest.raises(OutputError, match=said):
-            write_report(wrong, *given)  # type: ignore[arg-type]
+            write_report(wrong, *given)
     (tmp_path / "folder.html").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
-        write_report(tmp_path / "folder.html", *given, overwrite=True)  # type: ignore[arg-type]
+        write_report(tmp_path / "folder.html", *given, overwrite=True)
 
 
 def test_values_of_a_template_are_not_taken_for_its_places() -> None:

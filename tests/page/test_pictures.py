@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from diffdenoise.errors import ShapeError
 from diffdenoise.page.html import report_page
-from diffdenoise.page.pictures import PICTURE_BYTES, Tiles, chosen, make_tiles
+from diffdenoise.page.pictures import PICTURE_BYTES, chosen, make_tiles
+from diffdenoise.page.tiles import Tiles
 from diffdenoise.page.tones import ZERO
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.voxels import Computed
@@ -28,10 +29,10 @@ def values_in(found: Tiles, index: int, kind: str) -> NDArray[np.float64]:
     """Values that a picture's tones stand for."""
     tones = opened(found.pictures[index].images[kind]).astype(float)
     if kind == "residual":
-        return (tones - ZERO) / ZERO * found.bound
+        return np.asarray((tones - ZERO) / ZERO * found.bound)
     if kind == "uncertainty":
-        return tones / 255 * found.top
-    return np.interp(tones, found.tones.tones, found.tones.values)
+        return np.asarray(tones / 255 * found.top)
+    return np.asarray(np.interp(tones, found.tones.tones, found.tones.values))
 
 
 def test_values_read_back_from_the_pictures_are_those_of_the_scans() -> None:
@@ -109,7 +110,7 @@ def test_empty_ends_of_a_volume_are_not_shown() -> None:
     assert 37 <= shown[-1] <= 40
 
 
-def noise(shape: tuple[int, ...], std: float = 40) -> Array:
+def noise(shape: tuple[int, ...], std: float = 40) -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(500, std, shape).astype(np.float32)
 
 
