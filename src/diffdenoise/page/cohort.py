@@ -231,6 +231,7 @@ def outliers(values: Mapping[str, float]) -> dict[str, float]:
     std = std or _MEAN_TO_STD * float(np.mean(np.abs(distances)))
     if not std or not math.isfinite(std):
         return {}
-    scores = dict(zip(values, (distances / std).tolist(), strict=True))
-    far = {name: score for name, score in scores.items() if abs(score) > OUTLYING}
+    with np.errstate(over="ignore"):
+        scores = np.nan_to_num(distances / std).tolist()
+    far = {name: score for name, score in zip(values, scores, strict=True) if abs(score) > OUTLYING}
     return dict(sorted(far.items(), key=lambda item: -abs(item[1])))

@@ -18,7 +18,7 @@ from diffdenoise.page.document import (
     write_page,
 )
 from diffdenoise.page.figures import anchors, badge, section, verdict
-from diffdenoise.page.pictures import Tiles
+from diffdenoise.page.tiles import Tiles
 from diffdenoise.page.viewer import viewer
 from diffdenoise.trust.evidence import Evidence
 

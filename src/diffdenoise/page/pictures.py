@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.errors import ShapeError
-from diffdenoise.page.tones import Tones, encode, residual_tones, share_tones, tones_for
+from diffdenoise.page.tiles import Mark, Picture, Tiles
+from diffdenoise.page.tones import encode, residual_tones, share_tones, tones_for
 from diffdenoise.scan.regions import find_regions
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
@@ -18,7 +18,7 @@ from diffdenoise.scan.voxels import Voxels, as_voxels
 from diffdenoise.trust.choice import blocks, object_of
 from diffdenoise.trust.evidence import Place
 from diffdenoise.trust.view import View, view_of
-from diffdenoise.trust.window import Window, thinned, window_of
+from diffdenoise.trust.window import thinned, window_of
 from diffdenoise.types import Array
 
 _Image = NDArray[np.float64]
@@ -29,6 +29,9 @@ PICTURE_BYTES = 2_500_000
 _WAYS = ((10, None), (10, 95), (10, 88), (8, 82), (6, 75))
 #: Bits that a pixel takes at least in the last of these ways: sizes that can't fit aren't tried.
 _LEAST_BITS = 0.6
+#: Side of the part that tells about how many bytes an image will take, pixels, and how many times the budget
+#: that must be for the image not to be tried: there is most to see in the middle.
+_MIDDLE, _TOO_MUCH = 384, 1.5
 #: Longest side of a picture, pixels; WebP ends at 16383, and no screen shows more.
 _LONGEST = 4096
 #: The residual is black at minus this many times the noise's std, and white at plus as much.
@@ -38,90 +41,6 @@ RESIDUAL_STDS = 4.0
 _LOOKED_AT, _SOME = 48, 0.1
 #: Pixels of a slice that the window is chosen by.
 _SAMPLED = 40_000
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A suspicious place in a picture.
-
-    Attributes
-    ----------
-    place : int
-        Its number in the list of places, from 0.
-    x, y : float
-        From the picture's left and upper edge to its middle, pixels of the picture.
-    radius : float
-        Pixels of the picture.
-    """
-
-    place: int
-    x: float
-    y: float
-    radius: float
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One slice.
-
-    Attributes
-    ----------
-    volume, slice : int
-        Which one.
-    height, width : int
-        Pixels.
-    images : dict of str to bytes
-        WebP by what it shows: "noisy", "denoised", "residual", and "uncertainty" where that is known.
-    marks : tuple of Mark
-        Suspicious places in it.
-    """
-
-    volume: int
-    slice: int
-    height: int
-    width: int
-    images: dict[str, bytes] = field(repr=False)
-    marks: tuple[Mark, ...] = ()
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """The pictures of a page, and how they are to be read.
-
-    Attributes
-    ----------
-    pictures : tuple of Picture
-        In the order of volumes and slices.
-    counts : (slices, volumes)
-        Of the scan.
-    tones : Tones
-        Of the noisy and the denoised pictures.
-    window : Window
-        That they are first shown in.
-    bound : float
-        The residual's tones end at plus and minus this, in the scan's units.
-    noise_std : float or None
-        That the bound was chosen by; None: the residual's own.
-    top : float
-        The uncertainty's tones end at this, in the scan's units.
-    view : View
-        How slices are turned, which directions they show, and how large a pixel of the scan is.
-    factor : int
-        Pixels of the scan along a side of one of the pictures.
-    quality : int or None
-        Of the compression, 0 to 100; None: nothing was lost.
-    """
-
-    pictures: tuple[Picture, ...]
-    counts: tuple[int, int]
-    tones: Tones
-    window: Window
-    bound: float
-    noise_std: float | None
-    top: float
-    view: View
-    factor: int
-    quality: int | None
 
 
 def make_tiles(
@@ -243,19 +162,21 @@ class _Maker:
     ) -> tuple[Picture, ...] | None:
         """Make the pictures in one way; None where they don't fit."""
         shown = chosen(self.extent, self.volumes, self.places, count)
-        made: dict[tuple[int, int], Picture] = {}
-        spent = 0
-        # The middle one first: if it takes far more than its part, the others needn't be tried.
-        for one in sorted(shown, key=lambda each: abs(shown.index(each) - len(shown) // 2)):
+        for one in shown:
             if one not in ready:
                 ready[one] = dict(self._tone(one, factor))
+        middle = ready[shown[len(shown) // 2]]
+        if len(shown) * sum(_guess(tones, quality) for tones in middle.values()) > _TOO_MUCH * budget:
+            return None
+        made, spent = [], 0
+        for one in shown:
             images = {kind: encode(tones, quality) for kind, tones in ready[one].items()}
-            spent += sum(4 * math.ceil(len(image) / 3) for image in images.values())
-            if spent > budget or (not made and spent * len(shown) > 1.5 * budget):
+            spent += sum(_as_text(len(image)) for image in images.values())
+            if spent > budget:
                 return None
             height, width = ready[one]["noisy"].shape
-            made[one] = Picture(*one, height, width, images, self._marks(one, factor))
-        return tuple(made[one] for one in shown)
+            made.append(Picture(*one, height, width, images, self._marks(one, factor)))
+        return tuple(made)
 
     def _tone(self, one: tuple[int, int], factor: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Yield what is shown of a slice, in tones."""
@@ -321,6 +242,18 @@ class _Maker:
             values.append(after[cut][inside[cut]])
             residuals.append(residual[cut][inside[cut]])
         return np.concatenate(values), np.concatenate(residuals)
+
+
+def _guess(tones: NDArray[np.uint8], quality: int | None) -> float:
+    """About how many bytes an image takes as text, by the middle of it."""
+    top, left = (max(0, side - _MIDDLE) // 2 for side in tones.shape)
+    part = tones[top : top + _MIDDLE, left : left + _MIDDLE]
+    return _as_text(len(encode(part, quality))) * tones.size / part.size
+
+
+def _as_text(size: int) -> int:
+    """Bytes of base64: four characters for three bytes."""
+    return 4 * math.ceil(size / 3)
 
 
 def chosen(

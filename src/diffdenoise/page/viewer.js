@@ -5,6 +5,7 @@
   const data = JSON.parse(block.textContent);
   const byId = (id) => document.getElementById(id);
   const stage = byId("stage");
+  document.documentElement.classList.add("scripted");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
   const MINUS = "\u2212", LEAST_ZOOM = 1, MOST_ZOOM = 32, RING = "#f2c230";
@@ -403,7 +404,7 @@
     else go(state.index + way[0] + way[1]);
   });
   const plain = {
-    b: blink, r: () => byId("rings") && change({ rings: !state.rings }), i: () => change({ inverted: !state.inverted }),
+    b: blink, Escape: stopBlinking, r: () => byId("rings") && change({ rings: !state.rings }), i: () => change({ inverted: !state.inverted }),
     "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8), 0: reset,
   };
   const views = [...document.querySelectorAll('input[name="view"]')].map((input) => input.value);
@@ -412,7 +413,7 @@
   });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, [type=text]")) return;
-    const act = plain[event.key.length === 1 ? event.key.toLowerCase() : ""];
+    const act = plain[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (act) { event.preventDefault(); act(); }
   });
 
@@ -439,7 +440,7 @@
   });
   const moves = () => { byId("speed-box").hidden = still.matches; if (still.matches) stopBlinking(); };
   still.addEventListener("change", moves);
-  for (const input of document.querySelectorAll('input[name="view"]')) input.addEventListener("change", () => look(input.value));
+  for (const input of document.querySelectorAll('input[name="view"]')) input.addEventListener("click", () => look(input.value));
   for (const input of document.querySelectorAll('input[name="drag"]')) input.addEventListener("change", () => change({ drag: input.value }));
   for (const button of document.querySelectorAll("[data-place]")) button.addEventListener("click", () => goToPlace(Number(button.dataset.place)));
   addEventListener("resize", redraw);
@@ -447,7 +448,6 @@
   addEventListener("afterprint", () => { state.isPrinting = false; redraw(); });
 
   const start = () => {
-    document.documentElement.classList.add("scripted");
     moves();
     draw();
   };

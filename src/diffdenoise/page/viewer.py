@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from diffdenoise.page.document import element, json_block, number, text
-from diffdenoise.page.pictures import RESIDUAL_STDS, Picture, Tiles
+from diffdenoise.page.pictures import RESIDUAL_STDS
+from diffdenoise.page.tiles import Picture, Tiles
 from diffdenoise.trust.evidence import Place
 from diffdenoise.trust.window import SOFT_TISSUE
 
@@ -182,7 +183,7 @@ def _controls(tiles: Tiles, places: Sequence[Place]) -> str:
         if last
         else ""
     )
-    unit = f" ({tiles.window.unit})" if tiles.window.unit else ""
+    unit = f" ({text(tiles.window.unit)})" if tiles.window.unit else ""
     low, high = tiles.tones.values[0], tiles.tones.values[-1]
     span = high - low
     window = "".join(
