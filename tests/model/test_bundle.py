@@ -24,7 +24,7 @@ from diffdenoise.scan.read import from_array
 from tests.conftest import make_volume, tiny_settings
 from tests.model.test_export import counts, instant, white
 
-#: What the schema that `metadata.json` names (meta_schema_20240725.json) requires, at its top and of a tensor.
+#: What the schema that `metadata.json` names requires at its top, and of a tensor (meta_schema_20240725).
 REQUIRED = {
     *("schema", "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version"),
     *("task", "description", "authors", "copyright", "network_data_format"),
