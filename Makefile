@@ -78,6 +78,7 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.noise_estimates --data $(DATA)
 	$(BIN)/python -m bench.quality --data $(DATA) --threads 1 --missing
 	$(BIN)/python -m bench.tables
+	$(BIN)/python -m bench.gain
 
 # In pieces of PAUSE seconds, if that is given: the same line goes on. DATA: the folder of real scans.
 STEPS ?= 24000

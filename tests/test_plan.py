@@ -103,6 +103,8 @@ def test_a_level_that_the_scan_contradicts_is_not_taken(told):
     assert plan.contradiction.told == told
     assert plan.contradiction.shown == pytest.approx(60.0, rel=0.08)
     assert plan.as_dict()["contradiction"]["told"] == told
+    with pytest.raises(SettingsError, match="has an effect with noise_std only"):
+        plan_of(data, noise_std_as_told=True)
     insisting = plan_of(data, noise_std=told, noise_std_as_told=True)
     assert insisting.contradiction is None
     assert insisting.noise.typical_std == pytest.approx(told / IntensityMap.fit(data).range)

@@ -98,8 +98,8 @@ def denoise(
     Warns
     -----
     UserWarning
-        If an image has less noise than `Settings.clean_below_contrast`, and comes back as it was. If one of
-        a folder is left out, with the reason.
+        If an image has less noise than `Settings.clean_below_contrast`, and comes back as it was. If it
+        contradicts `Settings.noise_std`. If one of a folder is left out, with the reason.
 
     Raises
     ------

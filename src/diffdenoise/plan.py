@@ -260,7 +260,7 @@ def heard(settings: Settings, noises: Sequence[Noise]) -> tuple[Settings, Contra
     noises : sequence of Noise
         Of the scans, which are one data set.
     """
-    if settings.noise_std is None:
+    if settings.noise_std is None and not settings.noise_std_as_told:
         return settings, None
     chosen = [noises[number] for number in _standing_for_all(len(noises))]
     against = _against_told(settings, noises, _middle(chosen, noises))
@@ -268,6 +268,10 @@ def heard(settings: Settings, noises: Sequence[Noise]) -> tuple[Settings, Contra
 
 
 def _against_told(settings: Settings, noises: Sequence[Noise], found: Diagnosis) -> Contradiction | None:
+    if settings.noise_std is None and settings.noise_std_as_told:
+        raise SettingsError(
+            "noise_std_as_told: has an effect with noise_std only; give that too, or leave it out"
+        )
     if settings.noise_std is None or settings.noise_std_as_told:
         return None
     return contradiction(settings.noise_std, _unit(noises), found, settings.clean_below_contrast)

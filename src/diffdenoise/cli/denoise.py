@@ -58,11 +58,7 @@ def denoise(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Denoise a scan: at once, after training on it alone, or with a trained model.
-
-    As it is, this takes seconds: the package's weights are set for its noise. With --minutes they learn
-    from the scan first (files together, DICOM series each by itself); --model uses what `train` made.
-    """
+    """Denoise a scan: in seconds, after learning from it alone (--minutes), or with a model (--model)."""
     use = _checked(inputs, mask, model)
     training = Wishes(minutes, iterations, seed, noise_std, config, assignments, pairs, save_model, recipe)
     order = Order(

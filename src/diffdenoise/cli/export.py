@@ -1,7 +1,8 @@
-"""`diffdenoise export`: a model as one ONNX file, for other programs."""
+"""`diffdenoise export`: a model for other programs, as one ONNX file or as a MONAI bundle."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,12 +20,25 @@ if TYPE_CHECKING:
     from diffdenoise.model.trained import Model
 
 
+class Kind(StrEnum):
+    """What is written."""
+
+    onnx = "onnx"
+    monai = "monai"
+
+
 def export(
     model: Annotated[
         str,
         typer.Argument(metavar="MODEL", help="Model folder; or general or magnitude: the package's weights."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="File to write.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE.onnx|DIR", help="File to write; folder of a bundle."),
+    ],
+    kind: Annotated[
+        Kind, typer.Option("--format", help="One ONNX file; or a MONAI bundle, a folder that runs it.")
+    ] = Kind.onnx,
     scan: Annotated[
         Path | None,
         typer.Option(
@@ -36,18 +50,18 @@ def export(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Write a model as an ONNX file that takes and gives a scan's own intensities.
+    """Write a model as an ONNX file that takes and gives a scan's own intensities, or as a MONAI bundle.
 
     Its inputs are "noisy" (n, channels, height, width), float32, each slice with those beside it (before,
     after, nearest first), and "low" and "high", the scan's 0.5th and 99.5th percentile; its output is
     "denoised" (n, 1, height, width). The noise is a constant: that of the scans that the model was trained
     on, or of SCAN.
     """
-    if output.suffix.lower() != ".onnx":
+    if kind == Kind.onnx and output.suffix.lower() != ".onnx":
         raise OutputError(f"{output}: found suffix '{output.suffix}', expected .onnx")
     check_outside_stores(output)
     found = _found(model_or_weights(model), scan)
-    found.save_onnx(output, overwrite=overwrite)
+    (found.save_onnx if kind == Kind.onnx else found.save_bundle)(output, overwrite=overwrite)
     channels = 1 + 2 * found.details.neighbours
     if as_json:
         print_json({"output": str(output), "channels": channels, "orientations": found.details.orientations})

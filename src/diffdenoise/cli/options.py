@@ -104,7 +104,10 @@ RetryFailed = Annotated[
 
 Minutes = Annotated[
     float | None,
-    typer.Option(help="Learn from the scan itself first, for so many minutes.", rich_help_panel=_TRAINING),
+    typer.Option(
+        help="Learn from the scan itself first, so many minutes (4 gained -0.35 to +0.64 dB in benchmarks).",
+        rich_help_panel=_TRAINING,
+    ),
 ]
 TrainMinutes = Annotated[
     float | None,

@@ -12,6 +12,7 @@ import numpy as np
 from diffdenoise.config import Settings
 from diffdenoise.errors import ModelError, OutputError
 from diffdenoise.model.backends import choose_device, make_backend
+from diffdenoise.model.bundle import about_model, check_bundle_place, write_bundle
 from diffdenoise.model.denoiser import Denoiser
 from diffdenoise.model.export import exported
 from diffdenoise.model.folder import RECORD, check_model_folder, read_record, read_settings, read_weights
@@ -155,13 +156,48 @@ class Model:
         path = Path(path)
         if path.exists() and not overwrite:
             raise OutputError(f"{path}: exists already; choose another name or overwrite it")
-        details = self.details
-        domain = Domain(self.noise, details.level, None if details.rician_std is None else 0.0)
-        about = {"trained_on": (details.fingerprint or "no scan")[:16], "kept_share": str(details.kept_share)}
-        content = exported(self._weights, domain, about)
+        content = self._exported()
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
         return path
+
+    def save_bundle(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the model as a MONAI bundle: the file of `save_onnx`, with what runs and describes it.
+
+        Parameters
+        ----------
+        path : str or path
+            Folder to make.
+        overwrite : bool
+            Replace a bundle that is there.
+
+        Returns
+        -------
+        path
+            As given.
+
+        Raises
+        ------
+        OutputError
+            If it can't be written there.
+        ModelError
+            If the noise's level varies from place to place.
+        """
+        path = Path(path)
+        check_bundle_place(path, overwrite)
+        channels, axis = 1 + 2 * self.details.neighbours, self.settings.data.axis
+        content, about = self._exported(), about_model(self.details)
+        with atomic_path(path) as temporary:
+            temporary.mkdir()
+            write_bundle(temporary, content, channels, axis, about)
+        return path
+
+    def _exported(self) -> bytes:
+        """The content of an ONNX file."""
+        details = self.details
+        domain = Domain(self.noise, details.level, None if details.rician_std is None else 0.0)
+        about = {"trained_on": (details.fingerprint or "no scan")[:16], "kept_share": str(details.kept_share)}
+        return exported(self._weights, domain, about)
 
     def __repr__(self) -> str:
         data = self.record.get("data", {})
