@@ -35,7 +35,7 @@ help:
 
 demo: $(STAMP)
 	@mkdir -p demo
-	$(BIN)/diffdenoise denoise $(NOISY) -o demo/at-once.nii.gz --overwrite
+	$(BIN)/diffdenoise denoise $(NOISY) -o demo/at-once.nii.gz --report demo/report.html --overwrite
 	$(BIN)/diffdenoise evaluate demo/at-once.nii.gz $(REFERENCE) --noisy $(NOISY) --brief \
 	  --picture demo/at-once.png --overwrite
 	@echo
@@ -46,6 +46,7 @@ demo: $(STAMP)
 	@echo "noisy scan      $(NOISY)"
 	@echo "denoised scans  demo/at-once.nii.gz, and after a minute of training on it, demo/denoised.nii.gz"
 	@echo "pictures        demo/at-once.png, demo/one-minute.png: noisy, denoised, residual, reference"
+	@echo "trust report    demo/report.html: was anatomy removed, or invented? (open it in a browser)"
 	@echo "reference       $(REFERENCE)"
 	@echo "The reference is the mean of two other repeats of the same scan. Nothing was trained on it, and it"
 	@echo "has noise of its own: even a perfect denoiser would score about 29 dB against it (samples/README.md)."

@@ -30,6 +30,8 @@ from diffdenoise.types import Stack
 
 CELLS = Path(__file__).parent / "cells" / "trust"
 _TABLES = Path(__file__).parents[1] / "docs" / "trust-tables.md"
+_DOCS = Path(__file__).parents[1] / "docs" / "trust.md"
+_BEGIN, _END = "<!-- found: made by bench.trust -->", "<!-- end of found -->"
 #: Pixels that a place may be off.
 _NEAR = 5
 #: Clear lesions have this contrast, faint ones less; the limits of the targets.
@@ -43,7 +45,11 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true")
     given = parser.parse_args()
     if given.tables:
-        _TABLES.write_text(tables(_cells()), encoding="utf-8")
+        cells = _cells()
+        _TABLES.write_text(tables(cells), encoding="utf-8")
+        before, rest = _DOCS.read_text(encoding="utf-8").split(_BEGIN)
+        found = f"{_BEGIN}\n\n{summary(cells)}\n\n{_END}"
+        _DOCS.write_text(f"{before}{found}{rest.split(_END)[1]}", encoding="utf-8")
         return
     CELLS.mkdir(parents=True, exist_ok=True)
     for path in sorted(given.scans.glob("*.npz")):
@@ -122,6 +128,51 @@ def tables(cells: list[dict[str, Any]]) -> str:
     parts += ["## Planted lesions, found with their place", _lesions(cells)]
     parts += ["## Every figure as a test", _curves(cells)]
     return "\n\n".join(parts) + "\n"
+
+
+def summary(cells: list[dict[str, Any]]) -> str:
+    """Return the targets and what was found, as Markdown."""
+    rows = ["| | target | set | confirmed |", "|---|---|---|---|"]
+    lines: list[tuple[str, str, Callable[[list[dict[str, Any]]], str]]] = [
+        ("lesions of 2 noise std and more, 4 to 12 px, found with their place", ">= 95 %", _clear),
+        ("of 1 to 2 noise std", ">= 70 %", _faint),
+        ("of these 6 px and more", "", lambda those: _faint(those, least=6)),
+        ("faults of eleven kinds that are not called fine", "", _found_faults),
+        (
+            'honest results called "do not trust"',
+            "<= 5 %",
+            lambda those: _honest_share(those, "do not trust"),
+        ),
+        ('honest results called "fine"', "", lambda those: _honest_share(those, "fine")),
+    ]
+    for title, target, measure in lines:
+        halves = (measure([cell for cell in cells if cell["half"] == half]) for half in ("set", "confirmed"))
+        rows.append(f"| {title} | {target} | {' | '.join(halves)} |")
+    return "\n".join(rows)
+
+
+def _clear(cells: list[dict[str, Any]]) -> str:
+    return _share([one["found"] for one in _all_lesions(cells) if one["contrast"] >= _CLEAR])
+
+
+def _faint(cells: list[dict[str, Any]], least: int = 0) -> str:
+    those = _all_lesions(cells)
+    return _share([one["found"] for one in those if one["contrast"] < _CLEAR and one["size"] >= least])
+
+
+def _all_lesions(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [lesion for cell in cells for lesion in cell["lesions"]]
+
+
+def _found_faults(cells: list[dict[str, Any]]) -> str:
+    verdicts = [
+        cell["results"][fault]["verdict"] for cell in cells for fault in FAULTS if fault in cell["results"]
+    ]
+    return _share([verdict != "fine" for verdict in verdicts])
+
+
+def _honest_share(cells: list[dict[str, Any]], verdict: str) -> str:
+    return _share([cell["results"]["honest"]["verdict"] == verdict for cell in cells])
 
 
 def _honest(cells: list[dict[str, Any]]) -> str:

@@ -185,13 +185,13 @@ class Spread:
             Of the squares in pixels.
         """
         slab = self.slab
-        inside = _means(slab.tissue.astype(np.float32), side) > _FULL
+        inside = square_means(slab.tissue.astype(np.float32), side) > _FULL
         if inside.sum() < _FEWEST * _REGION_CLASSES:
             return None
-        noises = [_means(one, side)[inside].astype(np.float64) for one in self._noises]
-        moved = [_means(one, side)[inside].astype(np.float64) for one in self._moved]
-        spread = np.sqrt(_means(self.std**2, side)[inside].astype(np.float64))
-        off = _means(slab.denoised - slab.unbiased, side)[inside].astype(np.float64)
+        noises = [square_means(one, side)[inside].astype(np.float64) for one in self._noises]
+        moved = [square_means(one, side)[inside].astype(np.float64) for one in self._moved]
+        spread = np.sqrt(square_means(self.std**2, side)[inside].astype(np.float64))
+        off = square_means(slab.denoised - slab.unbiased, side)[inside].astype(np.float64)
         before = np.mean([one**2 for one in noises], axis=0)
         alone = np.mean([one**2 for one in moved], axis=0)
         error = off**2 - before + 2 * np.mean([e * m for e, m in zip(noises, moved, strict=True)], axis=0)
@@ -230,7 +230,7 @@ def uncertainty(spread: Stack, calibration: Calibration) -> Stack:
     return np.where(last, spread * ratio, found).astype(np.float32)
 
 
-def _means(stack: Stack, side: int) -> Stack:
+def square_means(stack: Stack, side: int) -> Stack:
     """Means over squares side by side, (slices, rows, columns)."""
     count, height, width = stack.shape
     rows, columns = height // side, width // side
