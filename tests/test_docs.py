@@ -49,7 +49,17 @@ def test_an_unknown_command_or_option_would_be_found() -> None:
 
 def test_the_quick_start_shows_every_command() -> None:
     shown = {shlex.split(line)[1] for line in commands((DOCS / "quickstart.md").read_text(encoding="utf-8"))}
-    assert shown == {"denoise", "train", "info", "models", "export", "convert", "simulate", "evaluate"}
+    assert shown == {
+        "denoise",
+        "train",
+        "info",
+        "models",
+        "export",
+        "convert",
+        "simulate",
+        "evaluate",
+        "report",
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
