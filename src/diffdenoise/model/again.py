@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.domain import Domain, EnteredVolume
-from diffdenoise.noise.place import PlaceMap
+from diffdenoise.noise.domain import EnteredVolume
 from diffdenoise.noise.rician import bias_correction
 from diffdenoise.noise.statement import Noise
-from diffdenoise.types import Quiet, Stack
+from diffdenoise.scan.volume import Volume
+from diffdenoise.types import Stack
 
 if TYPE_CHECKING:
     from diffdenoise.model.trained import Model
@@ -56,18 +56,17 @@ class Again:
         volume, first : int
             Volume, and number of the slab's first slice.
         values : float32 array (slices, height, width)
-            Scaled intensities.
+            Scaled intensities; the slices beside these are the scan's own.
 
         Returns
         -------
         float32 array, same shape
             Scaled intensities, the bias of magnitudes undone.
         """
-        whole = self._noise.ready.volumes[volume]
-        slab = _Slab(values, whole.known(first, first + len(values)))
-        entered = _EnteredSlab(slab, self._domain, self._places[volume], first, whole.shape)
-        found = self._denoiser.denoise([entered], self._domain.level, Quiet())[0]
-        denoised = self._without_bias(volume, first, np.array(found[0 : len(values)], np.float32))
+        changed = _Changed(self._noise.ready.volumes[volume], first, values)
+        entered = EnteredVolume(changed, self._domain, self._places[volume])
+        found = self._denoiser.denoise_part(entered, self._domain.level, first, first + len(values))
+        denoised = self._without_bias(volume, first, found)
         return denoised if self._strength == 1 else values + self._strength * (denoised - values)
 
     def _without_bias(self, volume: int, first: int, denoised: Stack) -> Stack:
@@ -88,35 +87,21 @@ class Again:
         return self._undo(denoised, 1.0 if factor is None else factor)
 
 
-class _Slab:
-    """Slices in memory."""
+class _Changed:
+    """The scaled slices of a volume, some of them changed."""
 
-    def __init__(self, values: Stack, known: NDArray[np.bool_] | None) -> None:
-        count, height, width = values.shape
-        self.shape = (count, height, width)
-        self._values, self._known = values, known
+    def __init__(self, whole: Volume, first: int, values: Stack) -> None:
+        self.shape = whole.shape
+        self._whole, self._first, self._values = whole, first, values
 
     def slab(self, first: int, last: int) -> Stack:
         """Slices from `first` up to, and without, `last`."""
-        return self._values[first:last]
+        found = np.array(self._whole.slab(first, last))
+        begin, end = max(first, self._first), min(last, self._first + len(self._values))
+        if begin < end:
+            found[begin - first : end - first] = self._values[begin - self._first : end - self._first]
+        return found
 
     def known(self, first: int, last: int) -> NDArray[np.bool_] | None:
         """Where these hold data; None: everywhere."""
-        return None if self._known is None else self._known[first:last]
-
-
-class _EnteredSlab(EnteredVolume):
-    """A slab in a domain, with its part of the map of the whole volume."""
-
-    def __init__(
-        self, slab: _Slab, domain: Domain, place: PlaceMap | None, first: int, whole: tuple[int, int, int]
-    ) -> None:
-        super().__init__(slab, domain, place)
-        self._first, self._whole, self._map = first, whole, place
-
-    def factor(self, first: int, last: int) -> NDArray[np.float32] | float:
-        """How many times its typical level the noise is at each place of these slices."""
-        if self._map is None:
-            return 1.0
-        numbers = range(self._first + first, self._first + last)
-        return np.stack([self._map.of_slice(self._whole, number) for number in numbers])
+        return self._whole.known(first, last)

@@ -133,6 +133,16 @@ class Denoiser:
         progress.finish()
         return results
 
+    def denoise_part(self, volume: EnteredVolume, level: float, first: int, last: int) -> Stack:
+        """Denoise slices `first` up to, and without, `last` of a volume; see `denoise`."""
+        found = np.empty((last - first, *volume.shape[1:]), np.float32)
+
+        def keep(number: int, slab: Stack) -> None:
+            found[number - first : number - first + len(slab)] = volume.leave(number, slab)
+
+        self._run_through(volume, level, keep, lambda _: None, (first, last))
+        return found
+
     def _along_all_axes(self, volume: Volume, level: float, told: Callable[[int], None]) -> Stack:
         """Mean of what slices along each of the three axes give; the volume is held in memory."""
         stack, known = volume.slab(0, volume.shape[0]), volume.known(0, volume.shape[0])
@@ -152,14 +162,21 @@ class Denoiser:
         total /= 3
         return total
 
-    def _run_through(self, volume: Volume, level: float, sink: Sink, told: Callable[[int], None]) -> None:
+    def _run_through(
+        self,
+        volume: Volume,
+        level: float,
+        sink: Sink,
+        told: Callable[[int], None],
+        part: tuple[int, int] | None = None,
+    ) -> None:
         _, height, width = volume.shape
 
         def run(channels: Channels) -> Channels:
             return self._run_own(channels, level)
 
         at_once = max(1, min(_MOST_AT_ONCE, self.side**2 // (4 * height * width)))
-        denoise_volume(volume, sink, run, neighbours=self.neighbours, at_once=at_once, told=told)
+        denoise_volume(volume, sink, run, neighbours=self.neighbours, at_once=at_once, told=told, part=part)
 
 
 def denoiser_of(

@@ -16,9 +16,16 @@ Sink = Callable[[int, Stack], None]
 
 
 def denoise_volume(
-    volume: Volume, sink: Sink, run: Run, *, neighbours: int, at_once: int, told: Callable[[int], None]
+    volume: Volume,
+    sink: Sink,
+    run: Run,
+    *,
+    neighbours: int,
+    at_once: int,
+    told: Callable[[int], None],
+    part: tuple[int, int] | None = None,
 ) -> None:
-    """Denoise a volume; slices without any data stay as they are.
+    """Denoise a volume, or a part of its slices; slices without any data stay as they are.
 
     Parameters
     ----------
@@ -34,10 +41,13 @@ def denoise_volume(
         Slices that are read, run and handed on together.
     told : callable
         Given the number of slices that are done, for each.
+    part : (int, int), optional
+        First slice, and that after the last; None: all.
     """
     count = volume.shape[0]
-    for first in range(0, count, at_once):
-        last = min(first + at_once, count)
+    begin, end = part or (0, count)
+    for first in range(begin, end, at_once):
+        last = min(first + at_once, end)
         start = max(0, first - neighbours)
         slab = volume.slab(start, min(count, last + neighbours))
         places = [with_neighbours(position, neighbours, count) for position in range(first, last)]

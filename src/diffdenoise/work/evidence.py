@@ -181,12 +181,12 @@ class TrustReport:
         return beside
 
     def _shown(self) -> Voxels | None:
-        """The map for the pictures, of slices with but their nearest neighbours."""
+        """The map for the pictures."""
         tried, again = self.examined.tried, self.inquiry.again
         if tried is None or tried.calibration is None or again is None:
             return None
         paired = Paired(self.inquiry.noise, self.inquiry.denoised.voxels)
-        return uncertainty_map(paired, again, tried.calibration, context=1)
+        return uncertainty_map(paired, again, tried.calibration)
 
     def _methods(self) -> str:
         """A paragraph to paste."""
