@@ -105,7 +105,9 @@ class Place:
     @property
     def kind(self) -> str:
         """What happened there, in words."""
-        return "something bright was taken off" if self.contrast > 0 else "something bright was put in"
+        if self.contrast > 0:
+            return "something bright was taken off, or something dark put in"
+        return "something dark was taken off, or something bright put in"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
