@@ -160,6 +160,7 @@ def resolution_section(edges: Edges | None, response: Response | None, why: str)
             )
         )
     if response is not None:
+        wide = f"it is {response.width_px:.1f} pixels wide, and {response.peak:.0%} as high"
         findings += [
             Finding(
                 "response_sum",
@@ -175,7 +176,7 @@ def resolution_section(edges: Edges | None, response: Response | None, why: str)
                 response.width_px,
                 "px",
                 None,
-                f"it is {response.width_px:.1f} pixels wide, and {response.peak:.0%} as high",
+                wide if math.isfinite(response.width_px) else "nothing of it is left in its place",
             ),
         ]
     notes = () if response is not None else (f"The response to single pixels was not measured: {why}.",)
