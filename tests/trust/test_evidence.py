@@ -98,6 +98,7 @@ def test_its_json_holds_all_and_no_nan() -> None:
     assert list(tree)[:3] == ["verdict", "reasons", "figures"]
     assert tree["figures"] == {"one": None, "two": 3.0}
     one = tree["sections"]["a"]["figures"]["one"]
+    assert one["says"] == "it could not be measured on this scan"
     assert (one["look_closer"], one["do_not_trust"], one["bad_if"]) == (0.5, None, "below")
     assert tree["sections"]["a"]["figures"]["two"]["bad_if"] == "above"
     assert tree["sections"]["a"]["tables"] == [{"title": "T", "head": ["x", "y"], "rows": [["1", "2"]]}]

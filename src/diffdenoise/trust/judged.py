@@ -160,7 +160,6 @@ def resolution_section(edges: Edges | None, response: Response | None, why: str)
             )
         )
     if response is not None:
-        wide = f"it is {response.width_px:.1f} pixels wide, and {response.peak:.0%} as high"
         findings += [
             Finding(
                 "response_sum",
@@ -176,7 +175,7 @@ def resolution_section(edges: Edges | None, response: Response | None, why: str)
                 response.width_px,
                 "px",
                 None,
-                wide if math.isfinite(response.width_px) else "nothing of it is left in its place",
+                f"it is {response.width_px:.1f} pixels wide, and {response.peak:.0%} as high",
             ),
         ]
     notes = () if response is not None else (f"The response to single pixels was not measured: {why}.",)
