@@ -3,8 +3,8 @@
     python -m bench.predicted --data DIR
 
 Ten repeats with four inserts and ten without, at a tenth of the dose and in full. Each image is denoised at
-once by itself. Measured: contrast of the inserts' means with and without them, after over before, and d' of an
-observer who knows their shape. Foretold: the insertion test's, with discs of the inserts' sizes and contrasts
+once by itself. Measured: contrast of the inserts' means with and without them, after over before, and d' of
+an observer who knows their shape. Foretold: the insertion test's, with discs of the inserts' sizes and contrasts
 planted in the images without inserts.
 """
 
@@ -59,9 +59,8 @@ def main() -> None:
         for insert, lesion in zip(inserts, wanted, strict=True):
             kept, gain = _measured(np.stack(noisy), np.stack(denoised), present, insert)
             told = [row for row in rows if row.size == lesion[1]]
-            print(
-                f"| {dose} % | {insert.name} | {kept} | {_mean(told, 'kept')} | {gain} | {_mean(told, 'gain')} |"
-            )
+            foretold = [_mean(told, which) for which in ("kept", "gain")]
+            print(f"| {dose} % | {insert.name} | {kept} | {foretold[0]} | {gain} | {foretold[1]} |")
 
 
 def _one(image: NDArray[np.float32], wanted: list[Lesion]) -> tuple[_Image, list[Row]]:

@@ -170,9 +170,7 @@ def _marks(slab: Slab, rng: np.random.Generator, wanted: Sequence[Lesion]) -> It
                 place = (rows, columns, image, unit * sign)
                 thick = _reach(slab, size) if shape == "disc" else 0
                 slices = slice(max(0, number - thick), min(count, number + thick + 1))
-                yield _Mark(
-                    shape, size, contrast, level > calm, slices, number, rows, columns, image, unit * sign
-                )
+                yield _Mark(shape, size, contrast, level > calm, slices, number, *place)
 
 
 def _apart(slab: Slab, count: int, size: int) -> Sequence[int]:
