@@ -4,7 +4,7 @@
 
 Ten repeats with four inserts and ten without, at a tenth of the dose and in full. Each image is denoised at
 once by itself. Measured: contrast of the inserts' means with and without them, after over before, and d' of
-an observer who knows their shape. Foretold: the insertion test's, with discs of the inserts' sizes and contrasts
+an observer who knows their shape. Foretold: the insertion test's, with discs of those sizes and contrasts
 planted in the images without inserts.
 """
 
