@@ -285,7 +285,18 @@ def test_everything_can_be_reached_by_keyboard(browser: Browser, page: Path) -> 
     assert "Figure structure" in browser.run("document.querySelector(':target').textContent")
 
 
-def test_on_paper_all_images_are_side_by_side_and_no_control_is_seen(browser: Browser, page: Path) -> None:
+def test_paper_is_white_and_without_controls(browser: Browser, page: Path) -> None:
+    browser.open(page, is_dark=True, is_on_paper=True)
+    seen = "document.querySelector('SELECTOR').checkVisibility()"
+    assert [browser.run(seen.replace("SELECTOR", each)) for each in (".bar", ".keys")] == [False, False]
+    assert browser.run(seen.replace("SELECTOR", "#stage"))
+    assert (
+        min(map(int, re.findall(r"\d+", browser.run("getComputedStyle(document.body).backgroundColor"))))
+        > 240
+    )
+
+
+def test_all_images_are_printed_side_by_side(browser: Browser, page: Path) -> None:
     browser.open(page)
     seen = "window.onPaper = document.getElementById('stage').dataset.shown"
     browser.run(f"addEventListener('beforeprint', () => {{ {seen}; }}), 1")

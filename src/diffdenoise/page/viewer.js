@@ -254,10 +254,12 @@
   };
   const tell = (shown) => {
     const unit = data.unit ? ` ${data.unit}` : "";
-    const what = shown.map((kinds) => kinds.join(" | ")).join(", ");
+    // Not a new text a blink: that would be read out each time.
+    const what = state.isBlinking && state.timer ? "noisy and denoised by turns" : shown.map((kinds) => kinds.join(" | ")).join(", ");
     const isFirst = state.centre === first.centre && state.width === first.width;
     const shade = isFirst && data.words ? `Window: ${data.words}` : `Window: centre ${said(state.centre)}, width ${said(state.width)}${unit}`;
-    byId("caption").textContent = `${data.pictures[state.index].name}: ${what}. ${shade}${state.zoom > 1 ? `; zoom ${state.zoom.toFixed(1)}` : ""}.`;
+    const caption = `${data.pictures[state.index].name}: ${what}. ${shade}${state.zoom > 1 ? `; zoom ${state.zoom.toFixed(1)}` : ""}.`;
+    if (byId("caption").textContent !== caption) byId("caption").textContent = caption;
     stage.dataset.index = state.index;
     stage.dataset.shown = shown.map((kinds) => kinds.join("|")).join(" ");
     const set = (id, value) => { const input = byId(id); if (input) input.value = value; };
@@ -312,7 +314,7 @@
   const flip = () => change({ isBlinking: true, isOther: !state.isOther });
   const every = () => 1000 * Number(byId("speed").value);
   const startTimer = () => { clearInterval(state.timer); state.timer = setInterval(flip, every()); };
-  const stopBlinking = () => { clearInterval(state.timer); change({ isBlinking: false, isOther: false }); };
+  const stopBlinking = () => { clearInterval(state.timer); change({ timer: 0, isBlinking: false, isOther: false }); };
   const blink = () => {
     if (still.matches) { flip(); return; }
     if (state.isBlinking) { stopBlinking(); return; }
