@@ -14,11 +14,13 @@ import pytest
 from diffdenoise.page.group import write_group
 from diffdenoise.page.html import report_dict, write_report
 from diffdenoise.page.pictures import make_tiles
+from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust.evidence import Place
 from tests.page.browser import PROGRAM, WHY_NOT, Browser
 from tests.page.made import HOSTILE, PROVENANCE, evidence, report, tiles
 from tests.page.test_group import fill
+from tests.scan.dicom.files import CANARY, CT, slices
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
 
@@ -215,6 +217,28 @@ def test_the_window_is_that_of_sliders_and_of_the_right_button(browser: Browser,
     browser.drag(start, (start[0] + 30, start[1] + 60), button="right")
     # A pixel is a 300th of the first window: wider by 20, its centre lower by 40.
     assert browser.run(MIDDLE) == pytest.approx([grey(100, -50, 220), grey(50, -50, 220)], abs=2)
+
+
+def test_a_ct_is_in_the_files_own_window_and_in_usual_ones(browser: Browser, tmp_path: Path) -> None:
+    values = np.full((3, 40, 40), 60, np.int16)
+    slices(tmp_path / "in", 3, values=values, sop_class=CT, modality="CT", WindowCenter=40, WindowWidth=400)
+    scan = read_scan(tmp_path / "in")
+    path = tmp_path / "a.html"
+    write_report(path, evidence(), make_tiles(scan, scan, 10.0), PROVENANCE, "", [], "CT")
+    # Nothing of the headers, which hold a patient.
+    assert CANARY not in path.read_text(encoding="utf-8")
+    browser.open(path)
+    said = "['centre', 'width'].map((id) => document.getElementById(`${id}-said`).textContent)"
+    assert browser.run(said) == ["40", "400"]
+    assert "the file's own: centre 40, width 400 HU" in browser.run(
+        "document.getElementById('caption').textContent"
+    )
+    browser.run(
+        "(e => { e.value = 'lung'; e.dispatchEvent(new Event('change')); })"
+        "(document.getElementById('preset'))"
+    )
+    browser.settle()
+    assert browser.run(said) == ["\N{MINUS SIGN}600", "1500"]
 
 
 def test_zooming_keeps_what_is_below_the_pointer_and_moving_moves(browser: Browser, page: Path) -> None:
