@@ -123,7 +123,7 @@ def test_named_weights_are_not_trained(run: Run, scan: Path, tmp_path: Path, wor
 def test_info_tells_of_weights_by_name(run: Run) -> None:
     told = run("info", "general")
     assert told.code == 0
-    assert "24000 steps" in told.out
+    assert "30000 steps" in told.out
     assert run("info", "blind-spot", "--json").json["limits"] == "not run by itself"
     assert "is a name of weights; leave it out" in run("info", "general", "--axis", "1").err
 

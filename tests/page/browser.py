@@ -63,6 +63,7 @@ class Browser:
         *,
         is_dark: bool = False,
         is_still: bool = False,
+        is_on_paper: bool = False,
         runs_scripts: bool = True,
     ) -> None:
         """Open a file as a reader would who has such a screen and such wishes."""
@@ -79,7 +80,8 @@ class Browser:
             "prefers-reduced-motion": "reduce" if is_still else "no-preference",
         }
         features = [{"name": name, "value": value} for name, value in wishes.items()]
-        self._send("Emulation.setEmulatedMedia", features=features)
+        media = "print" if is_on_paper else ""
+        self._send("Emulation.setEmulatedMedia", media=media, features=features)
         self._send("Emulation.setScriptExecutionDisabled", value=not runs_scripts)
         self._send("Page.navigate", url=path.resolve().as_uri())
         while not self._loaded:

@@ -19,6 +19,8 @@ from tests.conftest import make_volume
 
 #: What a file may be called, and a header hold, by someone who means no good.
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&$body ${title}<!--"
+#: Wider than a telephone.
+WIDE = Table("Kept by size", tuple(f"{size} pixels" for size in range(12)), (("0.31",) * 12, ("0.99",) * 12))
 PROVENANCE = {"input": "scan.nii.gz", "DiffDenoise": "0.1"}
 
 
@@ -49,7 +51,7 @@ def evidence(worst: float = 7.25, places: tuple[Place, ...] = ()) -> Evidence:
                     finding("unknown", None, limits=(80.0, 60.0), falls=True),
                 ),
                 ("Discs of 2 to 20 pixels.",),
-                (Table("Kept by size", ("size", "kept"), (("2", "0.31"), ("8", "0.99"))),),
+                (WIDE,),
             ),
             Section("repeats", "Repeats", missing="There is no second acquisition."),
         ),

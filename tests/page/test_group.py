@@ -212,6 +212,8 @@ def test_points_lie_where_their_values_are(tmp_path: Path) -> None:
     ticks = re.findall(r'd="M([\d.]+) 4V\d+" class="tick (\w+)"', drawing)
     assert [name for _, name in ticks] == ["closer", "distrust"]
     assert spots[1] < float(ticks[0][0]) < spots[2] < float(ticks[1][0])
+    # From end to end of the drawing.
+    assert (spots[0], ticks[1][0]) == (14, "706.0")
 
 
 def test_evidence_is_read_back_as_it_was_written(tmp_path: Path) -> None:

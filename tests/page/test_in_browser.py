@@ -14,11 +14,13 @@ import pytest
 from diffdenoise.page.group import write_group
 from diffdenoise.page.html import report_dict, write_report
 from diffdenoise.page.pictures import make_tiles
+from diffdenoise.scan.read import read_scan
 from diffdenoise.scan.scan import Scan
 from diffdenoise.trust.evidence import Place
 from tests.page.browser import PROGRAM, WHY_NOT, Browser
 from tests.page.made import HOSTILE, PROVENANCE, evidence, report, tiles
 from tests.page.test_group import fill
+from tests.scan.dicom.files import CANARY, CT, slices
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=WHY_NOT)
 
@@ -217,6 +219,28 @@ def test_the_window_is_that_of_sliders_and_of_the_right_button(browser: Browser,
     assert browser.run(MIDDLE) == pytest.approx([grey(100, -50, 220), grey(50, -50, 220)], abs=2)
 
 
+def test_a_ct_is_in_the_files_own_window_and_in_usual_ones(browser: Browser, tmp_path: Path) -> None:
+    values = np.full((3, 40, 40), 60, np.int16)
+    slices(tmp_path / "in", 3, values=values, sop_class=CT, modality="CT", WindowCenter=40, WindowWidth=400)
+    scan = read_scan(tmp_path / "in")
+    path = tmp_path / "a.html"
+    write_report(path, evidence(), make_tiles(scan, scan, 10.0), PROVENANCE, "", [], "CT")
+    # Nothing of the headers, which hold a patient.
+    assert CANARY not in path.read_text(encoding="utf-8")
+    browser.open(path)
+    said = "['centre', 'width'].map((id) => document.getElementById(`${id}-said`).textContent)"
+    assert browser.run(said) == ["40", "400"]
+    assert "the file's own: centre 40, width 400 HU" in browser.run(
+        "document.getElementById('caption').textContent"
+    )
+    browser.run(
+        "(e => { e.value = 'lung'; e.dispatchEvent(new Event('change')); })"
+        "(document.getElementById('preset'))"
+    )
+    browser.settle()
+    assert browser.run(said) == ["\N{MINUS SIGN}600", "1500"]
+
+
 def test_zooming_keeps_what_is_below_the_pointer_and_moving_moves(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.run("document.getElementById('rings').click()")
@@ -285,7 +309,18 @@ def test_everything_can_be_reached_by_keyboard(browser: Browser, page: Path) -> 
     assert "Figure structure" in browser.run("document.querySelector(':target').textContent")
 
 
-def test_on_paper_all_images_are_side_by_side_and_no_control_is_seen(browser: Browser, page: Path) -> None:
+def test_paper_is_white_and_without_controls(browser: Browser, page: Path) -> None:
+    browser.open(page, is_dark=True, is_on_paper=True)
+    seen = "document.querySelector('SELECTOR').checkVisibility()"
+    assert [browser.run(seen.replace("SELECTOR", each)) for each in (".bar", ".keys")] == [False, False]
+    assert browser.run(seen.replace("SELECTOR", "#stage"))
+    assert (
+        min(map(int, re.findall(r"\d+", browser.run("getComputedStyle(document.body).backgroundColor"))))
+        > 240
+    )
+
+
+def test_all_images_are_printed_side_by_side(browser: Browser, page: Path) -> None:
     browser.open(page)
     seen = "window.onPaper = document.getElementById('stage').dataset.shown"
     browser.run(f"addEventListener('beforeprint', () => {{ {seen}; }}), 1")

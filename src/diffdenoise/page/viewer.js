@@ -18,6 +18,8 @@
     const at = (tone / 255) * HEAT_STEPS, step = Math.min(HEAT_STEPS - 1, Math.floor(at));
     return [0, 1, 2].map((c) => HEAT[step][c] + (at - step) * (HEAT[step + 1][c] - HEAT[step][c]));
   });
+  // Of a DICOM window, centre and width count whole values: half a one, and one, more than the greys' (PS3.3, C.11.2.1.2.1).
+  const counted = data.stated ? [data.stated[0] - (low + high) / 2, data.stated[1] - (high - low)] : [0, 0];
   const first = { view: "swipe", divider: 0.5, zoom: 1, x: 0.5, y: 0.5, centre: (low + high) / 2, width: high - low, inverted: data.inverted, drag: "swipe" };
   const state = { ...first, index: Math.floor((data.pictures.length - 1) / 2), rings: Boolean(byId("rings")), timer: 0, isOther: false, isBlinking: false, isPrinting: false, chosen: -1 };
 
@@ -198,7 +200,8 @@
     write(context, canvas, `${Number(mm.toPrecision(3))} mm`, x, y - 12 * d, "left", "#fff", 11);
   };
   const drawLine = (context, canvas, x) => {
-    const d = canvas.dots, y = canvas.height / 2;
+    // The handle is low: what one goes to is in the middle.
+    const d = canvas.dots, y = canvas.height * 0.85;
     context.fillStyle = "rgba(0,0,0,.5)";
     context.fillRect(x - 1.5 * d, 0, 3 * d, canvas.height);
     context.fillStyle = "#fff";
@@ -254,10 +257,12 @@
   };
   const tell = (shown) => {
     const unit = data.unit ? ` ${data.unit}` : "";
-    const what = shown.map((kinds) => kinds.join(" | ")).join(", ");
+    // Not a new text a blink: that would be read out each time.
+    const what = state.isBlinking && state.timer ? "noisy and denoised by turns" : shown.map((kinds) => kinds.join(" | ")).join(", ");
     const isFirst = state.centre === first.centre && state.width === first.width;
-    const shade = isFirst && data.words ? `Window: ${data.words}` : `Window: centre ${said(state.centre)}, width ${said(state.width)}${unit}`;
-    byId("caption").textContent = `${data.pictures[state.index].name}: ${what}. ${shade}${state.zoom > 1 ? `; zoom ${state.zoom.toFixed(1)}` : ""}.`;
+    const shade = isFirst && data.words ? `Window: ${data.words}` : `Window: centre ${said(state.centre + counted[0])}, width ${said(state.width + counted[1])}${unit}`;
+    const caption = `${data.pictures[state.index].name}: ${what}. ${shade}${state.zoom > 1 ? `; zoom ${state.zoom.toFixed(1)}` : ""}.`;
+    if (byId("caption").textContent !== caption) byId("caption").textContent = caption;
     stage.dataset.index = state.index;
     stage.dataset.shown = shown.map((kinds) => kinds.join("|")).join(" ");
     const set = (id, value) => { const input = byId(id); if (input) input.value = value; };
@@ -265,8 +270,8 @@
     set("centre", state.centre);
     set("width", state.width);
     byId("slice")?.setAttribute("aria-valuetext", data.pictures[state.index].name);
-    byId("centre-said").textContent = said(state.centre);
-    byId("width-said").textContent = said(state.width);
+    byId("centre-said").textContent = said(state.centre + counted[0]);
+    byId("width-said").textContent = said(state.width + counted[1]);
     byId("invert").checked = state.inverted;
     if (byId("rings")) byId("rings").checked = state.rings;
     byId("blink").setAttribute("aria-pressed", String(state.isBlinking));
@@ -312,7 +317,7 @@
   const flip = () => change({ isBlinking: true, isOther: !state.isOther });
   const every = () => 1000 * Number(byId("speed").value);
   const startTimer = () => { clearInterval(state.timer); state.timer = setInterval(flip, every()); };
-  const stopBlinking = () => { clearInterval(state.timer); change({ isBlinking: false, isOther: false }); };
+  const stopBlinking = () => { clearInterval(state.timer); change({ timer: 0, isBlinking: false, isOther: false }); };
   const blink = () => {
     if (still.matches) { flip(); return; }
     if (state.isBlinking) { stopBlinking(); return; }
@@ -425,7 +430,8 @@
   on("width", "input", (event) => windowTo(state.centre, Number(event.target.value)));
   on("preset", "change", (event) => {
     const found = data.presets.find((each) => each[0] === event.target.value);
-    if (found) windowTo(found[1], found[2]);
+    // As it is named, even where it is wider than the values.
+    if (found) change({ centre: found[1] - counted[0], width: found[2] - counted[1] });
     else windowTo(first.centre, first.width);
   });
   on("invert", "change", (event) => change({ inverted: event.target.checked }));

@@ -106,7 +106,8 @@ def viewer_data(tiles: Tiles, places: Sequence[Place]) -> dict[str, Any]:
         "kinds": list(tiles.pictures[0].images),
         "tones": [list(tiles.tones.tones), list(tiles.tones.values)],
         "window": [window.low, window.high],
-        "words": window.words if window.unit else "",
+        "words": window.words if unit else "",
+        "stated": view.display.window if unit else None,
         "inverted": window.is_inverted,
         "unit": unit,
         "bound": f"{number(tiles.bound)}{unit and ' ' + unit}",
@@ -199,7 +200,8 @@ def _controls(tiles: Tiles, places: Sequence[Place]) -> str:
     if tiles.window.unit == "HU":
         options = [element("option", "as at first", value="")]
         options += [
-            element("option", f"{text(name)} {c:g}/{w:g}", value=name) for name, (c, w) in _HOUNSFIELD.items()
+            element("option", f"{text(name)} {number(c)}/{w:g}", value=name)
+            for name, (c, w) in _HOUNSFIELD.items()
         ]
         preset = element("label", "Window ", element("select", *options, id="preset"))
     rings = (

@@ -25,6 +25,10 @@ Shape = Literal["disc", "line"]
 KINDS: tuple[tuple[Shape, int], ...] = (("disc", 4), ("disc", 8), ("disc", 16), ("line", 14))
 #: Contrasts in stds of the noise.
 CONTRASTS = (1.0, 2.0, 4.0)
+#: Shape, size and contrast.
+Lesion = tuple[Shape, int, float]
+#: All that is planted.
+LESIONS: tuple[Lesion, ...] = tuple((*kind, contrast) for contrast in CONTRASTS for kind in KINDS)
 #: Half the side of the square around a lesion; distance of the grid's places; share of it that they may move.
 _HALF, _APART, _MOVED = 14, 36, 3
 #: Share of tissue that the square of a lesion needs; share of tissue with weaker edges that is flat.
@@ -86,7 +90,9 @@ class Row:
     gain: float
 
 
-def insertion_test(slab: Slab, again: Redenoise, spread: Spread, seed: int = 0) -> tuple[Row, ...]:
+def insertion_test(
+    slab: Slab, again: Redenoise, spread: Spread, seed: int = 0, wanted: Sequence[Lesion] = LESIONS
+) -> tuple[Row, ...]:
     """Plant lesions in a slab and denoise it.
 
     Parameters
@@ -99,11 +105,13 @@ def insertion_test(slab: Slab, again: Redenoise, spread: Spread, seed: int = 0) 
         Noise that was drawn, and what of it is left in the result.
     seed : int
         Of places and order.
+    wanted : sequence of (shape, size, contrast)
+        What is planted, in turn.
     """
     found: list[Planted] = []
     for number in range(_PASSES):
         rng = np.random.default_rng([seed, number])
-        marks = list(_marks(slab, rng))
+        marks = list(_marks(slab, rng, wanted))
         if not marks:
             continue
         planted = slab.noisy.copy()
@@ -111,7 +119,7 @@ def insertion_test(slab: Slab, again: Redenoise, spread: Spread, seed: int = 0) 
             planted[mark.slices, mark.rows, mark.columns] += mark.image
         after = again(slab.volume, slab.first, planted) - slab.denoised
         found += [_judged(mark, after, spread) for mark in marks]
-    return _rows(found)
+    return _rows(found, wanted)
 
 
 @dataclass(frozen=True)
@@ -130,17 +138,16 @@ class _Mark:
     unit: NDArray[np.float64]
 
 
-def _marks(slab: Slab, rng: np.random.Generator) -> Iterator[_Mark]:
+def _marks(slab: Slab, rng: np.random.Generator, wanted: Sequence[Lesion]) -> Iterator[_Mark]:
     """Places of a grid, each moved a little, and what is planted there, in turn."""
     from scipy.ndimage import gaussian_gradient_magnitude
 
     count, height, width = slab.noisy.shape
     around = range(_HALF + _MOVED, height - _HALF - _MOVED, _APART)
     aside = range(_HALF + _MOVED, width - _HALF - _MOVED, _APART)
-    kinds = [(kind, contrast) for contrast in CONTRASTS for kind in KINDS]
-    start = int(rng.integers(len(kinds)))
+    start = int(rng.integers(len(wanted)))
     everywhere = slab.tissue
-    for number in _apart(slab, count):
+    for number in _apart(slab, count, max(size for _, size, _ in wanted)):
         edges = gaussian_gradient_magnitude(slab.denoised[number], 1.5)
         tissue = everywhere[number]
         if not tissue.any():
@@ -155,19 +162,20 @@ def _marks(slab: Slab, rng: np.random.Generator) -> Iterator[_Mark]:
                 level = float(edges[inner].mean())
                 if tissue[rows, columns].mean() < _IN_TISSUE:
                     continue
-                kind, contrast = kinds[start % len(kinds)]
+                shape, size, contrast = wanted[start % len(wanted)]
                 start += 1
                 sign = 1.0 if rng.random() < 0.5 else -1.0
-                unit = _unit(*kind, rng.uniform(0, np.pi))
+                unit = _unit(shape, size, rng.uniform(0, np.pi))
                 image = (sign * contrast * unit * float(slab.std[number][inner].mean())).astype(np.float32)
-                thick = _reach(slab, kind[1]) if kind[0] == "disc" else 0
+                place = (rows, columns, image, unit * sign)
+                thick = _reach(slab, size) if shape == "disc" else 0
                 slices = slice(max(0, number - thick), min(count, number + thick + 1))
-                yield _Mark(*kind, contrast, level > calm, slices, number, rows, columns, image, unit * sign)
+                yield _Mark(shape, size, contrast, level > calm, slices, number, *place)
 
 
-def _apart(slab: Slab, count: int) -> Sequence[int]:
+def _apart(slab: Slab, count: int, size: int) -> Sequence[int]:
     """Slices in which something is planted, so that it doesn't reach to the next of them."""
-    reach = max(_reach(slab, size) for _, size in KINDS)
+    reach = _reach(slab, size)
     return range(min(reach, count - 1), count, 1 + 2 * reach)
 
 
@@ -191,27 +199,35 @@ def _judged(mark: _Mark, after: Stack, spread: Spread) -> Planted:
     return Planted(mark.shape, mark.size, mark.contrast, mark.structured, kept, *spread.response(part, unit))
 
 
-def _rows(found: Sequence[Planted]) -> tuple[Row, ...]:
+def _rows(found: Sequence[Planted], wanted: Sequence[Lesion]) -> tuple[Row, ...]:
+    """What became of each kind of lesion, at flat and at structured places."""
     rows = []
-    for shape, size in KINDS:
-        for contrast in CONTRASTS:
-            for structured in (False, True):
-                own = [
-                    one
-                    for one in found
-                    if (one.shape, one.size, one.contrast, one.structured)
-                    == (shape, size, contrast, structured)
-                ]
-                if len(own) < _FEWEST:
-                    continue
-                kept = np.array([one.kept for one in own])
-                noise = (np.sqrt(np.mean([each**2 for each in one])) for one in _noises(own))
-                before, behind = noise
-                gain = float(kept.mean() * before / behind) if behind > 0 else np.nan
-                error = float(kept.std(ddof=1) / np.sqrt(len(kept)))
-                rows.append(Row(shape, size, contrast, structured, len(own), float(kept.mean()), error, gain))
+    for shape, size, contrast in sorted(wanted):
+        for structured in (False, True):
+            kind = (shape, size, contrast, structured)
+            own = [one for one in found if (one.shape, one.size, one.contrast, one.structured) == kind]
+            if len(own) >= _FEWEST:
+                rows.append(_row(own))
     return tuple(rows)
 
 
-def _noises(own: Sequence[Planted]) -> tuple[list[float], list[float]]:
-    return [one.before for one in own], [one.behind for one in own]
+def _row(own: Sequence[Planted]) -> Row:
+    """Mean over lesions of one kind."""
+    kept = np.array([one.kept for one in own])
+    before, behind = (
+        float(np.sqrt(np.mean([each**2 for each in one])))
+        for one in ([one.before for one in own], [one.behind for one in own])
+    )
+    gain = float(kept.mean()) * before / behind if behind > 0 else np.nan
+    error = float(kept.std(ddof=1) / np.sqrt(len(kept)))
+    first = own[0]
+    return Row(
+        first.shape,
+        first.size,
+        first.contrast,
+        first.structured,
+        len(own),
+        float(kept.mean()),
+        error,
+        gain,
+    )
