@@ -55,6 +55,9 @@ class Asked:
 
     def check(self, inputs: Sequence[Path]) -> None:
         """Raise `OutputError` if a file can't be written, or would replace an input."""
+        for path in inputs:
+            if self.uncertainty is not None and self.uncertainty.exists() and self.uncertainty.samefile(path):
+                raise OutputError(f"{self.uncertainty}: is also the input; give it another name")
         if self.page is not None:
             beside = check_report(self.page, self.overwrite)
             taken = {path.absolute() for path in (*inputs, self.page)}
