@@ -98,7 +98,7 @@ def _reason(finding: Finding, anchor: str) -> str:
         "li",
         element("p", link, f": {_value(finding)} ", badge(finding.grade), class_="measured"),
         element("p", text(_limits(finding)), class_="limits"),
-        element("p", text(finding.says)),
+        element("p", text(finding.words)),
         _advice(finding),
     )
 
@@ -146,7 +146,7 @@ def _finding(finding: Finding, anchor: str) -> str:
     limits = "" if finding.limits is None else element("p", text(_limits(finding)), class_="limits")
     return element(
         "article",
-        element("div", head, element("p", text(finding.says)), _advice(finding), class_="words"),
+        element("div", head, element("p", text(finding.words)), _advice(finding), class_="words"),
         element("div", measured, _gauge(finding), limits, class_="number"),
         id=anchor,
         class_=f"finding {class_of(finding.grade)}",

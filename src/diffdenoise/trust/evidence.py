@@ -52,6 +52,12 @@ class Finding:
         beyond = [self.value < limit if self.falls else self.value > limit for limit in self.limits]
         return GRADES[2 if beyond[1] else int(beyond[0])]
 
+    @property
+    def words(self) -> str:
+        """What the number means, or that there is none."""
+        without = self.value is not None and not math.isfinite(self.value)
+        return "it could not be measured on this scan" if without else self.says
+
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON: None for what is not finite."""
         limits = None if self.limits is None else [_finite(limit) for limit in self.limits]
@@ -63,7 +69,7 @@ class Finding:
             "do_not_trust": None if limits is None else limits[1],
             "bad_if": "below" if self.falls else "above",
             "grade": self.grade,
-            "says": self.says,
+            "says": self.words,
             "advice": self.advice,
         }
 
@@ -105,7 +111,9 @@ class Place:
     @property
     def kind(self) -> str:
         """What happened there, in words."""
-        return "something bright was taken off" if self.contrast > 0 else "something bright was put in"
+        if self.contrast > 0:
+            return "something bright was taken off, or something dark put in"
+        return "something dark was taken off, or something bright put in"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -193,7 +201,7 @@ class Evidence:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON: `verdict`, `reasons` and `figures` first."""
-        reasons = [each.says for each in self.reasons]
+        reasons = [each.words for each in self.reasons]
         if not reasons and self.verdict != "fine":
             reasons = ["nothing could be judged: see what each section says is missing"]
         return {

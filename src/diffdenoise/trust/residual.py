@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -233,12 +233,3 @@ class _Peaks:
 
         chance = gammaincinv(self._count, 1 - 0.05 / power.size) / self._count
         return float(ratio.max() / chance)
-
-
-def calm_of(pairs: Iterable[Pair]) -> list[NDArray[np.bool_]]:
-    """Where each pair has no edges."""
-    found = []
-    for pair in pairs:
-        edges = _edges(pair.denoised)
-        found.append(pair.known & (edges <= np.quantile(edges[pair.known], _CALM)))
-    return found

@@ -55,7 +55,7 @@ class Response:
     peak : float
         Response of that pixel itself over what was added.
     width_px : float
-        Full width at half the peak, pixels.
+        Full width at half the peak, pixels; NaN where nothing is left of it.
     """
 
     count: int
@@ -112,10 +112,13 @@ def _profiles(
     if not ridge.size:
         return []
     along = np.arange(-_REACH, _REACH + _STEP / 2, _STEP)
+    # Its top lies between pixels: where it is, a parabola through the three tells.
+    before, top, behind = around[0][ridge], strength[rows, columns][ridge], around[1][ridge]
+    shift = 0.5 * (before - behind) / np.minimum(before + behind - 2 * top, -1e-12 * top)
+    along = along + shift.clip(-0.5, 0.5)[:, None]
     places = np.stack([rows[ridge], columns[ridge]])[:, :, None] + normal[:, ridge][:, :, None] * along
-    return [
-        np.stack([map_coordinates(image.astype(np.float64), places, order=1) for image in (noisy, denoised)])
-    ]
+    images = (np.where(known, image, 0).astype(np.float64) for image in (noisy, denoised))
+    return [np.stack([map_coordinates(image, places, order=3, mode="nearest") for image in images])]
 
 
 def _width(profile: NDArray[np.float64]) -> float:
@@ -164,7 +167,9 @@ def local_response(slab: Slab, again: Redenoise) -> Response | None:
 
 
 def _full_width(response: NDArray[np.float64]) -> float:
-    """Full width at half the peak, the mean of both axes; pixels."""
+    """Full width at half the peak, the mean of both axes, pixels; NaN where there is no peak."""
+    if not response[_AROUND, _AROUND] > 0:
+        return np.nan
     widths = []
     for line in (response[_AROUND], response[:, _AROUND]):
         half = line[_AROUND] / 2

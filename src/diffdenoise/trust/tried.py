@@ -97,7 +97,7 @@ def insertion_section(rows: Sequence[Row]) -> Section:
             "at edges" if row.structured else "flat",
             str(row.count),
             f"{row.kept:.0%} ± {row.kept_error:.0%}",
-            f"{row.gain:.2f}",
+            f"{row.gain:.2f}" if np.isfinite(row.gain) else "not told",
         )
         for row in rows
     )
