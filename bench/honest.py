@@ -51,9 +51,7 @@ METHODS = ("ours", "bm3d", "nlm")
 
 def level_of(name: str) -> float:
     """Std of the noise of a scan by its name, "REFERENCE NOISE"."""
-    reference = name.rpartition(" ")[0]
-    low = any(reference in half for kind in ("CT", "X-ray") for half in KINDS[kind])
-    return _STD / 2 if low else _STD
+    return _STD / 2 if _is_alone(name) else _STD
 
 
 def main() -> None:
@@ -61,8 +59,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--ours-again", action="store_true", help="denoise again what is there, with ours only"
+    )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    if given.ours_again:
+        for path in sorted(given.out.glob("*.npz")):
+            with np.load(path) as arrays:
+                found = dict(arrays)
+            _save(path, found | {"ours": _ours(found["noisy"], alone=_is_alone(path.stem))})
+            print(path.name, flush=True)
+        return
     for halves in KINDS.values():
         for references in halves:
             for name, read in references.items():
@@ -83,12 +91,24 @@ def _make(stacks: list[Stack], noise: Noise) -> dict[str, Stack]:
     found = {
         "clean": clean,
         "noisy": noisy,
-        "ours": np.stack([denoise(one) for one in noisy]) if alone else denoise(noisy, axis=0),
+        "ours": _ours(noisy, alone),
         "bm3d": FILTERS[way].run(data),
     }
     if noise.colour.is_white:
         found["nlm"] = _nlm(noisy, noise)
     return found
+
+
+def _ours(noisy: Stack, alone: bool) -> Stack:
+    """Denoised at once: a volume, or slices that are images of their own."""
+    found = np.stack([denoise(one) for one in noisy]) if alone else denoise(noisy, axis=0)
+    return np.asarray(found, np.float32)
+
+
+def _is_alone(name: str) -> bool:
+    """Whether the slices of a scan are images of their own."""
+    reference = name.rpartition(" ")[0]
+    return any(reference in half for kind in ("CT", "X-ray") for half in KINDS[kind])
 
 
 def _save(target: Path, found: dict[str, Stack]) -> None:

@@ -99,10 +99,7 @@ def test_an_erased_lesion_is_named_with_its_slice() -> None:
     assert evidence.verdict in ("look closer", "do not trust")
     assert (evidence.reasons[0].key, evidence.places[0].slice) == ("strongest_place", 5)
     assert "1 place stands out" in evidence.reasons[0].says
-    (table,) = section(evidence, "structure").tables
-    # Slices are counted from 1 for people.
-    assert table.rows[0][0] == "6"
-    assert table.rows[0][-1].startswith("something bright was taken off")
+    assert evidence.places[0].kind.startswith("something bright was taken off")
 
 
 def test_an_unchanged_scan_is_said_to_be_one() -> None:

@@ -38,6 +38,10 @@ _KEYS = (
 )
 
 
+#: Places that are listed at once; the others when they are asked for.
+_LISTED = 6
+
+
 def viewer(tiles: Tiles, places: Sequence[Place], heading: str) -> str:
     """Return the section that shows the images.
 
@@ -233,7 +237,7 @@ def _listed(tiles: Tiles, places: Sequence[Place]) -> str:
         where += f", row {place.row}, column {place.column}"
         said = (
             f"{where}: {place.kind}, {number(place.size_px)} pixels across, "
-            f"{number(abs(place.contrast))} noise stds strong; {number(place.strength)} times beyond chance"
+            f"{number(abs(place.contrast))} noise stds; strength {number(place.strength)}"
         )
         go = element(
             "button", f"{index + 1}", type="button", data_place=index, aria_label=f"show place {index + 1}"
@@ -246,7 +250,12 @@ def _listed(tiles: Tiles, places: Sequence[Place]) -> str:
                 element("span", text(said) + ("" if index in shown else " (not among the slices shown)")),
             )
         )
-    return element("h3", "Suspicious places") + element("ol", *items, class_="places")
+    listed = element("ol", *items[:_LISTED], class_="places")
+    if len(items) > _LISTED:
+        # The verdict should not have to be looked for.
+        rest = element("ol", *items[_LISTED:], class_="places", start=_LISTED + 1)
+        listed += element("details", element("summary", f"{len(items) - _LISTED} fainter ones"), rest)
+    return element("h3", "Suspicious places") + listed
 
 
 def _said(tiles: Tiles) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from diffdenoise.trust.bias import Band
-from diffdenoise.trust.evidence import Finding, Place, Section, Table
+from diffdenoise.trust.evidence import Finding, Section, Table
 from diffdenoise.trust.paired import Paired
 from diffdenoise.trust.places import Found
 from diffdenoise.trust.residual import BANDS, ResidualFigures
@@ -117,7 +117,7 @@ def structure_section(figures: ResidualFigures, found: Found) -> Section:
         f"passes {found.threshold:.1f} std once in twenty scans. A faint shape of one noise std is found "
         "from about 8 pixels on, one of two from 4. Correlated noise hides more.",
     )
-    return Section("structure", "Structure in the residual", findings, notes, _places_table(found.places))
+    return Section("structure", "Structure in the residual", findings, notes)
 
 
 def _places_words(found: Found, strongest: float) -> str:
@@ -125,22 +125,6 @@ def _places_words(found: Found, strongest: float) -> str:
         return "no place stands out of the residual"
     places = "1 place stands" if found.count == 1 else f"{found.count} places stand"
     return f"{places} out of the residual, the strongest at {strongest:.1f} std"
-
-
-def _places_table(places: Sequence[Place]) -> tuple[Table, ...]:
-    rows = tuple(
-        (
-            str(place.slice + 1),
-            f"{place.row}, {place.column}",
-            f"{place.size_px:.0f} px",
-            f"{place.contrast:+.1f} noise std",
-            f"{place.strength:.1f}",
-            place.kind,
-        )
-        for place in places[:20]
-    )
-    head = ("slice", "row, column", "size", "contrast", "strength", "what")
-    return (Table("Places, the strongest first", head, rows),) if rows else ()
 
 
 def resolution_section(edges: Edges | None, response: Response | None, why: str) -> Section:
