@@ -74,12 +74,11 @@ def test_an_erased_lesion_is_named_with_its_slice(run: Run, tmp_path: Path, pair
     assert found["verdict"] in ("look closer", "do not trust")
     assert any("place" in reason for reason in found["reasons"])
     place = found["places"][0]
-    # From 0 in JSON, from 1 for people.
     assert place["slice"] == LESION[0]
     assert (place["row"], place["column"]) == pytest.approx(LESION[1:], abs=3)
     assert place["kind"].startswith("something bright was taken off")
     page = (tmp_path / "r.html").read_text()
-    assert f"slice {LESION[0] + 1}, row" in page
+    assert f"slice {LESION[0]}, row {place['row']}, column {place['column']}: something bright" in page
     assert found["seconds"] >= 0
     assert {key for key in found if key != "seconds"} == set(json.loads((tmp_path / "r.json").read_text()))
 
@@ -140,9 +139,9 @@ def test_wrong_use_is_told_in_a_line(run: Run, tmp_path: Path, pair: tuple[Path,
         ([noisy, "-o", page], "then the denoised one"),
         ([noisy, theirs, "-o", page, "--roi", other], "region on its grid"),
         ([noisy, theirs, "-o", page, "--model", "generall"], "generall"),
-        ([noisy, theirs, "--json", "--save-uncertainty", tmp_path / "u.png"], "u.png"),
-        ([noisy, theirs, "--json", "--save-uncertainty", tmp_path / "u.nii.gz"], "can't be told"),
-        ([noisy, theirs, "--json", "--save-uncertainty", noisy], "noisy.nii.gz"),
+        ([noisy, theirs, "--save-uncertainty", tmp_path / "u.png"], "u.png"),
+        ([noisy, theirs, "--save-uncertainty", tmp_path / "u.nii.gz"], "can't be told"),
+        ([noisy, theirs, "--save-uncertainty", noisy], "noisy.nii.gz"),
         (["--group", folder], "--group"),
         (["--group", folder, noisy, "-o", page], "--group"),
         (["--group", folder, "--roi", other, "-o", page], "--group"),
@@ -159,9 +158,7 @@ def test_wrong_use_is_told_in_a_line(run: Run, tmp_path: Path, pair: tuple[Path,
 
 def test_an_input_is_no_output(run: Run, tmp_path: Path, pair: tuple[Path, Path]) -> None:
     noisy, theirs = pair
-    outcome = run(
-        "report", noisy, theirs, "--json", "--overwrite", "--save-uncertainty", theirs, "--model", "general"
-    )
+    outcome = run("report", noisy, theirs, "--overwrite", "--save-uncertainty", theirs, "--model", "general")
     assert outcome.code == 2
     assert "theirs.nii.gz: is also the input" in outcome.err
 
@@ -220,7 +217,8 @@ def test_denoise_writes_a_report_and_a_map(run: Run, tmp_path: Path) -> None:
     off = nibabel.load(tmp_path / "out.nii.gz").get_fdata() - clean_values()
     part = (slice(30, 98), slice(30, 98))
     stated, true = (np.sqrt((one[part] ** 2).mean()) for one in (image.get_fdata(), off))
-    assert stated == pytest.approx(true, rel=0.2)
+    # The smaller the error is beside the noise, the less sure it is told.
+    assert 0.6 < stated / true < 1.7
     assert str(tmp_path) not in (tmp_path / "r.html").read_text()
 
 
@@ -228,12 +226,12 @@ def test_of_a_folder_each_scan_has_its_own(run: Run, tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     for seed, name in enumerate(("a", "b")):
-        save_nifti(source / f"{name}.nii.gz", noisy_values(clean_values(3), seed))
+        save_nifti(source / f"{name}.nii.gz", noisy_values(clean_values(2, 64), seed))
     base = ["denoise", source, "-o", tmp_path / "out", "--threads", "1", "--json"]
     words = ["--report", tmp_path / "reports", "--save-uncertainty", tmp_path / "errors"]
     outcome = run(*base, "--report", tmp_path / "r.html")
     assert outcome.code == 2
-    assert "name a folder" in outcome.err
+    assert "name a folder" in outcome.json["error"]
     assert not (tmp_path / "out").exists()
     outcome = run(*base, *words)
     assert outcome.code == 0, outcome.err

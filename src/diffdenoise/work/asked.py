@@ -85,7 +85,12 @@ def report_on(noisy: Scan, denoised: Scan, region: Scan | None, asked: Asked) ->
         If shapes differ, the model can't be read, or a file can't be written.
     """
     if region is not None and region.shape[:3] != noisy.shape[:3]:
-        raise ShapeError(f"{region.name}: found another shape than the scan's; give a region on its grid")
+        shapes = ("x".join(map(str, each.shape[:3])) for each in (region, noisy))
+        raise ShapeError(
+            "{}: found shape {}, expected the scan's {}; give a region on its grid".format(
+                region.name, *shapes
+            )
+        )
     if asked.uncertainty is not None:
         wanted = "nifti" if isinstance(noisy.header, Series) else noisy.format
         check_output(asked.uncertainty, wanted, asked.overwrite, (), float32=True)
