@@ -81,6 +81,14 @@ def test_changed_slices_are_denoised_as_they_are() -> None:
     assert (part - again(0, 3, values[3:4])).mean() == pytest.approx(0.1, abs=0.02)
 
 
+def test_slices_that_are_read_one_by_one_are_those_that_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _, noise = made("white")
+    again, changed = Again(model, noise, own=True), slices_of(noise, 1, 5) + np.float32(0.1)
+    together = again(0, 1, changed)
+    monkeypatch.setattr("diffdenoise.model.denoiser._MOST_AT_ONCE", 1)
+    np.testing.assert_allclose(again(0, 1, changed), together, atol=1e-5)
+
+
 def test_a_share_of_what_was_taken_off_is_taken_off() -> None:
     model, _, noise = made("white")
     values = slices_of(noise)

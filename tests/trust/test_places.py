@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from diffdenoise.noise.correlation import WHITE, Correlation
+from diffdenoise.noise.model import NoiseModel
 from diffdenoise.trust.places import Found, disc, find_places, line, shapes
 
 from .pairs import LEVEL, Volume, noise_like, paired_of, rounds
@@ -97,17 +98,19 @@ def test_what_is_fainter_than_tissues_noise_counts_for_nothing_in_calm_air() -> 
     noisy = clean + level * noise_like(clean.shape, 1.0)
     rows, columns = np.indices((96, 96))
 
-    def near(contrast: float, std: float = LEVEL) -> list[float]:
+    stated = NoiseModel((0.0, 0.3), (0.3 * LEVEL, LEVEL), typical=LEVEL)
+
+    def near(contrast: float, model: NoiseModel = stated) -> list[float]:
         """Contrasts of places near a disc in air."""
         changed = noisy.copy()
         changed[2] += contrast * LEVEL * disc(rows - 24, columns - 60, 9)
-        places = found_in(changed, clean, std=std).places
+        places = found_in(changed, clean, model=model).places
         return [one.contrast for one in places if np.hypot(one.row - 24, one.column - 60) <= 3]
 
     assert near(0.6) == []
     assert near(1.4) == pytest.approx([1.4], rel=0.2)
     # Where no level is known, all is held against the residual itself.
-    assert near(0.6, std=0.0) == pytest.approx([0.6 / 0.3], rel=0.2)
+    assert near(0.6, NoiseModel.constant(0.0)) == pytest.approx([0.6 / 0.3], rel=0.2)
 
 
 def test_places_are_those_of_the_whole_slice() -> None:
