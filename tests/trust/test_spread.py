@@ -139,6 +139,24 @@ def test_pixels_are_given_the_error_of_their_class_and_beyond_in_proportion() ->
     assert uncertainty(given, known).ravel() == pytest.approx([3, 3, 4, 5, 10])
 
 
+def test_what_chance_explains_does_not_contradict() -> None:
+    checked, chance = np.array([1.0, 0.0, 2.0, 0.2, 1.3]), np.array([0.1, 0.3, 0.1, 0.01, 0.2])
+    known = Calibration(np.ones(5), np.ones(5), checked, chance, 9)
+    # In squares: 4 - .4; .04 + .04.
+    expected = [1, 1, np.sqrt(3.6), np.sqrt(1 / 0.08), 1]
+    assert known.beyond_chance == pytest.approx(expected)
+
+
+def test_half_says_of_the_other_what_chance_is() -> None:
+    # Over many draws, the other half's error differs from the expected one by what is said to be chance.
+    off = []
+    for seed in range(6):
+        found = made(Blur(0.8), seed=seed, count=4, side=96)[0].calibrate()
+        assert found is not None
+        off += list((found.checked - 1) / found.chance)
+    assert np.std(off) == pytest.approx(1, abs=0.45)
+
+
 def test_the_observer_hears_the_noise_under_a_shape() -> None:
     spread, _ = made(Blur(1.5))
     shape = np.zeros((29, 29))

@@ -61,7 +61,7 @@ def report(
         raise typer.BadParameter("say where the page goes: -o FILE.html; or --json")
     require([noisy, denoised, roi])
     asked = Asked(output, save_uncertainty, model, device.value, threads, axis, seed, overwrite)
-    asked.check((noisy, denoised))
+    asked.check([path for path in (noisy, denoised, roi) if path is not None])
     region = None if roi is None else read_one(roi)
     found = report_on(read_checked(noisy), read_checked(denoised), region, asked)
     if as_json:

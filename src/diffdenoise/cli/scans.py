@@ -28,6 +28,6 @@ def read_one(path: Path) -> Scan:
     if len(found) != 1:
         raise InputError(
             f"{path}: is a folder of {len(found)} scans; expected one; compare them pair by pair: name the "
-            "denoised file or series, then the reference that it belongs to"
+            "file or series, then the one that it is compared with"
         )
     return replace(found[0].read(), name=str(path))

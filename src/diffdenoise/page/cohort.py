@@ -15,7 +15,7 @@ from diffdenoise.plain_files import NotPlainError, parse_json, read_plain
 from diffdenoise.scan.folder import files_below
 from diffdenoise.trust.evidence import GRADES, Grade
 
-#: How a report's file name ends.
+#: How a report's file name ends, unless its page lies beside it.
 REPORT = "report.json"
 #: Bytes of a report: one of every table there is takes a hundredth.
 _MOST_BYTES = 2**24
@@ -115,7 +115,7 @@ def read_cohort(folder: Path) -> Cohort:
     Parameters
     ----------
     folder : path
-        Files whose names end in report.json are reports.
+        Files whose names end in report.json, and JSON files beside a page of the same name, are reports.
 
     Raises
     ------
@@ -124,9 +124,11 @@ def read_cohort(folder: Path) -> Cohort:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one that holds reports")
-    files = [path for path in files_below(folder) if path.name.lower().endswith(REPORT)]
+    files = [path for path in files_below(folder) if _is_report(path)]
     if not files:
-        raise InputError(f"{folder}: holds no report; expected files whose names end in {REPORT}")
+        raise InputError(
+            f"{folder}: holds no report; expected *{REPORT}, or pages with their JSON beside them"
+        )
     rows, broken, taken, seen = list[Row](), [], set[str](), dict[str, _Seen]()
     for path in files:
         name = path.relative_to(folder).as_posix()
@@ -145,6 +147,12 @@ def read_cohort(folder: Path) -> Cohort:
     ]
     figures.sort(key=lambda one: not one.is_judged)
     return Cohort(tuple(rows), tuple(figures), tuple(broken))
+
+
+def _is_report(path: Path) -> bool:
+    """Whether a file is called like a report: `denoise --report DIR` names them by the scan."""
+    beside = path.suffix.lower() == ".json" and path.with_suffix(".html").is_file()
+    return beside or path.name.lower().endswith(REPORT)
 
 
 def _row(path: Path, name: str, seen: dict[str, _Seen]) -> Row:
@@ -172,13 +180,18 @@ def _row(path: Path, name: str, seen: dict[str, _Seen]) -> Row:
         one.limits.add((first, second, figure.get("bad_if") == "below"))
     page = path.with_suffix(".html")
     return Row(
-        name[: -len(REPORT)].rstrip("/_-. ") or name,
+        _without_ending(name).rstrip("/_-. ") or name,
         found["verdict"],
         len(reasons) if isinstance(reasons, list) else 0,
         values,
         grades,
         f"{name.removesuffix(path.name)}{page.name}" if page.is_file() else None,
     )
+
+
+def _without_ending(name: str) -> str:
+    ending = next((one for one in (REPORT, ".json") if name.lower().endswith(one)), "")
+    return name[: len(name) - len(ending)]
 
 
 def _figures(sections: Any) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -37,8 +37,8 @@ def write_group(folder: Path, out: Path, *, overwrite: bool = False) -> None:
     Parameters
     ----------
     folder : path
-        Files whose names end in report.json are reports; nothing else is read. Those that can't be read are
-        named on the page.
+        Files whose names end in report.json, and JSON files beside a page of the same name, are reports;
+        nothing else is read. Those that can't be read are named on the page.
     out : path
         File to write, ending in .html; either the whole file is written or nothing.
     overwrite : bool

@@ -32,6 +32,8 @@ from diffdenoise.trust.wanted import Region, region_of
 
 #: Noise left over noise taken off from which on a result is looked at without it; and that is still undone.
 _BLENDED, _MOST_BLENDED = 0.1, 9.0
+#: Key of the finding that says of a scan that it was left as it was.
+_CHANGED = "changed"
 #: Sections for which the scan is denoised again.
 _AGAIN = (("insertion", "Planted lesions"), ("uncertainty", "Uncertainty"), ("stability", "Stability"))
 
@@ -50,6 +52,11 @@ class Examined:
 
     evidence: Evidence
     tried: Tried | None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing was taken off."""
+        return any(one.key == _CHANGED for each in self.evidence.sections for one in each.findings)
 
 
 def examine(
@@ -177,7 +184,7 @@ def _unknown_noise(paired: Paired) -> Section:
 def _unchanged() -> Evidence:
     """Evidence of a scan that was left as it was."""
     finding = Finding(
-        "changed",
+        _CHANGED,
         "Voxels that were changed",
         0.0,
         "",

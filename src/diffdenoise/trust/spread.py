@@ -28,6 +28,8 @@ _PAIRS, PAIR_STRENGTH = 3, 0.5
 _AROUND_PX, _CLASSES = 2.0, 8
 #: Share of tissue that a region needs; classes of regions, and fewest regions of a class.
 _FULL, _REGION_CLASSES, _FEWEST = 0.999, 3, 30
+#: Stds within which chance is.
+_CONFIDENCE = 2.0
 #: Error that a class is given at least, as a share of the noise's variance: chance may make it negative.
 _LEAST_ERROR = 1e-3
 
@@ -53,6 +55,13 @@ class Calibration:
     checked: NDArray[np.float64]
     chance: NDArray[np.float64]
     pixels: int
+
+    @property
+    def beyond_chance(self) -> NDArray[np.float64]:
+        """Factor, at least 1, by which chance can't explain that an error is more or less than expected."""
+        # In squares, where chance is normal: an error that is told to be none may still be as expected.
+        low, high = (self.checked**2 + side * _CONFIDENCE * 2 * self.chance for side in (-1, 1))
+        return np.asarray(np.sqrt(np.maximum.reduce([low, 1 / np.maximum(high, 1e-6), np.ones_like(low)])))
 
 
 @dataclass(frozen=True)
@@ -169,8 +178,9 @@ class Spread:
                 continue
             expected = max(float(error[own].mean()), _LEAST_ERROR * noise)
             seen = float(np.sqrt(max(float(error[other].mean()), 0.0) / expected))
-            # Half the relative std of a mean, whose pixels are correlated.
-            chance = 0.5 * float(error[other].std()) / expected * np.sqrt(_correlated(slab) / other.sum())
+            # Half the relative std of two means, what is expected being one, whose pixels are correlated.
+            each = _correlated(slab) * (1 / own.sum() + 1 / other.sum())
+            chance = 0.5 * float(error[own | other].std()) / expected * np.sqrt(each)
             found.append((float(np.sqrt((std[own] ** 2).mean())), np.sqrt(expected), seen, chance))
         spreads, errors, checked, chances = np.array(found).T
         rising = np.maximum.accumulate(errors)

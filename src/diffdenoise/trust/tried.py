@@ -118,15 +118,15 @@ def uncertainty_section(
     if calibration is None:
         return Section("uncertainty", title, missing="there are too few pixels to calibrate it")
     sure = calibration.chance < 0.25
-    off = float(np.abs(np.log(calibration.checked[sure].clip(1e-3))).max()) if sure.any() else np.nan
+    off = float(calibration.beyond_chance[sure].max()) if sure.any() else np.nan
     findings = [
         Finding(
             "uncertainty_off",
-            "Expected error that the other half of the pixels contradicts, as a factor",
-            float(np.exp(off)),
+            "Expected error that the other half of the pixels contradicts beyond chance, as a factor",
+            off,
             "",
             (1.4, NEVER),
-            f"errors are {np.exp(off):.2f} times what was expected, or that much less, in a class of pixels",
+            f"in a class of pixels errors are {off:.2f} times as expected, or that much less, beyond chance",
             "take the stated uncertainty for a rough guide",
         ),
         Finding(

@@ -55,6 +55,9 @@ class Asked:
 
     def check(self, inputs: Sequence[Path]) -> None:
         """Raise `OutputError` if a file can't be written, or would replace an input."""
+        for path in inputs:
+            if self.uncertainty is not None and self.uncertainty.exists() and self.uncertainty.samefile(path):
+                raise OutputError(f"{self.uncertainty}: is also the input; give it another name")
         if self.page is not None:
             beside = check_report(self.page, self.overwrite)
             taken = {path.absolute() for path in (*inputs, self.page)}
@@ -82,7 +85,12 @@ def report_on(noisy: Scan, denoised: Scan, region: Scan | None, asked: Asked) ->
         If shapes differ, the model can't be read, or a file can't be written.
     """
     if region is not None and region.shape[:3] != noisy.shape[:3]:
-        raise ShapeError(f"{region.name}: found another shape than the scan's; give a region on its grid")
+        shapes = ("x".join(map(str, each.shape[:3])) for each in (region, noisy))
+        raise ShapeError(
+            "{}: found shape {}, expected the scan's {}; give a region on its grid".format(
+                region.name, *shapes
+            )
+        )
     if asked.uncertainty is not None:
         wanted = "nifti" if isinstance(noisy.header, Series) else noisy.format
         check_output(asked.uncertainty, wanted, asked.overwrite, (), float32=True)

@@ -108,7 +108,7 @@ class TrustReport:
             If it can't be told.
         """
         inquiry, tried = self.inquiry, self.examined.tried
-        if inquiry.denoised.voxels is inquiry.noisy.voxels and inquiry.noise.std is not None:
+        if self.examined.is_unchanged and inquiry.noise.std is not None:
             return noise_map_of(inquiry.noisy, inquiry.denoised, inquiry.noise)
         if tried is None or tried.calibration is None or inquiry.again is None:
             why = "; ".join(each.missing for each in self.examined.evidence.sections if each.missing)
@@ -228,6 +228,10 @@ def examine_result(inquiry: Inquiry, seed: int = 0) -> TrustReport:
         raise ShapeError(
             f"{inquiry.denoised.name}: found shape {_by(inquiry.denoised.shape)}, expected the noisy scan's "
             f"{_by(inquiry.noisy.shape)}; give the result of this very scan"
+        )
+    if inquiry.roi is not None and inquiry.roi.shape != inquiry.noisy.shape:
+        raise ShapeError(
+            f"region: found shape {_by(inquiry.roi.shape)}, expected the scan's {_by(inquiry.noisy.shape)}"
         )
     began = time.monotonic()
     found = examine(
