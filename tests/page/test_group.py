@@ -65,6 +65,18 @@ def test_two_thousand_scans_fit_and_the_worst_are_listed(tmp_path: Path) -> None
     assert "sub-0017 (50)" in shown_text(page)
 
 
+def test_json_beside_a_page_of_its_name_is_a_report(tmp_path: Path) -> None:
+    # As `denoise --report DIR` names them.
+    folder = fill(tmp_path, [1.0, 9.0])
+    report = folder / "sub-0001" / "report.json"
+    report.rename(folder / "scan.json")
+    (folder / "scan.html").write_text("a page")
+    (folder / "other.json").write_text("{}")
+    cohort = read_cohort(folder)
+    assert sorted((row.name, row.page) for row in cohort.rows) == [("scan", "scan.html"), ("sub-0000", None)]
+    assert cohort.broken == ()
+
+
 def test_where_not_all_fit_the_page_says_how_many_are_listed(tmp_path: Path) -> None:
     folder = fill(tmp_path, [1.0] * 700 + [9.0])
     for place in sorted(folder.iterdir()):
