@@ -22,6 +22,8 @@ from diffdenoise.page.tiles import Tiles
 from diffdenoise.page.viewer import viewer
 from diffdenoise.trust.evidence import Evidence
 
+#: Of the JSON; changes when what is there before changes its meaning.
+_FORMAT = 1
 _NO_DEVICE = (
     "DiffDenoise is research software, which nobody has cleared for diagnosis. This report does not replace "
     "a look at the scan as it was acquired."
@@ -30,7 +32,7 @@ _NO_DEVICE = (
 
 def report_dict(evidence: Evidence, provenance: Mapping[str, str]) -> dict[str, Any]:
     """Return what programs read: `verdict`, `reasons`, `figures`, `places`, `sections` and `provenance`."""
-    return {**evidence.as_dict(), "provenance": dict(provenance)}
+    return {"format": _FORMAT, **evidence.as_dict(), "provenance": dict(provenance)}
 
 
 def write_report(

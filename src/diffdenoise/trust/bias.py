@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.noise.rician import mean_of_signal
 from diffdenoise.scan.otsu import threshold_otsu
-from diffdenoise.trust.paired import Pair, Paired
+from diffdenoise.trust.paired import Pair, Paired, magnitude_of
 
 #: Pixels that are looked at; tissue classes by brightness.
 _LOOKED_AT, _BANDS = 4_000_000, 4
@@ -96,21 +95,13 @@ def _blocks_of(pair: Pair, paired: Paired) -> NDArray[np.float64]:
     if not rows or not columns:
         return np.zeros((0, 4))
     around = gaussian_filter(pair.denoised, _AROUND_PX)
-    expected = _expected(pair, paired)
-    planes = np.stack([around, -pair.residual, expected - pair.noisy, pair.std]).astype(np.float64)
+    expected = magnitude_of(paired.noise, pair.denoised, 1.0)
+    planes = np.stack([around, pair.denoised - pair.noisy, expected - pair.noisy, pair.std]).astype(
+        np.float64
+    )
     cut = planes[:, : rows * _BLOCK, : columns * _BLOCK].reshape(4, rows, _BLOCK, columns, _BLOCK)
     full = pair.known[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK)
     return np.asarray(cut.mean((2, 4))[:, full.all((1, 3))].T)
-
-
-def _expected(pair: Pair, paired: Paired) -> NDArray[np.floating]:
-    """What the noisy image would be on average, if the denoised one were the true signal."""
-    found = paired.noise.diagnosis
-    if found.rician_std is None:
-        return pair.denoised
-    zero = paired.noise.ready.intensities.zero
-    signal = np.maximum(pair.denoised.astype(np.float64) - zero, 0)
-    return mean_of_signal(signal, found.rician_std, found.coils) + zero
 
 
 def _band(own: NDArray[np.float64], shift: int) -> Band | None:

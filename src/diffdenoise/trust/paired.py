@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffdenoise.noise.rician import mean_of_signal
 from diffdenoise.noise.statement import Noise
 from diffdenoise.scan.sample import parts_of_slice, spread_slices
 from diffdenoise.scan.voxels import Voxels
@@ -15,6 +17,8 @@ from diffdenoise.scan.voxels import Voxels
 _Image = NDArray[np.float32]
 #: Pixels at most that are searched for places; of more, evenly spaced slices.
 MOST_SEARCHED = 16_000_000
+#: Pixels that tell whether the bias of magnitudes was undone.
+_TOLD_BY = 500_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class Pair:
         Where it is.
     noisy, denoised : float32 array (height, width)
         Scaled intensities.
+    expected : float32 array (height, width)
+        What the noisy image would be on average, if the denoised one were the truth: magnitudes are brighter
+        than their signal.
     known : bool array (height, width)
         Where there is data.
     std : float32 array (height, width)
@@ -58,13 +65,14 @@ class Pair:
     part: Part
     noisy: _Image
     denoised: _Image
+    expected: _Image
     known: NDArray[np.bool_]
     std: _Image
 
     @property
     def residual(self) -> _Image:
-        """What was taken off; 0 where there is no data."""
-        return np.where(self.known, self.noisy - self.denoised, np.float32(0))
+        """What was taken off, less the bias of magnitudes that was undone; 0 where there is no data."""
+        return np.where(self.known, self.noisy - self.expected, np.float32(0))
 
 
 class Paired:
@@ -112,8 +120,9 @@ class Paired:
                 last = part.volume, part.number
             rows = slice(part.top, part.top + part.height)
             columns = slice(part.left, part.left + part.width)
-            noisy, denoised, std = (each[rows, columns] for each in (whole.noisy, whole.denoised, whole.std))
-            yield Pair(part, noisy, denoised, whole.known[rows, columns], std)
+            images = (whole.noisy, whole.denoised, whole.expected)
+            noisy, denoised, expected = (each[rows, columns] for each in images)
+            yield Pair(part, noisy, denoised, expected, whole.known[rows, columns], whole.std[rows, columns])
 
     def slice(self, volume: int, number: int) -> Pair:
         """Read a slice."""
@@ -128,4 +137,44 @@ class Paired:
         known = np.ones(noisy.shape, np.bool_) if unmeasurable is None else ~unmeasurable[0]
         factor = 1.0 if self._factors is None else self._factors[volume][number]
         std = self.noise.model.levels(denoised, factor).astype(np.float32)
-        return Pair(Part(volume, number, 0, 0, *noisy.shape), noisy, denoised, known, std)
+        part = Part(volume, number, 0, 0, *noisy.shape)
+        expected = magnitude_of(self.noise, denoised, factor) if self._is_unbiased else denoised
+        return Pair(part, noisy, denoised, expected, known, std)
+
+    @cached_property
+    def _is_unbiased(self) -> bool:
+        """Whether the result of magnitudes is nearer to their signal than to their mean."""
+        if self.noise.diagnosis.rician_std is None:
+            return False
+        self.__dict__["_is_unbiased"] = False
+        off = np.zeros(2)
+        for pair in self.pairs(self.parts(_TOLD_BY)):
+            dark = pair.known & (pair.denoised <= np.median(pair.denoised))
+            mean = magnitude_of(self.noise, pair.denoised, 1.0)
+            if dark.any():
+                noisy = pair.noisy[dark]
+                off += [
+                    float((noisy - other[dark]).mean(dtype=np.float64)) for other in (pair.denoised, mean)
+                ]
+        return bool(abs(off[1]) < abs(off[0]))
+
+
+def magnitude_of(
+    noise: Noise, denoised: NDArray[np.floating], factor: NDArray[np.floating] | float
+) -> _Image:
+    """Return the mean magnitude of a signal under the stated noise, scaled intensities.
+
+    Parameters
+    ----------
+    noise : Noise
+        Of magnitudes.
+    denoised : array
+        The signal, scaled intensities.
+    factor : array, same shape, or float
+        How many times its typical level the noise is at each place.
+    """
+    found, zero = noise.diagnosis, noise.ready.intensities.zero
+    if found.rician_std is None:
+        return np.asarray(denoised, np.float32)
+    signal = np.maximum(denoised.astype(np.float64) - zero, 0) / factor
+    return np.asarray(factor * mean_of_signal(signal, found.rician_std, found.coils) + zero, np.float32)

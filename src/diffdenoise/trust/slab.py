@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.noise.correlation import Correlation
-from diffdenoise.noise.rician import mean_of_signal
-from diffdenoise.trust.paired import Paired
+from diffdenoise.trust.paired import Paired, magnitude_of
 from diffdenoise.types import Stack
 
 #: Denoises slices once more, as the scan was: volume, number of the first slice, scaled intensities.
@@ -104,11 +103,7 @@ def cut_slab(paired: Paired, again: Redenoise, thickness: float = np.inf) -> Sla
         1.0 if noise.factors is None else np.stack([noise.factors[volume][first + k] for k in range(wanted)])
     )
     std = noise.model.levels(denoised, factor).astype(np.float32)
-    found, zero = noise.diagnosis, noise.ready.intensities.zero
-    expected = denoised
-    if found.rician_std is not None:
-        signal = np.maximum(denoised.astype(np.float64) - zero, 0) / factor
-        expected = (factor * mean_of_signal(signal, found.rician_std, found.coils) + zero).astype(np.float32)
+    expected = magnitude_of(noise, denoised, factor)
     return Slab(
         volume,
         first,
@@ -118,7 +113,7 @@ def cut_slab(paired: Paired, again: Redenoise, thickness: float = np.inf) -> Sla
         known,
         std,
         noise.model.correlation,
-        found.rician_std is not None,
+        noise.diagnosis.rician_std is not None,
         thickness,
     )
 
