@@ -70,7 +70,7 @@ def test_it_says_what_is_true_of_the_model(bundle: Path) -> None:
     said = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
     level = instant(white(SHAPE)).noise.typical_std
     assert f"Std {level:.2%} of the intensity range, white." in said
-    assert "five public data sets" in said
+    assert "six public data sets" in said
     assert "correlations up to 2.2 px" in said
     assert "trained" not in said.lower()
 

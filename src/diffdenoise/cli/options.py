@@ -105,7 +105,7 @@ RetryFailed = Annotated[
 Minutes = Annotated[
     float | None,
     typer.Option(
-        help="Learn from the scan itself first, so many minutes (4 gained -0.35 to +0.64 dB in benchmarks).",
+        help="Learn from the scan itself first, so many minutes (4 gained -0.37 to +0.62 dB in benchmarks).",
         rich_help_panel=_TRAINING,
     ),
 ]

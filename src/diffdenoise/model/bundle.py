@@ -26,46 +26,8 @@ _RUN_WITH = {"monai_version": "1.6.1", "pytorch_version": "2.13.0"}
 _IGNITE = "0.5.5"
 _USE = "Noise taken off medical images, for research. Not for diagnosis without a look at the noisy image."
 
-_README = """# {title}
-
-{use}
-
-Made by DiffDenoise {version}. The network is one ONNX file (`models/model.onnx`), which
-`scripts/onnx_denoiser.py` runs as a network of torch: whole scans in and out, in their own intensities.
-
-## Use
-
-```sh
-pip install 'monai[fire]' pytorch-ignite nibabel onnxruntime
-python -m monai.bundle run --config_file configs/inference.json --dataset_dir SCANS --output_dir DENOISED
-```
-
-in this folder. `SCANS` is a folder of NIfTI files of one volume or slice each; `--slice_axis 2` names the
-axis across the slices, which is otherwise chosen by the voxel sizes.
-
-## Data
-
-{data}
-
-## Noise
-
-{noise}
-
-It is a constant of the file: for scans whose noise is of another level, correlation or kind, export
-another one.
-
-## Limits
-
-{limits}- One pass along one axis: DiffDenoise itself averages turned copies of small scans, and volumes of
-  cubic voxels cut along all axes. The positive mean that noise has in magnitude images is left in.
-- The intensity range is that of the whole scan (0.5th to 99.5th percentile): regions without data, such as
-  padding, are not left out.
-
-## Licence
-
-Apache-2.0 (`LICENSE`): the scripts here, and weights that come with DiffDenoise. Weights that learned from
-scans of yours are yours.
-"""
+#: The README of a bundle, with gaps.
+_README = "bundle_readme.md"
 
 
 @dataclass(frozen=True)
@@ -126,7 +88,9 @@ def write_bundle(folder: Path, content: bytes, channels: int, axis: int | None, 
     texts = {
         METADATA: json.dumps(_metadata(channels, about), indent=4),
         INFERENCE: json.dumps(_inference(axis), indent=4),
-        README: _README.format(**vars(about), use=_USE, version=__version__),
+        README: (files("diffdenoise") / "model" / _README)
+        .read_text(encoding="utf-8")
+        .format(**vars(about), use=_USE, version=__version__),
         NETWORK: (files("diffdenoise") / "networks" / "onnx_denoiser.py").read_text(encoding="utf-8"),
         "scripts/__init__.py": "",
         LICENSE: _licence(),

@@ -32,7 +32,7 @@ _NO_DEVICE = (
 
 def report_dict(evidence: Evidence, provenance: Mapping[str, str]) -> dict[str, Any]:
     """Return what programs read: `verdict`, `reasons`, `figures`, `places`, `sections` and `provenance`."""
-    return {"format": _FORMAT, **evidence.as_dict(), "provenance": dict(provenance)}
+    return {**evidence.as_dict(), "provenance": dict(provenance), "format": _FORMAT}
 
 
 def write_report(

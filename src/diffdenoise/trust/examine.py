@@ -175,7 +175,7 @@ def _unknown_noise(paired: Paired) -> Section:
         "",
         (1.0, 0.4),
         says,
-        "tell the level (--noise-std), or leave the scan as it is",
+        "tell the level of the noise if you know it, or leave the scan as it is",
         falls=True,
     )
     return Section("statement", "The noise statement", (finding,))

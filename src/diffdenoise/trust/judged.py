@@ -19,7 +19,7 @@ from diffdenoise.trust.sharpness import Edges, Response
 NEVER = math.inf
 #: Strength of a place from which on the whole is not to be trusted.
 _STRONG = 16.0
-_BLUR_ADVICE = "compare fine detail in the viewer; use a lower --strength, or train on the scan (--minutes)"
+_BLUR_ADVICE = "compare fine detail in the viewer; take off less (strength), or learn from the scan first"
 _PLACE_ADVICE = "go to the places that are marked in the viewer, and compare before and after"
 #: How a strength is told.
 _CHANCE = "times chance"
@@ -43,7 +43,7 @@ def noise_section(paired: Paired, figures: ResidualFigures, told: str) -> Sectio
             "",
             (1.25, 2.0),
             f"what was taken off is {figures.taken:.2f} times as strong as the noise of the scan",
-            "more than the noise is missing: look at the residual for anatomy; lower --strength",
+            "more than the noise is missing: look at the residual for anatomy; take off less (strength)",
         ),
         Finding(
             "least_taken_off",
@@ -62,7 +62,7 @@ def noise_section(paired: Paired, figures: ResidualFigures, told: str) -> Sectio
             "",
             (0.15, NEVER),
             f"calm places still hold {max(figures.left, 0):.0%} as much noise as was taken off there",
-            "the result is less denoised than it could be; with --strength below 1 that is intended",
+            "the result is less denoised than it could be; with a strength below 1 that is intended",
         ),
     )
     table = Table(

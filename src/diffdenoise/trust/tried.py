@@ -86,7 +86,7 @@ def insertion_section(rows: Sequence[Row]) -> Section:
         "",
         (0.7, 0.4),
         f"planted discs of {worst.size} pixels and {worst.contrast:g} noise stds keep {kept:.0%} of it",
-        "faint lesions may be lost: use a lower --strength, or train on the scan (--minutes)",
+        "faint lesions may be lost: take off less (strength), or learn from the scan first",
         falls=True,
     )
     head = ("what", "contrast", "where", "planted", "contrast kept", "d' after / before")
