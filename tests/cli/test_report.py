@@ -54,7 +54,7 @@ def test_a_page_and_its_json_are_written(run: Run, tmp_path: Path, pair: tuple[P
     outcome = run("report", *pair, "-o", tmp_path / "r.html")
     assert (outcome.code, outcome.err) == (0, "")
     tree = json.loads((tmp_path / "r.json").read_text())
-    assert list(tree)[:3] == ["verdict", "reasons", "figures"]
+    assert {"verdict", "reasons", "figures"} <= set(tree)
     assert "<html" in (tmp_path / "r.html").read_text()
     lines = dict(
         line.split(None, 1) for line in outcome.out.splitlines() if line.startswith(("verdict", "report"))
