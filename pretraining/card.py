@@ -21,8 +21,8 @@ WORDS = {
     "student": {
         "name": "general",
         "use": "denoises at once, set for the noise of each scan; trainings begin with it",
-        "data": f"{_SYNTHETIC}; half of the patches: scans of six public data sets (MR heads, an abdomen's CT, "
-        "chest X-rays of the Hannover Medical School, CC BY 3.0)",
+        "data": f"{_SYNTHETIC}; half of the patches: scans of six public data sets (MR heads, an abdomen's "
+        "CT, chest X-rays of the Hannover Medical School, CC BY 3.0)",
         "noise": "white, correlated, band-pass, zero-filled, Rician; .8 to 35 % of the range; varying levels",
         "limits": "needs the noise's level; correlations up to 2.2 px; slices .5 to 6 pixels apart",
     },
