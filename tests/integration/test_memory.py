@@ -65,5 +65,6 @@ def test_info_takes_no_memory_for_voxels_that_it_only_counts(folder, suffix):
 
 def test_denoising_holds_the_result_alone(folder):
     words = ["denoise", "{folder}/{scan}", "-o", "{folder}/out-{scan}", "--model", "{folder}/model"]
-    # 4 of the result; the scan in memory would take 2 more, real values 8.
-    assert growth(folder, [*words, "--force", "--threads", "1", "--quiet"], ".nii") < 6
+    # 4 of the result, and 1.6 or 2.4 of what the allocator keeps of the slices that pass through; the scan in
+    # memory would take 2 more, real values 8.
+    assert growth(folder, [*words, "--force", "--threads", "1", "--quiet"], ".nii") < 7
