@@ -190,6 +190,11 @@ class Queue:
         """Return jobs that changed since, in the order in which they did."""
         return self._rows("revision > ? ORDER BY revision LIMIT ?", (revision, limit))
 
+    def newest(self) -> int:
+        """Return the revision of the last change."""
+        with opened(self.path) as connection:
+            return int(connection.execute("SELECT COALESCE(MAX(revision), 0) FROM jobs").fetchone()[0])
+
     def position(self, job: Row) -> int | None:
         """How many jobs are begun before one that waits; None: it doesn't wait."""
         if job.state != "queued":

@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -100,18 +100,18 @@ class Spool:
         """Delete all of a job."""
         shutil.rmtree(self.folder(id), ignore_errors=True)
 
-    def sweep(self, known: set[str], received: set[str]) -> None:
+    def sweep(self, known: Callable[[], set[str]]) -> None:
         """Delete folders of jobs that nobody knows, and what stopped coming.
 
         Parameters
         ----------
-        known : set of str
-            Jobs of the queue.
-        received : set of str
-            What is just being received, or put into the queue.
+        known : callable
+            Jobs of the queue, and what is just being received; asked once the folders are listed.
         """
-        for each in [*self.jobs.iterdir(), *self.incoming.iterdir()]:
-            if each.name not in known | received:
+        there = [*self.jobs.iterdir(), *self.incoming.iterdir()]
+        kept = known()
+        for each in there:
+            if each.name not in kept:
                 shutil.rmtree(each, ignore_errors=True)
 
     def free_bytes(self) -> int:
