@@ -52,10 +52,10 @@ def get(queue: Queue, row: Row) -> Row:
 
 def test_jobs_are_begun_in_the_order_in_which_they_came(queue: Queue) -> None:
     sent = [queue.put(new(key))[0] for key in "abc"]
-    assert [queue.position(row) for row in sent] == [0, 1, 2]
+    assert queue.positions(queue.page(2)) == {sent[1].id: 1, sent[2].id: 2}
     assert [claimed(queue).id for _ in sent] == [row.id for row in sent]
     assert queue.claim("w") is None
-    assert queue.position(get(queue, sent[0])) is None
+    assert queue.positions(queue.page(9)) == {}
 
 
 def test_the_same_work_is_in_the_queue_once(queue: Queue) -> None:

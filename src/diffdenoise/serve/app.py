@@ -81,7 +81,7 @@ def make_app(options: Options, alive: Callable[[], int] = lambda: 1) -> FastAPI:
     app.state.shop = shop
     problems.install(app)
     for router in (jobs.routes(shop), events.routes(shop), results.routes(shop), facts.routes(shop)):
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router)
     app.include_router(facts.health_routes(shop, figures))
     _pages(app, token)
     _describe(app)

@@ -50,7 +50,7 @@ async def stream(shop: Shop, look: Callable[[], tuple[list[str], bool]]) -> Asyn
 
 def routes(shop: Shop) -> APIRouter:
     """Return the doors to changes."""
-    router = APIRouter(tags=["events"])
+    router = APIRouter(prefix="/api/v1", tags=["events"])
     told: Any = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
     told |= documented(401, 404, 422, 503)
 

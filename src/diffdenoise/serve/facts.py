@@ -119,7 +119,7 @@ def _said(check: Callable[[], str]) -> str:
 
 def routes(shop: Shop) -> APIRouter:
     """Return the doors to facts below `/api/v1`."""
-    router = APIRouter(tags=["server"])
+    router = APIRouter(prefix="/api/v1", tags=["server"])
 
     @router.get("/info", responses=documented(401))
     def _info() -> dict[str, Any]:

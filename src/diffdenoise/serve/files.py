@@ -94,7 +94,7 @@ def answer(request: Request, folder: Path, files: dict[str, str], name: str) -> 
 
 def routes(shop: Shop) -> APIRouter:
     """Return the doors to results."""
-    router = APIRouter(tags=["results"])
+    router = APIRouter(prefix="/api/v1", tags=["results"])
     told = documented(401, 404, 409, 410, 422, 503)
     file = {"schema": {"type": "string", "format": "binary"}}
     binary = {200: {"content": {"application/octet-stream": file, "application/zip": file}}, **told}

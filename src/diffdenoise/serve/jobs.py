@@ -64,7 +64,7 @@ def wish_of(fields: dict[str, str]) -> Wish:
             continue
         try:
             given[name] = _value(_OPTIONS[name]["type"], text)
-        except (ValueError, OverflowError) as error:
+        except (KeyError, ValueError, OverflowError) as error:
             raise SettingsError(f"{name}: expected a value of type {_OPTIONS[name]['type']}") from error
     return Wish(**given)
 
@@ -77,7 +77,7 @@ def _value(kind: str, text: str) -> Any:
 
 def routes(shop: Shop) -> APIRouter:
     """Return the doors to jobs."""
-    router = APIRouter(tags=["jobs"])
+    router = APIRouter(prefix="/api/v1", tags=["jobs"])
 
     @router.post("/jobs", status_code=202, openapi_extra=_BODY, responses=documented(400, 401, 413, 415, 422, 503, 507))
     async def send(
@@ -98,7 +98,8 @@ def routes(shop: Shop) -> APIRouter:
         # Read first: what changes meanwhile is told again, and nothing is left out.
         revision = shop.queue.newest()
         rows = shop.queue.page(limit + 1, before, state)
-        shown_rows = [shown(shop, row, whole=False) for row in rows[:limit]]
+        places = shop.queue.positions(rows[:limit])
+        shown_rows = [shown(shop, row, whole=False, position=places.get(row.id)) for row in rows[:limit]]
         after = None
         if len(rows) > limit:
             after = f"/api/v1/jobs?limit={limit}&before={rows[limit - 1].number}"

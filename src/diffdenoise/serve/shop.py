@@ -117,7 +117,7 @@ class Shop:
         self.spool.sweep(lambda: self.queue.ids() | received | self.receiving)
 
 
-def shown(shop: Shop, row: Row, *, whole: bool = True) -> dict[str, Any]:
+def shown(shop: Shop, row: Row, *, whole: bool = True, position: int | None = None) -> dict[str, Any]:
     """Return a job as callers see it.
 
     Parameters
@@ -127,22 +127,32 @@ def shown(shop: Shop, row: Row, *, whole: bool = True) -> dict[str, Any]:
     row : Row
         The job.
     whole : bool
-        With what is known of each scan, for which its manifest is read.
+        With what is known of each scan, for which its manifest is read, and its position, which is looked for.
+    position : int, optional
+        How many jobs are begun before it, if that is known.
     """
     kept = asdict(row)
     told = {name: kept[name] for name in ("id", "state", "title", "files", "bytes", "created", "started", "finished")}
     told |= {"options": row.wishes, "attempts": row.attempts, "verdict": row.verdict}
     told["progress"] = {"stage": row.stage, "share": row.share, "seconds_left": row.seconds_left}
-    told["position"] = shop.queue.position(row)
+    told["position"] = shop.queue.positions([row]).get(row.id) if whole else position
     told["error"] = None if row.error is None else problem(422, row.error)
     base = f"/api/v1/jobs/{row.id}"
     told["links"] = {"self": base, "events": f"{base}/events"}
-    if row.state == "done" and whole:
-        _, made = shop.made(row)
+    made = _made(shop, row) if row.state == "done" and whole else None
+    if made is not None:
         told |= {"scans": made.scans, "failed": made.failed, "reports": _pages(made)}
         kinds = {"result": made.result, "residual": made.residual, "report": made.report}
         told["links"] |= {kind: f"{base}/{kind}" for kind, files in kinds.items() if files}
     return told
+
+
+def _made(shop: Shop, row: Row) -> Manifest | None:
+    """Return what a job made; None where somebody has deleted the files."""
+    try:
+        return shop.made(row)[1]
+    except Problem:
+        return None
 
 
 def _pages(made: Manifest) -> list[str]:

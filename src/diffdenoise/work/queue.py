@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,15 +195,22 @@ class Queue:
         with opened(self.path) as connection:
             return int(connection.execute("SELECT COALESCE(MAX(revision), 0) FROM jobs").fetchone()[0])
 
-    def position(self, job: Row) -> int | None:
-        """How many jobs are begun before one that waits; None: it doesn't wait."""
-        if job.state != "queued":
-            return None
+    def positions(self, rows: Sequence[Row]) -> dict[str, int]:
+        """How many jobs are begun before each that waits.
+
+        Parameters
+        ----------
+        rows : sequence of Row
+            Jobs of one page: none that waits is left out between them.
+        """
+        waiting = sorted((row for row in rows if row.state == "queued"), key=lambda row: row.number)
+        if not waiting:
+            return {}
         with opened(self.path) as connection:
-            found = connection.execute(
-                "SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND number < ?", (job.number,)
-            )
-            return int(found.fetchone()[0])
+            (before,) = connection.execute(
+                "SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND number < ?", (waiting[0].number,)
+            ).fetchone()
+        return {row.id: before + place for place, row in enumerate(waiting)}
 
     def counts(self) -> dict[str, int]:
         """How many jobs there are in each state."""

@@ -107,14 +107,14 @@ class Worker:
             except QueueError:
                 job = None
             if job is not None:
-                self._take(job)
+                self.take(job)
                 has_worked, rested = True, time.monotonic()
             elif has_worked and time.monotonic() - rested > _REST_S:
                 return
             else:
                 time.sleep(_LOOK_S)
 
-    def _take(self, job: Row) -> None:
+    def take(self, job: Row) -> None:
         """Do a job, whatever comes of it."""
         began = time.monotonic()
         log("job begun", job=job.id, attempt=job.attempts)
