@@ -28,24 +28,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "seed": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0},
     "report": {"type": "boolean", "default": True, "description": "Make a trust report"},
 }
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FILES],
-                    "additionalProperties": False,
-                    "properties": {
-                        FILES: {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
-                        **_OPTIONS,
-                    },
-                }
-            }
-        },
+def _body(most_minutes: float) -> dict[str, Any]:
+    """Return what OpenAPI says of the form."""
+    minutes = {**_OPTIONS["minutes"], "maximum": most_minutes}
+    files = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+    schema = {
+        "type": "object",
+        "required": [FILES],
+        "additionalProperties": False,
+        "properties": {FILES: files, **_OPTIONS, "minutes": minutes},
     }
-}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 def wish_of(fields: dict[str, str]) -> Wish:
@@ -79,7 +72,12 @@ def routes(shop: Shop) -> APIRouter:
     """Return the doors to jobs."""
     router = APIRouter(prefix="/api/v1", tags=["jobs"])
 
-    @router.post("/jobs", status_code=202, openapi_extra=_BODY, responses=documented(400, 401, 413, 415, 422, 503, 507))
+    @router.post(
+        "/jobs",
+        status_code=202,
+        openapi_extra=_body(shop.options.most_minutes),
+        responses=documented(400, 401, 403, 413, 415, 422, 503, 507),
+    )
     async def send(
         request: Request, key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None
     ) -> Response:
