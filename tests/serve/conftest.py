@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ def house(tmp_path: Path) -> House:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, dict[str, Any]]]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, dict[str, Any]]:
     """A house with one job that is done, report and all."""
     made = House(tmp_path_factory.mktemp("finished"))
-    yield made, made.done()
+    return made, made.done()

@@ -32,7 +32,10 @@ def test_models_are_the_packages_and_the_servers_own_and_can_be_named(house: Hou
 def test_ready_means_that_jobs_are_done(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert house.client.get("/healthz").json() == {"status": "ok"}
     answer = house.client.get("/readyz")
-    assert answer.json() == {"status": "ok", "checks": {"model": "ok", "disk": "ok", "queue": "ok", "workers": "ok"}}
+    assert answer.json() == {
+        "status": "ok",
+        "checks": {"model": "ok", "disk": "ok", "queue": "ok", "workers": "ok"},
+    }
     house.shop.alive = lambda: 0
 
     def damaged(file: str) -> bytes:
@@ -43,7 +46,12 @@ def test_ready_means_that_jobs_are_done(house: House, monkeypatch: pytest.Monkey
     house.shop.queue.path.mkdir()
     answer = house.client.get("/readyz")
     assert answer.status_code == 503
-    checks = {"model": "failed (ModelError)", "disk": "ok", "queue": "failed (QueueError)", "workers": "none runs"}
+    checks = {
+        "model": "failed (ModelError)",
+        "disk": "ok",
+        "queue": "failed (QueueError)",
+        "workers": "none runs",
+    }
     assert answer.json()["checks"] == checks
     assert house.client.get("/healthz").status_code == 200
 
@@ -76,14 +84,18 @@ def test_what_is_not_there_is_a_problem(house: House) -> None:
         ("GET", f"{BASE}?state=lost", 422),
     ):
         answer = house.client.request(method, path)
-        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), (
+            path
+        )
         assert answer.json()["status"] == status
 
 
 def test_openapi_names_every_door_and_its_problems(house: House) -> None:
     tree = house.client.get("/api/v1/openapi.json").json()
     doors = {"", "/{id}", "/{id}/events", "/{id}/result", "/{id}/residual", "/{id}/report"}
-    assert {f"{BASE}{door}" for door in doors} | {"/api/v1/info", "/api/v1/models", "/metrics"} <= set(tree["paths"])
+    assert {f"{BASE}{door}" for door in doors} | {"/api/v1/info", "/api/v1/models", "/metrics"} <= set(
+        tree["paths"]
+    )
     sent = tree["paths"][BASE]["post"]
     properties = sent["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(properties) == {"files", "minutes", "model", "strength", "seed", "report"}

@@ -1,4 +1,4 @@
-"""Who doesn't know the token gets nothing; no answer lets another's page in; no line of the log tells of a patient."""
+"""Who doesn't know the token gets nothing; no other's page comes in; the log tells of no patient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from diffdenoise.serve.options import Options
 from tests.serve.conftest import BASE, House, scan
 
 TOKEN = "correct-horse-battery-staple"
-DOORS = ["/api/v1/jobs", "/api/v1/info", "/api/v1/models", "/api/v1/events", "/api/v1/openapi.json", "/metrics"]
+DOORS = [
+    "/api/v1/jobs",
+    "/api/v1/info",
+    "/api/v1/models",
+    "/api/v1/events",
+    "/api/v1/openapi.json",
+    "/metrics",
+]
 
 
 @pytest.fixture
@@ -25,7 +32,19 @@ def locked(tmp_path: Path) -> House:
 
 
 @pytest.mark.parametrize("door", [*DOORS, f"{BASE}/{'0' * 32}", f"{BASE}/{'0' * 32}/result"])
-@pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer \u00e9"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer wrong",
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        "Bearer \u00e9",
+    ],
+)
 def test_without_the_token_nothing_is_told(locked: House, door: str, given: str | None) -> None:
     headers = {} if given is None else {"Authorization": given.encode("latin-1")}
     answer = locked.client.get(door, headers=headers)
@@ -86,7 +105,9 @@ def test_no_cookie_is_given_where_there_is_no_token(house: House) -> None:
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example"]
+)
 def test_a_page_of_another_server_can_neither_send_nor_delete(house: House, origin: str) -> None:
     assert house.send(headers={"Origin": origin}).status_code == 403
     job = house.send(headers={"Origin": "http://localhost"}).json()
@@ -97,17 +118,23 @@ def test_a_page_of_another_server_can_neither_send_nor_delete(house: House, orig
 def test_no_answer_lets_other_pages_read_it(house: House) -> None:
     for answer in (
         house.client.get(BASE, headers={"Origin": "http://evil.example"}),
-        house.client.options(BASE, headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}),
+        house.client.options(
+            BASE, headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+        ),
     ):
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8600", "localhost.evil.example", "", "[::2]", "[", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8600", "localhost.evil.example", "", "[::2]", "[", "10.0.0.1"]
+)
 def test_a_name_that_another_made_lead_here_is_refused(house: House, host: str) -> None:
     assert house.client.get(BASE, headers={"Host": host}).status_code == 421
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:8600", "127.0.0.1:8600", "[::1]:8600", "scans.clinic.example"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8600", "127.0.0.1:8600", "[::1]:8600", "scans.clinic.example"]
+)
 def test_its_own_names_are_its_own(tmp_path: Path, host: str) -> None:
     house = House(tmp_path, names=("scans.clinic.example",))
     assert house.client.get(BASE, headers={"Host": host}).status_code == 200
@@ -144,7 +171,7 @@ def test_neither_log_nor_addresses_tell_of_a_patient(house: House, capfd: pytest
     job = house.done((name, scan()), report="false")
     bad = house.done((f"{name}.nii.gz", b"x"))
     house.client.get(f"{BASE}/DOE^JANE")
-    house.client.get(f"/DOE^JANE?patient=DOE^JANE")
+    house.client.get("/DOE^JANE?patient=DOE^JANE")
     house.send((name, scan()), seed="DOE^JANE", headers={"Idempotency-Key": "DOE^JANE"})
     house.client.get(BASE, headers={"Host": "DOE^JANE", "User-Agent": "DOE^JANE"})
     lines = capfd.readouterr().err.splitlines()
@@ -156,7 +183,9 @@ def test_neither_log_nor_addresses_tell_of_a_patient(house: House, capfd: pytest
     assert job["title"] == name
 
 
-def test_a_fault_is_said_without_what_it_says(house: House, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_is_said_without_what_it_says(
+    house: House, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     def fails(*_: object) -> None:
         raise ValueError("DOE^JANE")
 

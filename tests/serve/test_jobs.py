@@ -1,4 +1,4 @@
-"""Jobs are sent, listed, looked at, cancelled and deleted; what is wrong with a request is said in its answer."""
+"""Jobs are sent, listed, looked at, cancelled and deleted; what is wrong with a request is said."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_zip_of_other_files_is_unpacked_and_one_that_leads_outside_stays_insid
     job = house.done(("two.zip", content), report="false")
     assert sorted(each["name"] for each in job["scans"]) == ["evil.npy", "fine.npy"]
     assert not list(house.folder.glob("**/data/../evil.npy"))
-    assert [each for each in house.folder.iterdir()] == [house.options.folder]
+    assert list(house.folder.iterdir()) == [house.options.folder]
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 no zip", zip_of({"a.npy": scan()})[:-30], zip_of({})])
@@ -130,7 +130,9 @@ def test_the_same_series_twice_is_one_job_and_another_wish_is_another(house: Hou
     assert len(house.kept()) == 3
 
 
-def test_dicom_files_are_the_same_series_in_any_order_and_under_any_name(house: House, tmp_path: Path) -> None:
+def test_dicom_files_are_the_same_series_in_any_order_and_under_any_name(
+    house: House, tmp_path: Path
+) -> None:
     slices(tmp_path / "series", count=3)
     made = [path.read_bytes() for path in (tmp_path / "series").iterdir()]
     first = house.send(*[(f"a/{n}.dcm", each) for n, each in enumerate(made)]).json()
@@ -166,10 +168,15 @@ def test_ten_thousand_jobs_are_listed_by_the_page(house: House, monkeypatch: pyt
 
     with queue_table.together(queue.path) as connection:
         for number in range(10_000):
-            given = {**New(new_id(), str(number), "r", "t", 1, 1, "{}").__dict__, "state": "queued", "created": 1.0}
-            names = ", ".join(given)
+            given = {
+                **New(new_id(), str(number), "r", "t", 1, 1, "{}").__dict__,
+                "state": "queued",
+                "created": 1.0,
+            }
+            names, marks = ", ".join(given), ", ".join(f":{name}" for name in given)
             connection.execute(
-                f"INSERT INTO jobs ({names}, revision) VALUES ({', '.join(f':{n}' for n in given)}, {number})", given
+                f"INSERT INTO jobs ({names}, revision) VALUES ({marks}, {number})",
+                given,
             )
     steps: list[int] = []
     real = queue_table.sqlite3.connect
@@ -235,7 +242,9 @@ def test_wishes_that_cannot_be_granted_are_refused_and_nothing_is_kept(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == 422
     # What was sent is not said again.
-    assert all(value not in answer.text for value in fields.values() if len(value) > 6 and not value.isalnum())
+    assert all(
+        value not in answer.text for value in fields.values() if len(value) > 6 and not value.isalnum()
+    )
     assert house.kept() == []
     assert house.shop.queue.counts() == {}
 
@@ -248,11 +257,11 @@ def test_names_of_files_do_no_harm(house: House, name: str) -> None:
         assert (answer.status_code, house.kept()) == (422, [])
         return
     assert answer.status_code == 202
-    id = answer.json()["id"]
-    assert [each for each in house.folder.iterdir()] == [house.options.folder]
-    assert all(each.startswith(f"jobs/{id}/in/") for each in house.kept())
+    job_id = answer.json()["id"]
+    assert list(house.folder.iterdir()) == [house.options.folder]
+    assert all(each.startswith(f"jobs/{job_id}/in/") for each in house.kept())
     house.work()
-    result = house.client.get(f"{BASE}/{id}/result")
+    result = house.client.get(f"{BASE}/{job_id}/result")
     assert "set-cookie" not in result.headers
     assert result.status_code in (200, 409)
 
@@ -266,7 +275,7 @@ def test_more_than_the_limit_is_refused_whether_its_length_is_told_or_not(tmp_pa
     house = House(tmp_path, upload_mb=0.01)
     told = house.send(("s.npy", bytes(20_000)))
     assert (told.status_code, told.headers["content-type"]) == (413, "application/problem+json")
-    boundary = b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"s.npy\"\r\n\r\n"
+    boundary = b'--b\r\nContent-Disposition: form-data; name="files"; filename="s.npy"\r\n\r\n'
     untold = house.client.post(
         BASE,
         content=iter([boundary, *[bytes(1000)] * 20, b"\r\n--b--\r\n"]),
@@ -316,11 +325,31 @@ def test_a_full_disk_is_said_and_the_server_goes_on(house: House, monkeypatch: p
         (b"", "multipart/form-data", 415),
         (b"", "multipart/form-data; boundary=b", 422),
         (b"nonsense", "multipart/form-data; boundary=b", 422),
-        (b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"s\"\r\n\r\nhalf", "multipart/form-data; boundary=b", 422),
-        (b"--b\r\nContent-Disposition: form-data; name=\"seed\"\r\n\r\n1\r\n--b--\r\n", "multipart/form-data; boundary=b", 422),
-        (b"--b\r\nContent-Disposition: form-data; name=\"other\"; filename=\"s\"\r\n\r\n1\r\n--b--\r\n", "multipart/form-data; boundary=b", 422),
-        (b"--b\r\n" + b"A: " + b"x" * 20_000 + b"\r\n\r\n1\r\n--b--\r\n", "multipart/form-data; boundary=b", 422),
-        (b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"s\"\r\n\r\n1\r\n--b--\r\n", "multipart/form-data; boundary=" + "b" * 300, 415),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="files"; filename="s"\r\n\r\nhalf',
+            "multipart/form-data; boundary=b",
+            422,
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="seed"\r\n\r\n1\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+            422,
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="other"; filename="s"\r\n\r\n1\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+            422,
+        ),
+        (
+            b"--b\r\n" + b"A: " + b"x" * 20_000 + b"\r\n\r\n1\r\n--b--\r\n",
+            "multipart/form-data; boundary=b",
+            422,
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="files"; filename="s"\r\n\r\n1\r\n--b--\r\n',
+            "multipart/form-data; boundary=" + "b" * 300,
+            415,
+        ),
     ],
     ids=range(9),
 )
@@ -352,8 +381,8 @@ def test_events_tell_of_a_job_to_its_end(house: House) -> None:
 
 def test_jobs_are_purged_by_age_and_orphans_swept(house: House) -> None:
     old, new = house.send().json()["id"], house.send(("b.npy", scan(1))).json()["id"]
-    for id in (old, new):
-        house.client.delete(f"{BASE}/{id}")
+    for job_id in (old, new):
+        house.client.delete(f"{BASE}/{job_id}")
     (house.options.folder / "incoming" / "half").mkdir()
     (house.options.folder / "jobs" / "orphan").mkdir()
     house.shop.receiving.add("just-now")

@@ -20,8 +20,8 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["port: '9000'", "port: 9000.5", "port: true", "port: 70000", "workers: 0", "prot: 9000", "- 1", "names: a", "keep_days: -1",
-     "keep_days: .inf", "a: [", "x: &a [1]\ny: *a", "data: 3"],
+    ["port: '9000'", "port: 9000.5", "port: true", "port: 70000", "workers: 0", "prot: 9000", "- 1",
+     "names: a", "keep_days: -1", "keep_days: .inf", "a: [", "x: &a [1]\ny: *a", "data: 3"],
 )  # fmt: skip
 def test_what_a_file_has_wrong_is_said(tmp_path: Path, text: str) -> None:
     file = tmp_path / "serve.yaml"
@@ -37,8 +37,8 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False),
-     ("10.0.0.1", False), ("localhost.evil.example", False), ("", False)],
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
+     ("::", False), ("10.0.0.1", False), ("localhost.evil.example", False), ("", False)],
 )  # fmt: skip
 def test_only_this_computers_addresses_are_local(host: str, expected: bool) -> None:
     assert is_local(host) == expected
@@ -60,7 +60,9 @@ def test_what_is_no_token_is_refused_and_not_told(tmp_path: Path, text: str) -> 
     assert not text or text not in str(error.value)
 
 
-def test_the_data_folder_is_what_was_said_or_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_folder_is_what_was_said_or_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("DIFFDENOISE_DATA_DIR", raising=False)
     assert Options().folder.name == "diffdenoise"

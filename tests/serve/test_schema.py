@@ -1,4 +1,4 @@
-"""Whatever is asked that the OpenAPI document allows, or nearly allows, is answered as it says, and never by a fault."""
+"""Whatever the OpenAPI document allows, or nearly allows, is answered as it says, and never by a fault."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-schemathesis = pytest.importorskip("schemathesis")
+pytest.importorskip("schemathesis")
 
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
@@ -22,7 +23,13 @@ load_all_checks()
 DOORS = [
     *((BASE, "POST"), (BASE, "GET"), (f"{BASE}/{{id}}", "GET"), (f"{BASE}/{{id}}", "DELETE")),
     *((f"{BASE}/{{id}}/{each}", "GET") for each in ("events", "result", "residual", "report")),
-    *(("/api/v1/info", "GET"), ("/api/v1/models", "GET"), ("/healthz", "GET"), ("/readyz", "GET"), ("/metrics", "GET")),
+    *(
+        ("/api/v1/info", "GET"),
+        ("/api/v1/models", "GET"),
+        ("/healthz", "GET"),
+        ("/readyz", "GET"),
+        ("/metrics", "GET"),
+    ),
 ]
 
 
@@ -40,10 +47,18 @@ def test_every_door_answers_as_the_document_says(
     asked: tuple[House, Any], path: str, method: str, mode: GenerationMode
 ) -> None:
     operation = asked[1][path][method]
-    if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.path_parameters):
+    if mode is GenerationMode.NEGATIVE and not (
+        operation.body or operation.query or operation.path_parameters
+    ):
         return
 
-    @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=12,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
         # Wishes may be right one by one and contradict each other.

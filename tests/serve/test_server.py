@@ -1,4 +1,4 @@
-"""The whole thing as users start it: a server, its workers, and a client; each is killed, and nothing is lost."""
+"""The whole as users start it: a server, its workers, a client; each is killed, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_a_client_sends_waits_and_saves(tmp_path: Path, servers: list[Server]) -
         client.info()
     # Whatever was said was JSON, but for the address.
     assert all(json.loads(line)["event"] for line in server.lines if not line.startswith("serving at"))
-    assert not [line for line in server.lines if ".npy" in line or str(tmp_path) in line.partition("serving")[0]]
+    assert not [
+        line for line in server.lines if ".npy" in line or str(tmp_path) in line.partition("serving")[0]
+    ]
 
 
 def test_nothing_is_lost_or_done_twice_whoever_is_killed(tmp_path: Path, servers: list[Server]) -> None:
@@ -108,22 +110,24 @@ def test_nothing_is_lost_or_done_twice_whoever_is_killed(tmp_path: Path, servers
         elif pids := servers[-1].workers():
             # Not the same job twice: it would be set aside.
             with opened(data / "queue.sqlite") as connection:
-                worn = connection.execute("SELECT COUNT(*) FROM jobs WHERE state = 'running' AND attempts > 1")
+                worn = connection.execute(
+                    "SELECT COUNT(*) FROM jobs WHERE state = 'running' AND attempts > 1"
+                )
                 is_worn = worn.fetchone()[0] > 0
             if not is_worn:
                 os.kill(draw.choice(pids), signal.SIGKILL)
     sender.join()
     client = servers[-1].client
-    ids = {path: id for path, (id,) in sent.items()}
+    ids = {path: job_id for path, (job_id,) in sent.items()}
     until(lambda: all(job["state"] not in ("queued", "running") for job in client.jobs()))
     found = list(client.jobs())
     assert sorted(job["id"] for job in found) == sorted(ids.values())
     assert {job["state"] for job in found} == {"done"}, found
-    for path, id in ids.items():
-        folder = data / "jobs" / id
+    for path, job_id in ids.items():
+        folder = data / "jobs" / job_id
         manifests = list(folder.glob("attempt-*/manifest.json"))
         assert len(manifests) == 1
-        out = client.save(id, tmp_path / f"out-{path.name}")
+        out = client.save(job_id, tmp_path / f"out-{path.name}")
         assert not np.array_equal(np.load(out), np.load(path))
     servers[-1].client.delete(found[0]["id"])
     assert servers[-1].stop() == 0
@@ -181,7 +185,9 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path, servers: list[Server]
 def test_what_is_wrong_is_one_line_and_exit_code_two(tmp_path: Path, words: list[str], said: str) -> None:
     command = [sys.executable, "-m", "diffdenoise", "serve", *words]
     environment = {**ENVIRONMENT, "DIFFDENOISE_DATA_DIR": str(tmp_path / "data")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=PATIENCE_S)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=PATIENCE_S
+    )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert said in done.stderr
 
@@ -200,7 +206,9 @@ def test_without_the_extra_it_says_how_to_install_it() -> None:
 
 def test_neither_the_package_nor_the_command_line_loads_the_server() -> None:
     code = "import sys, diffdenoise, diffdenoise.cli.app; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True
+    )
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {"fastapi", "starlette", "uvicorn", "prometheus_client", "sqlite3"}
     assert "diffdenoise.serve" not in done.stdout.split()

@@ -103,7 +103,7 @@ def test_only_one_of_many_workers_gets_a_job(queue: Queue) -> None:
         return [row.id for row in iter(lambda: queue.claim(name), None)]
 
     with ThreadPoolExecutor(4) as pool:
-        found = [id for each in pool.map(work, "abcd") for id in each]
+        found = [job_id for each in pool.map(work, "abcd") for job_id in each]
     assert len(found) == len(set(found)) == 20
 
 
@@ -117,7 +117,7 @@ def test_many_senders_of_one_series_get_one_job(queue: Queue) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(send, range(4)))
-    assert len({id for id, _ in found}) == 1
+    assert len({job_id for job_id, _ in found}) == 1
     assert sum(is_new for _, is_new in found) == 1
 
 

@@ -31,7 +31,9 @@ class Shop:
         self.queue = Queue(self.spool.queue, lease_s=5)
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    def hire(self, name: str, module: str = "", function: str = "", when: str = "") -> subprocess.Popen[bytes]:
+    def hire(
+        self, name: str, module: str = "", function: str = "", when: str = ""
+    ) -> subprocess.Popen[bytes]:
         worker = start_worker(self.spool.data, name, (module, function, when))
         self.workers.append(worker)
         return worker
@@ -41,8 +43,8 @@ class Shop:
         assert worker.wait(PATIENCE_S) == -signal.SIGKILL, self.log()
         self.queue.release(name)
 
-    def row(self, id: str) -> Row:
-        found = self.queue.get(id)
+    def row(self, job_id: str) -> Row:
+        found = self.queue.get(job_id)
         assert found is not None
         return found
 

@@ -1,4 +1,4 @@
-"""Ask a server from Python: `Client("http://127.0.0.1:8600").send("scan.nii.gz")`. Needs nothing but Python."""
+"""Ask a server from Python: `Client("http://127.0.0.1:8600").send("scan.nii.gz")`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -76,11 +76,21 @@ class Client:
         """
         files = _files([paths] if isinstance(paths, str | Path) else paths)
         boundary = secrets.token_hex(16)
-        given = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items() if value is not None}
-        heads = [_head(boundary, f'name="{name}"') + value.encode() + b"\r\n" for name, value in given.items()]
+        given = {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in options.items()
+            if value is not None
+        }
+        heads = [
+            _head(boundary, f'name="{name}"') + value.encode() + b"\r\n" for name, value in given.items()
+        ]
         parts = [(_head(boundary, f'name="files"; filename="{_quoted(name)}"'), path) for name, path in files]
         tail = f"--{boundary}--\r\n".encode()
-        length = sum(map(len, heads)) + sum(len(head) + path.stat().st_size + 2 for head, path in parts) + len(tail)
+        length = (
+            sum(map(len, heads))
+            + sum(len(head) + path.stat().st_size + 2 for head, path in parts)
+            + len(tail)
+        )
         headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary}",
             "Content-Length": str(length),
@@ -88,9 +98,9 @@ class Client:
         }
         return self._json("POST", "/jobs", body=_body(heads, parts, tail), headers=headers)
 
-    def job(self, id: str) -> dict[str, Any]:  # noqa: A002 (what it is called everywhere)
+    def job(self, job_id: str) -> dict[str, Any]:
         """Return a job as it is now."""
-        return self._json("GET", f"/jobs/{id}")
+        return self._json("GET", f"/jobs/{job_id}")
 
     def jobs(self, **query: str | int) -> Iterator[dict[str, Any]]:
         """Yield all jobs, newest first."""
@@ -100,7 +110,7 @@ class Client:
             yield from page["jobs"]
             path = page["next"] and page["next"].removeprefix(_BASE)
 
-    def wait(self, id: str, timeout_s: float | None = None) -> dict[str, Any]:  # noqa: A002
+    def wait(self, job_id: str, timeout_s: float | None = None) -> dict[str, Any]:
         """Return a job once it has ended.
 
         Raises
@@ -110,22 +120,22 @@ class Client:
         """
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            job = self.job(id)
+            job = self.job(job_id)
             if job["state"] == "done":
                 return job
             if job["state"] in ("failed", "cancelled"):
                 reason = job["error"]["detail"] if job["error"] else "it was cancelled"
-                raise ServerError(f"job {id}: {reason}")
+                raise ServerError(f"job {job_id}: {reason}")
             if end is not None and time.monotonic() > end:
-                raise ServerError(f"job {id}: is {job['state']} after {timeout_s:g} s; wait longer")
+                raise ServerError(f"job {job_id}: is {job['state']} after {timeout_s:g} s; wait longer")
             time.sleep(_LOOK_S)
 
-    def save(self, id: str, path: str | Path, kind: str = "result", *, overwrite: bool = False) -> Path:  # noqa: A002
+    def save(self, job_id: str, path: str | Path, kind: str = "result", *, overwrite: bool = False) -> Path:
         """Write what came of a job, whole or not at all.
 
         Parameters
         ----------
-        id : str
+        job_id : str
             Of the job.
         path : str or path
             File to write; of several scans it is a zip.
@@ -137,14 +147,18 @@ class Client:
         path = Path(path)
         if path.exists() and not overwrite:
             raise OutputError(f"{path}: exists already; choose another name or use {option('overwrite')}")
-        with self._asked("GET", f"/jobs/{id}/{kind}") as response, atomic_path(path) as part, part.open("wb") as file:
+        with (
+            self._asked("GET", f"/jobs/{job_id}/{kind}") as response,
+            atomic_path(path) as part,
+            part.open("wb") as file,
+        ):
             while piece := response.read(_CHUNK):
                 file.write(piece)
         return path
 
-    def delete(self, id: str) -> None:  # noqa: A002
+    def delete(self, job_id: str) -> None:
         """Cancel a job that has not ended, or delete one that has."""
-        with self._asked("DELETE", f"/jobs/{id}") as response:
+        with self._asked("DELETE", f"/jobs/{job_id}") as response:
             response.read()
 
     def models(self) -> list[dict[str, Any]]:
@@ -171,11 +185,9 @@ class Client:
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
-            try:
+            # It may have said why before it stopped listening.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, f"{self._prefix}{_BASE}{path}", body, headers)
-            except (BrokenPipeError, ConnectionResetError):
-                # It may have said why before it stopped listening.
-                pass
             response = connection.getresponse()
             if response.status >= 400:
                 raise ServerError(_detail(response), response.status)
@@ -201,8 +213,12 @@ def _files(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
     found = []
     for given in map(Path, paths):
         if given.is_dir():
-            below = [each for each in sorted(given.rglob("*")) if each.is_file() and not each.name.startswith(".")]
-            found += [(f"{given.resolve().name}/{each.relative_to(given).as_posix()}", each) for each in below]
+            below = [
+                each for each in sorted(given.rglob("*")) if each.is_file() and not each.name.startswith(".")
+            ]
+            found += [
+                (f"{given.resolve().name}/{each.relative_to(given).as_posix()}", each) for each in below
+            ]
         elif given.is_file():
             found.append((given.name, given))
         else:

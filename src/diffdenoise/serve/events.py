@@ -55,15 +55,15 @@ def routes(shop: Shop) -> APIRouter:
     told |= documented(401, 404, 422, 503)
 
     @router.get("/jobs/{id}/events", response_class=Response, responses=told)
-    def of_one(id: Id) -> Response:  # noqa: A002 (what it is called everywhere)
+    def of_one(job_id: Id) -> Response:
         """Tell of a job at each change, until it ends; its place in the queue counts."""
-        shop.row(id)
+        shop.row(job_id)
         last: list[Any] = [None]
 
         def look() -> tuple[list[str], bool]:
-            row = shop.queue.get(id)
+            row = shop.queue.get(job_id)
             if row is None:
-                return [event("gone", {"id": id})], True
+                return [event("gone", {"id": job_id})], True
             state = shown(shop, row)
             is_new, last[0] = state != last[0], state
             return ([event("job", state)] if is_new else []), row.is_ended

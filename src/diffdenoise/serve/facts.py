@@ -60,9 +60,7 @@ class _OfQueue(Collector):
         yield GaugeMetricFamily(
             "diffdenoise_queue_age_seconds", "Longest wait of a queued job", self._shop.queue.oldest_s()
         )
-        yield GaugeMetricFamily(
-            "diffdenoise_disk_free_bytes", "Room for data", self._shop.spool.free_bytes()
-        )
+        yield GaugeMetricFamily("diffdenoise_disk_free_bytes", "Room for data", self._shop.spool.free_bytes())
         yield GaugeMetricFamily("diffdenoise_workers", "Workers that run", self._shop.alive())
 
 
@@ -147,7 +145,9 @@ def health_routes(shop: Shop, figures: Figures) -> APIRouter:
     def _readyz() -> Response:
         """Tell whether jobs can be taken and done."""
         is_ready, checks = readiness(shop)
-        return JSONResponse({"status": "ok" if is_ready else "not ready", "checks": checks}, 200 if is_ready else 503)
+        return JSONResponse(
+            {"status": "ok" if is_ready else "not ready", "checks": checks}, 200 if is_ready else 503
+        )
 
     @router.get(
         "/metrics",

@@ -74,7 +74,7 @@ def tag_of(files: dict[str, str]) -> str:
 
 def attached(name: str) -> str:
     """Return the header that has a browser save a file (RFC 6266), whatever its name holds."""
-    plain = "".join(sign if sign.isalnum() and sign.isascii() or sign in "._-" else "_" for sign in name)
+    plain = "".join(sign if (sign.isalnum() and sign.isascii()) or sign in "._-" else "_" for sign in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
@@ -100,15 +100,15 @@ def routes(shop: Shop) -> APIRouter:
     binary = {200: {"content": {"application/octet-stream": file, "application/zip": file}}, **told}
 
     @router.get("/jobs/{id}/result", response_class=Response, responses=binary)
-    def result(request: Request, id: Id) -> Response:  # noqa: A002 (what it is called everywhere)
+    def result(request: Request, job_id: Id) -> Response:
         """Return the denoised scan in the format that was sent; several files as a zip."""
-        folder, made = shop.made(shop.row(id))
+        folder, made = shop.made(shop.row(job_id))
         return answer(request, folder / "result", made.result, "denoised.zip")
 
     @router.get("/jobs/{id}/residual", response_class=Response, responses=binary)
-    def residual(request: Request, id: Id) -> Response:  # noqa: A002
+    def residual(request: Request, job_id: Id) -> Response:
         """Return what was taken off: noisy minus denoised values."""
-        folder, made = shop.made(shop.row(id))
+        folder, made = shop.made(shop.row(job_id))
         if not made.residual:
             raise Problem(404, "there is no residual: the scan's format holds no such values")
         return answer(request, folder / "residual", made.residual, "residuals.zip")
@@ -118,9 +118,9 @@ def routes(shop: Shop) -> APIRouter:
         response_class=Response,
         responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **told},
     )
-    def report(id: Id, number: Annotated[int, Query(ge=1, le=10**6)] = 1) -> Response:  # noqa: A002
+    def report(job_id: Id, number: Annotated[int, Query(ge=1, le=10**6)] = 1) -> Response:
         """Return the trust report, a page; of several scans that of a number, from 1."""
-        folder, made = shop.made(shop.row(id))
+        folder, made = shop.made(shop.row(job_id))
         return _page(folder / "report", made, number)
 
     return router

@@ -1,4 +1,4 @@
-"""Who may ask what: the token, the name that the server is called by, pages of others; and headers on all answers."""
+"""Who may ask: the token, the name that the server is called by, pages of others; headers of all answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from diffdenoise.work.logged import log
 
 COOKIE = "diffdenoise"
 #: Asked for without a token: that the server is alive, and the page that asks for the token.
-_OPEN = ("/", "/static/app.js", "/static/app.css", "/static/icon.svg", "/healthz", "/readyz", "/api/v1/session")
+_OPEN = (
+    "/",
+    "/static/app.js",
+    "/static/app.css",
+    "/static/icon.svg",
+    "/healthz",
+    "/readyz",
+    "/api/v1/session",
+)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -22,12 +22,18 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 #: Bytes that a multipart body has beside its files, at most.
 _AROUND = 64 * 2**20
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "minutes": {"type": "number", "exclusiveMinimum": 0, "description": "Learn from the scan first; needs PyTorch"},
+    "minutes": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "Learn from the scan first; needs PyTorch",
+    },
     "model": {"type": "string", "description": "A name that /models lists"},
     "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 1},
     "seed": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0},
     "report": {"type": "boolean", "default": True, "description": "Make a trust report"},
 }
+
+
 def _body(most_minutes: float) -> dict[str, Any]:
     """Return what OpenAPI says of the form."""
     minutes = {**_OPTIONS["minutes"], "maximum": most_minutes}
@@ -81,7 +87,7 @@ def routes(shop: Shop) -> APIRouter:
     async def send(
         request: Request, key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None
     ) -> Response:
-        """Send scans to denoise; the same series with the same options is one job, however often it is sent."""
+        """Send scans to denoise; the same series and options are one job, however often they are sent."""
         row, is_new = await _send(shop, request, key)
         told = await run_in_threadpool(shown, shop, row)
         return JSONResponse({**told, "is_new": is_new}, 202, {"Location": f"/api/v1/jobs/{row.id}"})
@@ -105,23 +111,23 @@ def routes(shop: Shop) -> APIRouter:
         return {"jobs": shown_rows, "next": after, "counts": shop.queue.counts(), "revision": revision}
 
     @router.get("/jobs/{id}", responses=documented(401, 404, 410, 422, 503))
-    def one(id: Id) -> dict[str, Any]:  # noqa: A002 (what it is called everywhere)
+    def one(job_id: Id) -> dict[str, Any]:
         """Tell of a job."""
-        return shown(shop, shop.row(id))
+        return shown(shop, shop.row(job_id))
 
     @router.delete(
         "/jobs/{id}",
         responses={204: {"description": "Deleted"}, **documented(401, 404, 409, 422, 503)},
     )
-    def delete(id: Id) -> Response:  # noqa: A002
+    def delete(job_id: Id) -> Response:
         """Cancel a job that waits or runs (200); delete one that has ended, with its results (204)."""
-        shop.row(id)
-        cancelled = shop.queue.cancel(id)
+        shop.row(job_id)
+        cancelled = shop.queue.cancel(job_id)
         if cancelled is not None:
             return JSONResponse(shown(shop, cancelled))
-        if not shop.queue.delete(id):
+        if not shop.queue.delete(job_id):
             raise Problem(409, "the job changed meanwhile; try again")
-        shop.spool.remove(id)
+        shop.spool.remove(job_id)
         return Response(status_code=204)
 
     return router
@@ -135,18 +141,18 @@ async def _send(shop: Shop, request: Request, key: str | None) -> tuple[Any, boo
     if coming > most + _AROUND:
         raise Problem(413, "there is more than the server takes for one job; send less, or a smaller scan")
     await run_in_threadpool(shop.check_room, coming)
-    id = new_id()  # noqa: A001
-    shop.receiving.add(id)
-    folder = shop.spool.incoming / id
+    job_id = new_id()
+    shop.receiving.add(job_id)
+    folder = shop.spool.incoming / job_id
     row = None
     try:
         received = await receive(request, folder / "in", most)
         wish = wish_of(received.fields)
         await run_in_threadpool(wish.check, shop.spool.models, shop.options.most_minutes)
-        row, is_new = await run_in_threadpool(shop.put, id, received.files, received.bytes, wish, key)
+        row, is_new = await run_in_threadpool(shop.put, job_id, received.files, received.bytes, wish, key)
         return row, is_new
     finally:
-        if row is None or row.id != id:
-            for each in (folder, shop.spool.folder(id)):
+        if row is None or row.id != job_id:
+            for each in (folder, shop.spool.folder(job_id)):
                 await run_in_threadpool(shutil.rmtree, each, ignore_errors=True)
-        shop.receiving.discard(id)
+        shop.receiving.discard(job_id)

@@ -138,7 +138,9 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         tree = parse_yaml(read_plain(file, _MOST_BYTES, follow=True))
     except (OSError, NotPlainError, ValueError) as error:
-        raise SettingsError(f"{file}: cannot be read ({error}); expected YAML of a server's options") from error
+        raise SettingsError(
+            f"{file}: cannot be read ({error}); expected YAML of a server's options"
+        ) from error
     known = [field.name for field in fields(Options)]
     if not isinstance(tree, dict):
         raise SettingsError(f"{file}: expected lines such as 'port: 8600'")

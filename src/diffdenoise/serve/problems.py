@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 has them: `application/problem+json`, with nothing of what was sent but names of fields."""
+"""Errors as RFC 9457 has them: `application/problem+json`, with nothing that was sent but names of fields."""
 
 from __future__ import annotations
 

@@ -30,13 +30,20 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[0] if record.exc_info else None
-        log("library", name=record.name, level=record.levelname, error=None if error is None else error.__name__)
+        log(
+            "library",
+            name=record.name,
+            level=record.levelname,
+            error=None if error is None else error.__name__,
+        )
 
 
 class _Server(uvicorn.Server):
     """A server that says when it listens, and ends its streams before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], ending: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, started: Callable[[], None], ending: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._told, self._ending = started, ending
 
@@ -135,7 +142,7 @@ def _listen(options: Options) -> socket.socket:
         found.listen(128)
     except OSError as error:
         raise SettingsError(
-            f"{options.host} port {options.port}: cannot be listened at ({error.strerror}); choose another by "
-            f"{option('port', 'NUMBER')}"
+            f"{options.host} port {options.port}: cannot be listened at ({error.strerror}); choose another "
+            f"by {option('port', 'NUMBER')}"
         ) from error
     return found

@@ -51,7 +51,9 @@ class Shop:
         if self.spool.free_bytes() - coming < self.options.least_free_mb * 1e6:
             raise Problem(507, DISK_FULL)
 
-    def put(self, id: str, files: list[tuple[str, str]], size: int, wish: Wish, name: str | None) -> tuple[Row, bool]:  # noqa: A002
+    def put(
+        self, job_id: str, files: list[tuple[str, str]], size: int, wish: Wish, name: str | None
+    ) -> tuple[Row, bool]:
         """Put what was received into the queue; return the job, and whether it is new.
 
         Raises
@@ -61,7 +63,7 @@ class Shop:
         """
         content = content_key(files)
         new = New(
-            id,
+            job_id,
             wish.key(content, self.spool.models),
             wish.request(content),
             _title([each for each, _ in files]),
@@ -70,14 +72,16 @@ class Shop:
             wish.as_json(),
             name,
         )
-        self.spool.accept(id)
+        self.spool.accept(job_id)
         try:
             row, is_new = self.queue.put(new)
         except ReusedError as error:
-            raise Problem(422, "this Idempotency-Key was used for another request; choose a new one") from error
+            raise Problem(
+                422, "this Idempotency-Key was used for another request; choose a new one"
+            ) from error
         return row, is_new
 
-    def row(self, id: str) -> Row:  # noqa: A002
+    def row(self, job_id: str) -> Row:
         """Return a job.
 
         Raises
@@ -85,7 +89,7 @@ class Shop:
         Problem
             If there is none.
         """
-        found = self.queue.get(id)
+        found = self.queue.get(job_id)
         if found is None:
             raise Problem(404, "there is no job of this id")
         return found
@@ -127,12 +131,15 @@ def shown(shop: Shop, row: Row, *, whole: bool = True, position: int | None = No
     row : Row
         The job.
     whole : bool
-        With what is known of each scan, for which its manifest is read, and its position, which is looked for.
+        With its position, and what is known of each scan, for which the manifest is read.
     position : int, optional
         How many jobs are begun before it, if that is known.
     """
     kept = asdict(row)
-    told = {name: kept[name] for name in ("id", "state", "title", "files", "bytes", "created", "started", "finished")}
+    told = {
+        name: kept[name]
+        for name in ("id", "state", "title", "files", "bytes", "created", "started", "finished")
+    }
     told |= {"options": row.wishes, "attempts": row.attempts, "verdict": row.verdict}
     told["progress"] = {"stage": row.stage, "share": row.share, "seconds_left": row.seconds_left}
     told["position"] = shop.queue.positions([row]).get(row.id) if whole else position

@@ -143,7 +143,9 @@ class Receiver:
             return
         self._left -= end - start
         if self._left < 0:
-            raise Problem(413, "there is more than the server takes for one job; send less, or a smaller scan")
+            raise Problem(
+                413, "there is more than the server takes for one job; send less, or a smaller scan"
+            )
         piece = data[start:end]
         self._file.write(piece)
         self._digest.update(piece)

@@ -14,8 +14,8 @@ from diffdenoise.work.logged import log
 from diffdenoise.work.queue import Queue
 from diffdenoise.work.spool import Spool
 
-#: Seconds between looks; before a worker that died at once is replaced, at first and at most; that it may take
-#: to leave its job.
+#: Seconds between looks; before a worker that died is replaced, at first and at most; that it may take to
+#: leave its job.
 _LOOK_S, _PAUSE_S, _MOST_PAUSE_S, _LEAVE_S = 0.25, 1.0, 60.0, 15.0
 #: Seconds after which a worker didn't die at once.
 _LIVED_S = 30.0

@@ -1,4 +1,4 @@
-"""Lines of JSON on standard error, one an event: job names that say nothing, numbers, kinds of errors; no texts."""
+"""Lines of JSON on standard error, one an event: numbers, kinds of errors, names that say nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def log(event: str, **facts: str | float | None) -> None:
     **facts : str or float
         No file names, and nothing that somebody sent.
     """
-    told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
+    told: dict[str, str | float] = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "event": event,
+    }
     told |= {name: value for name, value in facts.items() if value is not None}
     sys.stderr.write(json.dumps(told) + "\n")
     sys.stderr.flush()

@@ -1,8 +1,8 @@
 """Jobs that wait for workers: nothing is lost when one dies, and nothing is done twice.
 
-A worker takes a job for some seconds, and says again and again that it still has it. If it stops saying so, the
-job is another's. Only the worker that has a job can end it, so that one who was thought dead does no harm. A job
-that two workers died of is set aside.
+A worker takes a job for some seconds, and says again and again that it still has it. If it stops saying so,
+the job is another's. Only the worker that has a job can end it, so that one who was thought dead does no
+harm. A job that two workers died of is set aside.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class Queue:
         now = self._now()
         self.set_aside()
         return self._change(
-            "state = 'running', worker = ?, lease_until = ?, attempts = attempts + 1, started = ?, stage = '', "
-            "share = NULL, seconds_left = NULL",
+            "state = 'running', worker = ?, lease_until = ?, attempts = attempts + 1, started = ?, "
+            "stage = '', share = NULL, seconds_left = NULL",
             "number = (SELECT number FROM jobs WHERE state = 'queued' OR (state = 'running' AND "
             "lease_until < ?) ORDER BY number LIMIT 1)",
             (worker, now + self.lease_s, now, now),
@@ -130,7 +130,8 @@ class Queue:
         """End a job whose results are in a folder; None if it is no longer this worker's."""
         return self._of_worker(
             job,
-            "state = 'done', place = ?, verdict = ?, finished = ?, worker = NULL, share = 1, seconds_left = NULL",
+            "state = 'done', place = ?, verdict = ?, finished = ?, worker = NULL, share = 1, "
+            "seconds_left = NULL",
             (place, verdict, self._now()),
         )
 
@@ -149,18 +150,18 @@ class Queue:
         """Let the job of a worker that has surely ended be another's at once."""
         self._change("lease_until = 0", "state = 'running' AND worker = ?", (worker,))
 
-    def cancel(self, id: str) -> Row | None:  # noqa: A002 (what it is called everywhere)
+    def cancel(self, job_id: str) -> Row | None:
         """End a job that waits or runs; None if there is no such."""
         return self._change(
             "state = 'cancelled', finished = ?, worker = NULL, seconds_left = NULL",
             "id = ? AND state IN ('queued', 'running')",
-            (self._now(), id),
+            (self._now(), job_id),
         )
 
-    def delete(self, id: str) -> bool:  # noqa: A002
+    def delete(self, job_id: str) -> bool:
         """Forget a job that has ended; return whether there was one."""
         with opened(self.path) as connection:
-            done = connection.execute(f"DELETE FROM jobs WHERE id = ? AND state IN {ENDED}", (id,))  # noqa: S608
+            done = connection.execute(f"DELETE FROM jobs WHERE id = ? AND state IN {ENDED}", (job_id,))  # noqa: S608
             return done.rowcount == 1
 
     def purge(self, days: float) -> list[str]:
@@ -170,12 +171,12 @@ class Queue:
                 f"DELETE FROM jobs WHERE state IN {ENDED} AND finished < ? RETURNING id",  # noqa: S608
                 (self._now() - days * 86400,),
             ).fetchall()
-        return [id for (id,) in gone]
+        return [job_id for (job_id,) in gone]
 
-    def get(self, id: str) -> Row | None:  # noqa: A002
+    def get(self, job_id: str) -> Row | None:
         """Return a job."""
         with opened(self.path) as connection:
-            return _one(connection, "id = ?", id)
+            return _one(connection, "id = ?", job_id)
 
     def page(self, limit: int, before: int | None = None, state: str | None = None) -> list[Row]:
         """Return jobs, newest first, that are older than a number."""
@@ -226,7 +227,7 @@ class Queue:
     def ids(self) -> set[str]:
         """Return all jobs that are known."""
         with opened(self.path) as connection:
-            return {id for (id,) in connection.execute("SELECT id FROM jobs")}
+            return {job_id for (job_id,) in connection.execute("SELECT id FROM jobs")}
 
     def _rows(self, where: str, given: tuple[Any, ...]) -> list[Row]:
         with opened(self.path) as connection:

@@ -1,4 +1,4 @@
-"""A process that takes jobs off the queue, one after another: `python -m diffdenoise.work.queue_worker DATA`."""
+"""A process that takes jobs off the queue: `python -m diffdenoise.work.queue_worker DATA --name NAME`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ class Teller(Quiet):
             return
         self._last = self._now()
         try:
-            kept = self._queue.tell(self._job, self._stage, None if share is None else min(share, 1), seconds_left)
+            kept = self._queue.tell(
+                self._job, self._stage, None if share is None else min(share, 1), seconds_left
+            )
         except QueueError:
             return
         if not kept:

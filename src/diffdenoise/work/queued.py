@@ -30,7 +30,12 @@ class Cleaned:
 
     def message(self, text: str) -> str:
         """Return a message that names files as they were sent, not where they lie."""
-        for folder in (self._attempt / _UNPACKED, self._attempt / "result", self._folder / "in", self._attempt):
+        for folder in (
+            self._attempt / _UNPACKED,
+            self._attempt / "result",
+            self._folder / "in",
+            self._attempt,
+        ):
             text = text.replace(f"{folder}/", "").replace(str(folder), "what was sent")
         return text.replace(str(self._folder.parent.parent), "the data folder")
 
@@ -95,11 +100,13 @@ def _manifest(folder: Path, report: Report, cleaned: Cleaned) -> Manifest:
     return Manifest(
         **{kind: digests(folder / kind) for kind in KINDS},
         scans=scans,
-        failed=[{"scan": cleaned.message(f.name), "reason": cleaned.message(f.reason)} for f in report.failures],
+        failed=[
+            {"scan": cleaned.message(f.name), "reason": cleaned.message(f.reason)} for f in report.failures
+        ],
         verdict=max(verdicts, key=_rank, default=None),
     )
 
 
 def _rank(verdict: str) -> int:
     """Of several verdicts the worst counts."""
-    return GRADES.index(verdict) if verdict in GRADES else 0  # type: ignore[arg-type]
+    return GRADES.index(verdict) if verdict in GRADES else 0

@@ -73,32 +73,32 @@ class Spool:
         for folder in (data, self.incoming, self.jobs, self.models):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def folder(self, id: str) -> Path:  # noqa: A002 (what it is called everywhere)
+    def folder(self, job_id: str) -> Path:
         """Folder of a job."""
-        return self.jobs / id
+        return self.jobs / job_id
 
-    def source(self, id: str) -> Path:  # noqa: A002
+    def source(self, job_id: str) -> Path:
         """What to denoise: the only file or folder that was sent, or the folder of all."""
-        return only_one(self.folder(id) / "in")
+        return only_one(self.folder(job_id) / "in")
 
-    def attempt(self, id: str, number: int) -> Path:  # noqa: A002
+    def attempt(self, job_id: str, number: int) -> Path:
         """Folder that the results of an attempt go to."""
-        return self.folder(id) / f"attempt-{number}"
+        return self.folder(job_id) / f"attempt-{number}"
 
-    def finished(self, id: str) -> Path | None:  # noqa: A002
+    def finished(self, job_id: str) -> Path | None:
         """Return the folder of an attempt that came to its end; None if there is none."""
-        found = [each for each in self.folder(id).glob("attempt-*") if _ATTEMPT.fullmatch(each.name)]
+        found = [each for each in self.folder(job_id).glob("attempt-*") if _ATTEMPT.fullmatch(each.name)]
         return next((each for each in sorted(found) if (each / MANIFEST).is_file()), None)
 
-    def accept(self, id: str) -> None:  # noqa: A002
+    def accept(self, job_id: str) -> None:
         """Give what was received its place, on the disk."""
-        (self.incoming / id).rename(self.folder(id))
+        (self.incoming / job_id).rename(self.folder(job_id))
         for folder in (self.jobs, self.incoming):
             flush(folder)
 
-    def remove(self, id: str) -> None:  # noqa: A002
+    def remove(self, job_id: str) -> None:
         """Delete all of a job."""
-        shutil.rmtree(self.folder(id), ignore_errors=True)
+        shutil.rmtree(self.folder(job_id), ignore_errors=True)
 
     def sweep(self, known: Callable[[], set[str]]) -> None:
         """Delete folders of jobs that nobody knows, and what stopped coming.
@@ -146,7 +146,11 @@ def digests(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.is_file() and not path.is_symlink() and not any(part.startswith(".") for part in inside.parts):
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and not any(part.startswith(".") for part in inside.parts)
+        ):
             with path.open("rb") as stream:
                 found[inside.as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
     return found
@@ -160,7 +164,9 @@ def content_key(files: Iterable[tuple[str, str]]) -> str:
     files : iterable of (name, SHA-256)
         Names count where a format goes by them; DICOM has none of its own, and is the same under any.
     """
-    told = sorted((digest, name if suffix_of(Path(name)) not in (None, ".dcm") else "") for name, digest in files)
+    told = sorted(
+        (digest, name if suffix_of(Path(name)) not in (None, ".dcm") else "") for name, digest in files
+    )
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

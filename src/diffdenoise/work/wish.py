@@ -59,7 +59,9 @@ class Wish:
         DiffDenoiseError
             If a value is out of range, a model isn't there, or nothing can be trained here.
         """
-        if self.minutes is not None and not (math.isfinite(self.minutes) and 0 < self.minutes <= most_minutes):
+        if self.minutes is not None and not (
+            math.isfinite(self.minutes) and 0 < self.minutes <= most_minutes
+        ):
             raise SettingsError(f"minutes {self.minutes}: expected more than 0, at most {most_minutes:g}")
         if not 0 <= self.seed <= _MOST_SEED:
             raise SettingsError(f"seed {self.seed}: expected 0 to {_MOST_SEED}")
@@ -70,7 +72,9 @@ class Wish:
     def order(self, source: Path, out: Path, models: Path, machine: Machine | None = None) -> Order:
         """Return what is to be done: results go to folders below `out`."""
         chosen = find_named(self.model, models)
-        settings = Settings() if self.minutes is None else Settings.build(minutes=self.minutes, seed=self.seed)
+        settings = (
+            Settings() if self.minutes is None else Settings.build(minutes=self.minutes, seed=self.seed)
+        )
         report = out / "report" if self.report else None
         return Order(
             (source,),

@@ -94,7 +94,7 @@ const isLearning = () => document.querySelector("input[name=how]:checked").value
 $("how").addEventListener("input", () => {
   $("minutes").disabled = !isLearning();
   $("minutes").required = isLearning();
-  $("seed-line").hidden = !isLearning();
+  $("minutes-line").hidden = $("seed-line").hidden = !isLearning();
   $("model").disabled = isLearning();
   $("strength-said").textContent = `${Math.round(100 * $("strength").value)} %`;
 });
@@ -246,7 +246,7 @@ function look(card, job, number, button) {
   place.append(frame);
   place.hidden = false;
   button.setAttribute("aria-expanded", "true");
-  button.scrollIntoView({ block: "start" });
+  card.scrollIntoView({ block: "start" });
 }
 
 async function remove(job, card) {
