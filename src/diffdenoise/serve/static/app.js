@@ -198,6 +198,8 @@ function put(job) {
   bar.setAttribute("aria-label", `progress of ${job.title}`);
   if (job.progress.share === null) bar.removeAttribute("value"); else bar.value = job.progress.share;
   if (!known || known.state !== job.state || !card.querySelector(".actions").children.length) actions(card, job);
+  // The places of others in the queue change, whoever was told of it first.
+  if (known && known.state !== job.state) refresh();
   arrange();
 }
 
@@ -300,7 +302,6 @@ async function complete(id) {
 }
 
 function refresh() {
-  // The places of others in the queue change with each that begins.
   clearTimeout(waiting);
   waiting = setTimeout(() => list(`${API}/jobs?state=queued`).catch(() => {}), 300);
 }
@@ -308,10 +309,7 @@ function refresh() {
 function listen(since) {
   changes = new EventSource(`${API}/events?since=${since}`);
   changes.addEventListener("job", (event) => {
-    const job = JSON.parse(event.data), before = jobs.get(job.id);
-    const isMoved = !before || before.state !== job.state;
-    put(job);
-    if (isMoved) refresh();
+    put(JSON.parse(event.data));
   });
   changes.addEventListener("open", () => { $("lost").hidden = true; });
   changes.addEventListener("error", () => {
