@@ -182,7 +182,7 @@ def safe_name(given: str) -> PurePosixPath:
     for part in re.split(r"[/\\]+", unicodedata.normalize("NFC", given)):
         kept = "".join("_" if sign in '<>:"|?*' else sign for sign in part if sign.isprintable()).strip(" ")
         kept = kept.encode("utf-8", "ignore").decode().rstrip(".")
-        if kept.strip("."):
+        if kept:
             parts.append(_shortened(kept))
     return PurePosixPath(*(parts[-_MOST_FOLDERS:] or ["file"]))
 
