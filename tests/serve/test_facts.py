@@ -25,6 +25,11 @@ def test_models_are_the_packages_and_the_servers_own_and_can_be_named(house: Hou
     names = [each["name"] for each in house.client.get("/api/v1/models").json()["models"]]
     assert names == ["general", "magnitude", "spine"]
     assert house.send(model="spine").status_code == 202
+    outside = house.folder / "outside"
+    outside.mkdir()
+    (outside / "settings.yaml").touch()
+    for path in ("../../outside", str(outside), f"spine/../../../{outside.name}"):
+        assert house.send(model=path).status_code == 422, path
     refused = house.send(model="knee")
     assert "general, magnitude, spine" in refused.json()["detail"]
 

@@ -359,6 +359,17 @@ def test_bodies_that_are_no_upload_are_refused(house: House, content: bytes, kin
     assert house.kept() == []
 
 
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_an_upload_that_breaks_off_after_whole_files_is_no_job(house: House, cut: int) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="s.npy"\r\n\r\n'
+    body = (head + b"1\r\n") * 2 + b"--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    # The line break at the very end is no part of what is said.
+    answer = house.client.post(BASE, content=body[: -2 - cut], headers=headers)
+    assert (answer.status_code, house.kept()) == (422, [])
+    assert house.client.post(BASE, content=body, headers=headers).status_code == 202
+
+
 def test_what_cannot_be_read_fails_with_a_reason(house: House) -> None:
     job = house.done(("scan.nii.gz", b"no scan"))
     assert job["state"] == "failed"
