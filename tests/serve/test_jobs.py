@@ -34,6 +34,10 @@ HOSTILE = [
     "\u202eypn.exe",
 ]
 
+BOMBS = sorted(
+    each for each in (Path(__file__).parents[1] / "cases" / "bombs").iterdir() if each.suffix != ".md"
+)
+
 
 def zip_of(files: dict[str, bytes]) -> bytes:
     stream = io.BytesIO()
@@ -357,6 +361,17 @@ def test_bodies_that_are_no_upload_are_refused(house: House, content: bytes, kin
     answer = house.client.post(BASE, content=content, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["status"]) == (status, status)
     assert house.kept() == []
+
+
+@pytest.mark.parametrize("path", BOMBS, ids=lambda path: path.name)
+def test_files_that_are_made_to_do_harm_fail_with_a_reason(house: House, path: Path) -> None:
+    inside = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    sent = [(each.relative_to(path.parent).as_posix(), each.read_bytes()) for each in inside]
+    job = house.done(*sent, report="false")
+    assert job["state"] == "failed", job
+    assert "internal" not in job["error"]["detail"]
+    assert str(house.folder) not in job["error"]["detail"]
+    assert house.done(report="false")["state"] == "done"
 
 
 @pytest.mark.parametrize("cut", range(1, 8))
