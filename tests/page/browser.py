@@ -16,6 +16,8 @@ from typing import Any
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: Seconds that the browser may take to answer on a busy machine.
 _PATIENCE_S = 60.0
+#: What the reader sees.
+_SAID = "document.body.innerText.slice(0, 2000)"
 
 PROGRAM = next((found for name in _NAMES if (found := shutil.which(name))), None)
 WHY_NOT = "there is no Chromium here (Debian: apt-get install chromium)"
@@ -117,7 +119,7 @@ class Browser:
         end = time.monotonic() + _PATIENCE_S
         while not self.run(code):
             if time.monotonic() > end:
-                raise AssertionError(f"never true: {code}")
+                raise AssertionError(f"never true: {code}; the page says: {self.run(_SAID)}")
 
     def wait(self, seconds: float) -> None:
         """Give the page time that nothing of it tells the end of."""

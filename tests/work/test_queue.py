@@ -225,6 +225,17 @@ def test_every_change_is_told_once_and_in_order(queue: Queue) -> None:
     assert [row.id for row in queue.changed(seen, 10)] == [second.id, first.id]
 
 
+def test_changes_after_a_deletion_are_told_too(queue: Queue) -> None:
+    first, second = (queue.put(new(key))[0] for key in "ab")
+    queue.cancel(second.id)
+    seen = queue.newest()
+    queue.delete(second.id)
+    assert queue.newest() == seen
+    queue.cancel(first.id)
+    third, _ = queue.put(new("c"))
+    assert [row.id for row in queue.changed(seen, 10)] == [first.id, third.id]
+
+
 def test_counts_and_the_longest_wait(queue: Queue, clock: Clock) -> None:
     assert queue.oldest_s() == 0
     for key in "abc":

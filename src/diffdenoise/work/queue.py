@@ -25,8 +25,9 @@ SET_ASIDE = (
     "its worker ended twice before it was done (killed, or out of memory); send a smaller scan, "
     "or try again on a machine with more memory"
 )
-#: Stands in statements for the next revision.
-_NEXT = "(SELECT COALESCE(MAX(revision), 0) + 1 FROM jobs)"
+#: Stand in statements for the revision of the last change, and the next.
+_LAST = "(SELECT MAX(deleted.revision, COALESCE((SELECT MAX(revision) FROM jobs), 0)) FROM deleted)"
+_NEXT = f"({_LAST} + 1)"
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class Queue:
     def newest(self) -> int:
         """Return the revision of the last change."""
         with opened(self.path) as connection:
-            return int(connection.execute("SELECT COALESCE(MAX(revision), 0) FROM jobs").fetchone()[0])
+            return int(connection.execute(f"SELECT {_LAST}").fetchone()[0])  # noqa: S608
 
     def positions(self, rows: Sequence[Row]) -> dict[str, int]:
         """How many jobs are begun before each that waits.

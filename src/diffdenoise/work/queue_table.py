@@ -20,7 +20,7 @@ ENDED = ("done", "failed", "cancelled")
 #: Seconds that a statement waits for another process's.
 _BUSY_S = 5.0
 #: The same work is in the queue once, unless it came to nothing. Times are seconds since 1970; `revision`
-#: grows with every change of any job.
+#: grows with every change of any job, also where the last that changed was deleted.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,6 +50,11 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE UNIQUE INDEX IF NOT EXISTS jobs_key ON jobs(key) WHERE state IN ('queued', 'running', 'done');
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs(state, number);
 CREATE INDEX IF NOT EXISTS jobs_revision ON jobs(revision);
+CREATE TABLE IF NOT EXISTS deleted (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL);
+INSERT OR IGNORE INTO deleted VALUES (1, 0);
+CREATE TRIGGER IF NOT EXISTS jobs_deleted AFTER DELETE ON jobs BEGIN
+  UPDATE deleted SET revision = MAX(revision, OLD.revision);
+END;
 """
 
 
