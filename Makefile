@@ -22,10 +22,11 @@ SECONDS ?= 60
 # Which of the mutants: PART=2/5, CHANGED=COMMIT, MINUTES=5; all without.
 MUTANTS := $(if $(PART),--part $(PART)) $(if $(CHANGED),--changed $(CHANGED)) $(if $(MINUTES),--minutes $(MINUTES))
 
-.PHONY: help demo test mutants lint fuzz bench pretrain which-python
+.PHONY: help demo serve-demo test mutants lint fuzz bench pretrain which-python
 
 help:
 	@echo "make demo   denoise a real 0.3T brain scan (under 2 minutes on 2 cores, after the set-up)"
+	@echo "make serve-demo   start the server with the sample scan in it, and print the address of its page"
 	@echo "make test   run the test suite"
 	@echo "make mutants   break the package in one place at a time: tests must notice (PART=1/3, CHANGED=COMMIT)"
 	@echo "make lint   check style and types"
@@ -50,6 +51,9 @@ demo: $(STAMP)
 	@echo "reference       $(REFERENCE)"
 	@echo "The reference is the mean of two other repeats of the same scan. Nothing was trained on it, and it"
 	@echo "has noise of its own: even a perfect denoiser would score about 29 dB against it (samples/README.md)."
+
+serve-demo: $(STAMP)
+	$(BIN)/python -m samples.serve_demo $(NOISY)
 
 # One thread a worker: torch in two processes on all cores each is slower than on one.
 test: $(STAMP)

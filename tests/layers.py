@@ -34,6 +34,7 @@ LAYERS = {
     "groups": 7,
     "api": 7,
     "__init__": 7,
+    "serve": 8,
     "cli": 8,
     "__main__": 8,
 }

@@ -59,6 +59,7 @@ def test_the_quick_start_shows_every_command() -> None:
         "simulate",
         "evaluate",
         "report",
+        "serve",
     }
 
 

@@ -22,6 +22,12 @@ def check_matplotlib() -> None:
     _check("matplotlib", "a picture", "pictures")
 
 
+def check_serve() -> None:
+    """Raise `PackageError` unless there is what a server needs."""
+    for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
+        _check(package, "the server", "serve")
+
+
 def _check(package: str, use: str, extra: str) -> None:
     if not is_installed(package):
         raise PackageError(

@@ -16,6 +16,8 @@ from typing import Any
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: Seconds that the browser may take to answer on a busy machine.
 _PATIENCE_S = 60.0
+#: What the reader sees.
+_SAID = "document.body.innerText.slice(0, 2000)"
 
 PROGRAM = next((found for name in _NAMES if (found := shutil.which(name))), None)
 WHY_NOT = "there is no Chromium here (Debian: apt-get install chromium)"
@@ -67,6 +69,20 @@ class Browser:
         runs_scripts: bool = True,
     ) -> None:
         """Open a file as a reader would who has such a screen and such wishes."""
+        address = path.resolve().as_uri()
+        self.visit(address, width, height, is_dark=is_dark, is_still=is_still, runs_scripts=runs_scripts)
+
+    def visit(
+        self,
+        address: str,
+        width: int = 1280,
+        height: int = 900,
+        *,
+        is_dark: bool = False,
+        is_still: bool = False,
+        runs_scripts: bool = True,
+    ) -> None:
+        """Open an address; see `open`."""
         self.complaints, self.requests, self._loaded = [], [], False
         self._send(
             "Emulation.setDeviceMetricsOverride",
@@ -83,7 +99,7 @@ class Browser:
         media = "print" if is_on_paper else ""
         self._send("Emulation.setEmulatedMedia", media=media, features=features)
         self._send("Emulation.setScriptExecutionDisabled", value=not runs_scripts)
-        self._send("Page.navigate", url=path.resolve().as_uri())
+        self._send("Page.navigate", url=address)
         while not self._loaded:
             self._take(self._receive())
         if runs_scripts:
@@ -105,7 +121,23 @@ class Browser:
         end = time.monotonic() + _PATIENCE_S
         while not self.run(code):
             if time.monotonic() > end:
-                raise AssertionError(f"never true: {code}")
+                raise AssertionError(f"never true: {code}; the page says: {self.run(_SAID)}")
+
+    def wait(self, seconds: float) -> None:
+        """Give the page time that nothing of it tells the end of."""
+        self.run(f"new Promise((done) => setTimeout(() => done(1), {1000 * seconds}))")
+
+    def choose(self, selector: str, *paths: Path) -> None:
+        """Choose files in a field for files, as its dialog would."""
+        found = self._send("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")
+        self._send(
+            "DOM.setFileInputFiles", files=[str(path) for path in paths], objectId=found["result"]["objectId"]
+        )
+
+    def slow(self, *, bytes_a_second: float) -> None:
+        """Send and receive so slowly from now on; -1: as fast as can be."""
+        rates = {"downloadThroughput": -1, "uploadThroughput": bytes_a_second}
+        self._send("Network.emulateNetworkConditions", offline=False, latency=0, **rates)
 
     def key(self, key: str, *, shift: bool = False) -> None:
         """Press a key, as the reader's keyboard would."""

@@ -16,6 +16,7 @@ from diffdenoise.cli.info import info
 from diffdenoise.cli.models import models
 from diffdenoise.cli.report import report
 from diffdenoise.cli.run import Commands
+from diffdenoise.cli.serve import serve
 from diffdenoise.cli.simulate import simulate
 from diffdenoise.cli.train import train
 
@@ -46,7 +47,7 @@ def _top(
         typer.echo(context.get_help())
 
 
-for command in (denoise, train, info, models, export, convert, simulate, evaluate, report, clean):
+for command in (denoise, train, info, models, export, convert, simulate, evaluate, report, serve, clean):
     app.command()(command)
 
 
