@@ -70,7 +70,15 @@ class Browser:
     ) -> None:
         """Open a file as a reader would who has such a screen and such wishes."""
         address = path.resolve().as_uri()
-        self.visit(address, width, height, is_dark=is_dark, is_still=is_still, runs_scripts=runs_scripts)
+        self.visit(
+            address,
+            width,
+            height,
+            is_dark=is_dark,
+            is_still=is_still,
+            runs_scripts=runs_scripts,
+            is_on_paper=is_on_paper,
+        )
 
     def visit(
         self,
@@ -81,6 +89,7 @@ class Browser:
         is_dark: bool = False,
         is_still: bool = False,
         runs_scripts: bool = True,
+        is_on_paper: bool = False,
     ) -> None:
         """Open an address; see `open`."""
         self.complaints, self.requests, self._loaded = [], [], False
