@@ -195,7 +195,7 @@ class Queue:
     def newest(self) -> int:
         """Return the revision of the last change."""
         with opened(self.path) as connection:
-            return int(connection.execute(f"SELECT {_LAST}").fetchone()[0])  # noqa: S608
+            return int(connection.execute(f"SELECT {_LAST}").fetchone()[0])
 
     def positions(self, rows: Sequence[Row]) -> dict[str, int]:
         """How many jobs are begun before each that waits.
