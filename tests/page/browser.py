@@ -15,7 +15,7 @@ from typing import Any
 #: Names that the browser has.
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: Seconds that the browser may take to answer on a busy machine.
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
 #: What the reader sees.
 _SAID = "document.body.innerText.slice(0, 2000)"
 
