@@ -62,8 +62,8 @@ def test_no_message_below_the_command_line_names_a_flag():
         f"{path.relative_to(PACKAGE)}:{line}: {text}"
         for path in below
         for line, text in _texts(path)
-        # What a command is quoted with, such as in a model's own description, is a command; a flag and nothing
-        # else is what a process of ours is started with.
+        # What a command is quoted with, such as in a model's own description, is a command; and a flag alone
+        # is what a process of ours is started with.
         if FLAG.search(text) and "diffdenoise " not in text and not re.fullmatch(r"--[a-z]+", text)
     ]
     assert len(below) > 100
