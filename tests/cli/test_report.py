@@ -68,6 +68,34 @@ def test_a_page_and_its_json_are_written(run: Run, tmp_path: Path, pair: tuple[P
     assert names == {"noisy.nii.gz", "theirs.nii.gz", "r.html", "r.json"}
 
 
+def test_a_result_on_a_turned_grid_is_turned_back_and_one_elsewhere_refused(
+    run: Run, tmp_path: Path, pair: tuple[Path, Path]
+) -> None:
+    noisy, theirs = pair
+    image = nibabel.load(theirs)
+    turned = image.as_reoriented(np.array([[0, -1], [1, 1], [2, 1]]))
+    nibabel.save(turned, tmp_path / "turned.nii.gz")
+    same, other = (run("report", noisy, path, "--json").json for path in (theirs, tmp_path / "turned.nii.gz"))
+    assert same["figures"] == other["figures"]
+    moved = nibabel.Nifti1Image(image.get_fdata(dtype=np.float32), image.affine + np.eye(4, k=3) * 5)
+    nibabel.save(moved, tmp_path / "moved.nii.gz")
+    outcome = run("report", noisy, tmp_path / "moved.nii.gz", "-o", tmp_path / "r.html")
+    assert outcome.code == 2
+    assert "expected the same grid" in outcome.err
+
+
+def test_a_model_that_did_not_make_the_result_judges_nothing(
+    run: Run, tmp_path: Path, pair: tuple[Path, Path]
+) -> None:
+    noisy, _ = pair
+    assert run("denoise", noisy, "-o", tmp_path / "ours.nii.gz").code == 0
+    ours = run("report", noisy, tmp_path / "ours.nii.gz", "--model", "general", "--json").json
+    assert ours["sections"]["insertion"]["missing"] is None
+    assert run("denoise", noisy, "-o", tmp_path / "half.nii.gz", "--strength", "0.5").code == 0
+    half = run("report", noisy, tmp_path / "half.nii.gz", "--model", "general", "--json").json
+    assert "gives another result" in half["sections"]["insertion"]["missing"]
+
+
 def test_an_erased_lesion_is_named_with_its_slice(run: Run, tmp_path: Path, pair: tuple[Path, Path]) -> None:
     outcome = run("report", *pair, "-o", tmp_path / "r.html", "--json")
     found = outcome.json
@@ -128,7 +156,7 @@ def test_wrong_use_is_told_in_a_line(run: Run, tmp_path: Path, pair: tuple[Path,
         save_nifti(folder / name, np.zeros((40, 40, 3), np.int16) + np.arange(3, dtype=np.int16))
     before = files_below(tmp_path)
     for words, said in (
-        ([noisy, other, "-o", page], "expected the noisy scan's 128x128x5"),
+        ([noisy, other, "-o", page], "expected the same grid"),
         ([noisy, theirs, "-o", tmp_path / "r.pdf"], ".html"),
         ([noisy, theirs, "-o", folder], "folder"),
         ([noisy, theirs, "-o", tmp_path / "there.html"], "--overwrite"),
@@ -137,7 +165,7 @@ def test_wrong_use_is_told_in_a_line(run: Run, tmp_path: Path, pair: tuple[Path,
         ([noisy, folder, "-o", page], "folder of 2 scans"),
         ([noisy, theirs], "-o FILE.html"),
         ([noisy, "-o", page], "then the denoised one"),
-        ([noisy, theirs, "-o", page, "--roi", other], "region on its grid"),
+        ([noisy, theirs, "-o", page, "--roi", other], "expected the same grid"),
         ([noisy, theirs, "-o", page, "--model", "generall"], "generall"),
         ([noisy, theirs, "--save-uncertainty", tmp_path / "u.png"], "u.png"),
         ([noisy, theirs, "--save-uncertainty", tmp_path / "u.nii.gz"], "can't be told"),

@@ -134,7 +134,7 @@ def test_the_least_kept_of_large_clear_discs_is_judged() -> None:
     )
     (finding,) = insertion_section(rows).findings
     assert (finding.value, finding.grade) == (0.65, "look closer")
-    assert "discs of 8 pixels and 2 noise stds" in finding.says
+    assert "discs of 8 px and 2 noise stds" in finding.says
     assert insertion_section(rows[:3]).missing is not None
     table = insertion_section(rows).tables[0]
     assert table.rows[0] == ("disc of 4 px", "4 noise std", "flat", "9", "10% ± 1%", "1.00")

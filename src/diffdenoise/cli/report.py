@@ -11,7 +11,8 @@ from diffdenoise.cli import options
 from diffdenoise.cli.paths import require
 from diffdenoise.cli.scans import read_checked, read_one
 from diffdenoise.cli.show import duration, print_json, print_rows
-from diffdenoise.work.asked import Asked, group_report, report_on
+from diffdenoise.page.group import write_group
+from diffdenoise.work.asked import Asked, report_on
 
 
 def report(
@@ -51,7 +52,7 @@ def report(
         if (noisy, denoised, model, roi, save_uncertainty) != (None,) * 5 or output is None:
             raise typer.BadParameter("--group takes a folder and -o FILE.html only")
         require([group])
-        group_report(group, output, overwrite=overwrite)
+        write_group(group, output, overwrite=overwrite)
         if not quiet:
             print_rows([("report", str(output))])
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import string
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -13,9 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from diffdenoise.errors import OutputError, option
+from diffdenoise.errors import OutputError
 from diffdenoise.scan.atomic import atomic_path
-from diffdenoise.scan.folder import check_outside_stores
+from diffdenoise.scan.folder import check_new_file
 
 #: Bytes that a page has at most: what mail programs still send along.
 MOST_BYTES = 3_000_000
@@ -121,16 +120,7 @@ def check_page(path: Path, overwrite: bool = False) -> None:
     OutputError
         If the suffix isn't .html, the folder can't be written, or the file exists.
     """
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise OutputError(f"{path}: found suffix '{path.suffix}', expected .html for a page")
-    check_outside_stores(path)
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; expected a file name; choose another name")
-    if os.path.lexists(path) and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another name or use {option('overwrite')}")
-    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"{path}: {folder} is not a folder to write in; choose another place")
+    check_new_file(path, (".html", ".htm"), "a page", overwrite)
 
 
 def write_page(path: Path, page: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from diffdenoise.errors import DiffDenoiseError, OutputError
+from diffdenoise.errors import DiffDenoiseError, OutputError, option
 
 #: Ending of folders that hold one image; what is inside is no image by itself.
 STORE = ".zarr"
@@ -82,6 +83,37 @@ def check_outside_stores(path: Path) -> None:
     store = next((each for each in path.absolute().parents if is_store(each)), None)
     if store is not None:
         raise OutputError(f"{path}: lies inside the image {store.name}; choose a place outside")
+
+
+def check_new_file(path: Path, suffixes: Sequence[str], what: str, overwrite: bool) -> None:
+    """Raise an error if a file cannot be written at `path`; meant to be called before a long run.
+
+    Parameters
+    ----------
+    path : path
+        File to write later; missing folders are made then.
+    suffixes : sequence of str
+        Endings that it may have, the usual one first.
+    what : str
+        What is to be written: "a page".
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is another, the folder can't be written, or the file exists.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise OutputError(f"{path}: found suffix '{path.suffix}', expected {suffixes[0]} for {what}")
+    check_outside_stores(path)
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; expected a file name; choose another name")
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(f"{path}: exists already; choose another name or use {option('overwrite')}")
+    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: {folder} is not a folder to write in; choose another place")
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffdenoise.scan.otsu import threshold_otsu
-from diffdenoise.trust.paired import Pair, Paired, magnitude_of
+from diffdenoise.trust.paired import Pair, Paired
 
 #: Pixels that are looked at; tissue classes by brightness.
 _LOOKED_AT, _BANDS = 4_000_000, 4
@@ -60,17 +60,12 @@ def bands_of(paired: Paired) -> tuple[Band, ...]:
     paired : Paired
         The scan before and after.
     """
-    seen = [_blocks_of(pair, paired) for pair in paired.pairs(paired.parts(_LOOKED_AT))]
-    blocks = np.concatenate([one for one in seen if one.size] or [np.zeros((0, 4))])
+    seen = [_blocks_of(pair) for pair in paired.pairs(paired.parts(_LOOKED_AT))]
+    blocks = np.concatenate([one for one in seen if one.size] or [np.zeros((0, 3))])
     if len(blocks) < _FEWEST:
         return ()
-    classes = _classes(blocks[:, 0])
-    found = []
-    # Magnitudes are brighter than their signal: those who undo that are held against what noise adds to it.
-    for shift in (1, 2):
-        bands = [_band(blocks[each], shift) for each in classes]
-        found.append(tuple(band for band in bands if band is not None))
-    return min(found, key=lambda bands: sum(abs(band.shift) for band in bands))
+    bands = (_band(blocks[each]) for each in _classes(blocks[:, 0]))
+    return tuple(band for band in bands if band is not None)
 
 
 def _classes(bright: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
@@ -87,28 +82,26 @@ def _classes(bright: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
     return found
 
 
-def _blocks_of(pair: Pair, paired: Paired) -> NDArray[np.float64]:
-    """Brightness, shift, shift against magnitudes' mean, and noise std of blocks, (blocks, 4)."""
+def _blocks_of(pair: Pair) -> NDArray[np.float64]:
+    """Brightness, shift and noise std of blocks, (blocks, 3)."""
     from scipy.ndimage import gaussian_filter
 
     rows, columns = (size // _BLOCK for size in pair.noisy.shape)
     if not rows or not columns:
-        return np.zeros((0, 4))
+        return np.zeros((0, 3))
     around = gaussian_filter(pair.denoised, _AROUND_PX)
-    expected = magnitude_of(paired.noise, pair.denoised, 1.0)
-    planes = np.stack([around, pair.denoised - pair.noisy, expected - pair.noisy, pair.std]).astype(
-        np.float64
-    )
-    cut = planes[:, : rows * _BLOCK, : columns * _BLOCK].reshape(4, rows, _BLOCK, columns, _BLOCK)
+    planes = np.stack([around, -pair.residual, pair.std]).astype(np.float64)
+    cut = planes[:, : rows * _BLOCK, : columns * _BLOCK].reshape(3, rows, _BLOCK, columns, _BLOCK)
     full = pair.known[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK)
     return np.asarray(cut.mean((2, 4))[:, full.all((1, 3))].T)
 
 
-def _band(own: NDArray[np.float64], shift: int) -> Band | None:
-    """A class of blocks, and what one of their columns says of its shift; None where they are too few."""
+def _band(own: NDArray[np.float64]) -> Band | None:
+    """A class of blocks; None where they are too few."""
     if len(own) < _FEWEST:
         return None
-    shifts = own[:, shift]
+    bright, shifts, stds = own.T
     half = _CONFIDENCE * float(shifts.std(ddof=1)) / np.sqrt(len(own))
-    low, high = float(own[:, 0].min()), float(own[:, 0].max())
-    return Band(low, high, float(shifts.mean()), float(half), float(own[:, 3].mean()))
+    return Band(
+        float(bright.min()), float(bright.max()), float(shifts.mean()), float(half), float(stds.mean())
+    )

@@ -20,7 +20,7 @@ from diffdenoise.trust.paired import Paired
 from diffdenoise.trust.places import find_places
 from diffdenoise.trust.residual import ResidualFigures, look_at_residual
 from diffdenoise.trust.sharpness import edge_spread
-from diffdenoise.trust.slab import Redenoise, cut_slab
+from diffdenoise.trust.slab import Redenoise, Slab, cut_slab
 from diffdenoise.trust.tried import (
     Tried,
     insertion_section,
@@ -32,6 +32,9 @@ from diffdenoise.trust.wanted import Region, region_of
 
 #: Noise left over noise taken off from which on a result is looked at without it; and that is still undone.
 _BLENDED, _MOST_BLENDED = 0.1, 9.0
+#: Noise stds up to which two results are the same denoiser's: it is run again along one axis, and with fewer
+#: turned copies.
+_SAME = 0.3
 #: Key of the finding that says of a scan that it was left as it was.
 _CHANGED = "changed"
 #: Sections for which the scan is denoised again.
@@ -100,8 +103,11 @@ def examine(
     if again is not None:
         thickness = np.inf if spacing_mm is None else spacing_mm[0] / spacing_mm[1]
         slab = cut_slab(paired, again, thickness)
-        if slab is None:
+        apart = None if slab is None else _apart(paired, slab)
+        if slab is None or apart is None:
             reason = "the level of the noise isn't known"
+        elif apart > _SAME:
+            reason = f"the model that was named gives another result than this, {apart:.2g} noise stds apart"
         else:
             tried = try_again(slab, again, None if spacing_mm is None else spacing_mm[1], seed)
     sections = [
@@ -115,6 +121,16 @@ def examine(
     if paired.noise.diagnosis.std <= 0 or paired.noise.diagnosis.is_upper_bound:
         sections.insert(0, _unknown_noise(paired))
     return Examined(Evidence(tuple(sections), found.places), tried)
+
+
+def _apart(paired: Paired, slab: Slab) -> float | None:
+    """Root mean square of what the given result and that of denoising again differ by, in noise stds."""
+    numbers = range(slab.first, slab.first + len(slab.denoised))
+    given = np.stack([paired.slice(slab.volume, number).denoised for number in numbers])
+    where = slab.known & (slab.std > 0)
+    if not where.any():
+        return None
+    return float(np.sqrt((((given - slab.denoised)[where] / slab.std[where]) ** 2).mean()))
 
 
 def _unblended(paired: Paired, figures: ResidualFigures) -> Paired:
@@ -170,7 +186,7 @@ def _unknown_noise(paired: Paired) -> Section:
     )
     finding = Finding(
         "noise_unknown",
-        "The noise of the scan is known",
+        "How well the noise of the scan is known",
         0.0 if not bound else 0.5,
         "",
         (1.0, 0.4),

@@ -6,7 +6,6 @@ radiologists read it, with directions written on it where the scan says them, an
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diffdenoise.errors import OutputError, ShapeError, option
+from diffdenoise.errors import ShapeError
 from diffdenoise.packages import check_matplotlib
 from diffdenoise.scan.atomic import atomic_path
-from diffdenoise.scan.folder import check_outside_stores
+from diffdenoise.scan.folder import check_new_file
 from diffdenoise.scan.regions import find_regions
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.slices import choose_axis
@@ -95,16 +94,7 @@ def check_picture(path: Path, overwrite: bool = False) -> None:
         If what pictures need isn't installed.
     """
     check_matplotlib()
-    if path.suffix.lower() != ".png":
-        raise OutputError(f"{path}: found suffix '{path.suffix}', expected .png for a picture")
-    check_outside_stores(path)
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; expected a file name; choose another name")
-    if os.path.lexists(path) and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another name or use {option('overwrite')}")
-    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"{path}: {folder} is not a folder to write in; choose another place")
+    check_new_file(path, (".png",), "a picture", overwrite)
 
 
 def save_comparison(

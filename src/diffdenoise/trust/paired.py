@@ -126,6 +126,10 @@ class Paired:
 
     def slice(self, volume: int, number: int) -> Pair:
         """Read a slice."""
+        return self._slice(volume, number, self._is_unbiased)
+
+    def _slice(self, volume: int, number: int, is_unbiased: bool) -> Pair:
+        """Read a slice whose result has the bias of magnitudes undone, or not."""
         ready = self._ready
         given = ready.voxels.slab(ready.axis, volume, number, number + 1)
         nothing = ready.regions.no_data_in(volume, number, given)
@@ -138,7 +142,7 @@ class Paired:
         factor = 1.0 if self._factors is None else self._factors[volume][number]
         std = self.noise.model.levels(denoised, factor).astype(np.float32)
         part = Part(volume, number, 0, 0, *noisy.shape)
-        expected = magnitude_of(self.noise, denoised, factor) if self._is_unbiased else denoised
+        expected = magnitude_of(self.noise, denoised, factor) if is_unbiased else denoised
         return Pair(part, noisy, denoised, expected, known, std)
 
     @cached_property
@@ -146,16 +150,14 @@ class Paired:
         """Whether the result of magnitudes is nearer to their signal than to their mean."""
         if self.noise.diagnosis.rician_std is None:
             return False
-        self.__dict__["_is_unbiased"] = False
         off = np.zeros(2)
-        for pair in self.pairs(self.parts(_TOLD_BY)):
+        for volume, number in {(part.volume, part.number) for part in self.parts(_TOLD_BY)}:
+            pair = self._slice(volume, number, is_unbiased=True)
             dark = pair.known & (pair.denoised <= np.median(pair.denoised))
-            mean = magnitude_of(self.noise, pair.denoised, 1.0)
             if dark.any():
                 noisy = pair.noisy[dark]
-                off += [
-                    float((noisy - other[dark]).mean(dtype=np.float64)) for other in (pair.denoised, mean)
-                ]
+                images = (pair.denoised, pair.expected)
+                off += [float((noisy - image[dark]).mean(dtype=np.float64)) for image in images]
         return bool(abs(off[1]) < abs(off[0]))
 
 

@@ -26,8 +26,8 @@ from diffdenoise.types import Stack
 _PAIRS, PAIR_STRENGTH = 3, 0.5
 #: Std in pixels of the Gaussian over which a pixel's spread is averaged; classes of it.
 _AROUND_PX, _CLASSES = 2.0, 8
-#: Share of tissue that a region needs; classes of regions, and fewest regions of a class.
-_FULL, _REGION_CLASSES, _FEWEST = 0.999, 3, 30
+#: Share of tissue that a region needs; fewest regions.
+_FULL, _FEWEST = 0.999, 90
 #: Stds within which chance is.
 _CONFIDENCE = 2.0
 #: Error that a class is given at least, as a share of the noise's variance: chance may make it negative.
@@ -46,15 +46,12 @@ class Calibration:
         Error of the pixels that were not used, over what was expected of them.
     chance : float array (classes,)
         Std of `checked` by chance.
-    pixels : int
-        In a class.
     """
 
     spreads: NDArray[np.float64]
     errors: NDArray[np.float64]
     checked: NDArray[np.float64]
     chance: NDArray[np.float64]
-    pixels: int
 
     @property
     def beyond_chance(self) -> NDArray[np.float64]:
@@ -76,20 +73,12 @@ class Regions:
         Regions that tell it.
     before, after : float
         Standard error of a region's mean before and after, scaled intensities.
-    spreads, errors : float arrays (classes,)
-        Root mean square of the pixels' spread in a region, and standard error after, by class of the former.
     """
 
     side: int
     count: int
     before: float
     after: float
-    spreads: NDArray[np.float64]
-    errors: NDArray[np.float64]
-
-    def error_of(self, spread: float) -> float:
-        """Return the standard error of a region's mean whose pixels have this spread."""
-        return float(np.interp(spread, self.spreads, self.errors))
 
 
 class Spread:
@@ -184,7 +173,7 @@ class Spread:
             found.append((float(np.sqrt((std[own] ** 2).mean())), np.sqrt(expected), seen, chance))
         spreads, errors, checked, chances = np.array(found).T
         rising = np.maximum.accumulate(errors)
-        return Calibration(spreads, rising, checked, chances, int(learn.sum()) // len(found))
+        return Calibration(spreads, rising, checked, chances)
 
     def regions(self, side: int) -> Regions | None:
         """Return how far means over squares are off; None where there are too few of them.
@@ -196,31 +185,17 @@ class Spread:
         """
         slab = self.slab
         inside = square_means(slab.tissue.astype(np.float32), side) > _FULL
-        if inside.sum() < _FEWEST * _REGION_CLASSES:
+        if inside.sum() < _FEWEST:
             return None
         noises = [square_means(one, side)[inside].astype(np.float64) for one in self._noises]
         moved = [square_means(one, side)[inside].astype(np.float64) for one in self._moved]
-        spread = np.sqrt(square_means(self.std**2, side)[inside].astype(np.float64))
         off = square_means(slab.denoised - slab.unbiased, side)[inside].astype(np.float64)
         before = np.mean([one**2 for one in noises], axis=0)
         alone = np.mean([one**2 for one in moved], axis=0)
         error = off**2 - before + 2 * np.mean([e * m for e, m in zip(noises, moved, strict=True)], axis=0)
-
-        def after(where: NDArray[np.bool_]) -> float:
-            # Never less than what noise alone moves.
-            return float(np.sqrt(max(error[where].mean(), alone[where].mean())))
-
-        edges = np.quantile(spread, np.linspace(0, 1, _REGION_CLASSES + 1)[1:-1])
-        classes = [np.searchsorted(edges, spread) == number for number in range(_REGION_CLASSES)]
-        full = [where for where in classes if where.any()]
-        return Regions(
-            side,
-            int(inside.sum()),
-            float(np.sqrt(before.mean())),
-            after(np.ones(len(spread), np.bool_)),
-            np.array([float(np.sqrt((spread[where] ** 2).mean())) for where in full]),
-            np.array([after(where) for where in full]),
-        )
+        # Never less than what noise alone moves.
+        after = max(error.mean(), alone.mean())
+        return Regions(side, int(inside.sum()), float(np.sqrt(before.mean())), float(np.sqrt(after)))
 
 
 def smoothed(squares: Stack) -> Stack:

@@ -77,15 +77,15 @@ def insertion_section(rows: Sequence[Row]) -> Section:
     clear = [row for row in rows if row.contrast >= _CLEAR and row.size >= _LARGE and row.shape == "disc"]
     if not clear:
         return Section("insertion", title, missing="there is too little tissue to plant lesions in")
-    kept = min(row.kept for row in clear)
     worst = min(clear, key=lambda row: row.kept)
+    kept = worst.kept
     finding = Finding(
         "contrast_kept",
         "Least contrast kept of planted discs of 8 pixels or more and 2 noise stds or more",
         kept,
         "",
         (0.7, 0.4),
-        f"planted discs of {worst.size} pixels and {worst.contrast:g} noise stds keep {kept:.0%} of it",
+        f"of the contrast of discs of {worst.size} px and {worst.contrast:g} noise stds {kept:.0%} is left",
         "faint lesions may be lost: take off less (strength), or learn from the scan first",
         falls=True,
     )

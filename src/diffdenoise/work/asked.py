@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,16 @@ from diffdenoise.errors import OutputError, ShapeError
 from diffdenoise.model.again import Again
 from diffdenoise.model.named import find_model
 from diffdenoise.noise.statement import Noise, diagnose
-from diffdenoise.page.group import write_group
 from diffdenoise.plan import make_plan
+from diffdenoise.scan.convert import on_grid_of
 from diffdenoise.scan.dicom.series import Series
 from diffdenoise.scan.scan import Scan
 from diffdenoise.scan.write import check_output, write_scan
 from diffdenoise.work.evidence import Inquiry, TrustReport, check_report, examine_result
 from diffdenoise.work.extras import with_values
+
+#: Millimetres that affines may differ by through rounding.
+_SAME_MM = 0.01
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,10 @@ def report_on(noisy: Scan, denoised: Scan, region: Scan | None, asked: Asked) ->
     Raises
     ------
     DiffDenoiseError
-        If shapes differ, the model can't be read, or a file can't be written.
+        If shapes or places in space differ, the model can't be read, or a file can't be written.
     """
+    denoised = _on_grid(denoised, noisy)
+    region = None if region is None else _on_grid(region, noisy)
     if region is not None and region.shape[:3] != noisy.shape[:3]:
         shapes = ("x".join(map(str, each.shape[:3])) for each in (region, noisy))
         raise ShapeError(
@@ -110,6 +115,15 @@ def report_on(noisy: Scan, denoised: Scan, region: Scan | None, asked: Asked) ->
     return report
 
 
+def _on_grid(scan: Scan, noisy: Scan) -> Scan:
+    """A scan in the noisy one's order of voxels, where both say where these lie."""
+    if scan.affine is None or noisy.affine is None or scan.ndim != noisy.ndim or scan.ndim < 3:
+        return scan
+    if scan.shape == noisy.shape and np.allclose(scan.affine, noisy.affine, atol=_SAME_MM):
+        return scan
+    return replace(noisy.with_data(on_grid_of(scan, noisy)), name=scan.name)
+
+
 def _denoiser(noisy: Scan, noise: Noise, asked: Asked) -> tuple[Again | None, dict[str, object]]:
     """The model that was named, for this scan; and its record."""
     if asked.model is None:
@@ -126,8 +140,3 @@ def _denoiser(noisy: Scan, noise: Noise, asked: Asked) -> tuple[Again | None, di
     plan = make_plan([noisy], Settings(), [noise])
     model = instant_model(plan, asked.device, asked.threads, found)
     return Again(model, noise, own=True), model.record
-
-
-def group_report(folder: Path, page: Path, *, overwrite: bool = False) -> None:
-    """Write the page on all reports of a folder; see `write_group`."""
-    write_group(folder, page, overwrite=overwrite)

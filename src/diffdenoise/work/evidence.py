@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,19 +108,27 @@ class TrustReport:
         InputError
             If it can't be told.
         """
-        inquiry, tried = self.inquiry, self.examined.tried
+        inquiry = self.inquiry
         if self.examined.is_unchanged and inquiry.noise.std is not None:
             return noise_map_of(inquiry.noisy, inquiry.denoised, inquiry.noise)
-        if tried is None or tried.calibration is None or inquiry.again is None:
+        found = self._map()
+        if found is None:
             why = "; ".join(each.missing for each in self.examined.evidence.sections if each.missing)
             raise InputError(
                 f"{inquiry.noisy.name}: its uncertainty can't be told: {why or 'it has no noise'}"
             )
+        return found
+
+    def _map(self) -> Voxels | None:
+        """Expected error at each voxel; None: it could not be calibrated."""
+        tried, again = self.examined.tried, self.inquiry.again
+        if tried is None or tried.calibration is None or again is None:
+            return None
         return uncertainty_map(
-            Paired(inquiry.noise, inquiry.denoised.voxels), inquiry.again, tried.calibration
+            Paired(self.inquiry.noise, self.inquiry.denoised.voxels), again, tried.calibration
         )
 
-    @property
+    @cached_property
     def provenance(self) -> dict[str, str]:
         """What came from what, made by what."""
         inquiry, record = self.inquiry, dict(self.inquiry.record or {})
@@ -127,9 +136,9 @@ class TrustReport:
         shape = " x ".join(map(str, inquiry.noisy.shape))
         found = {
             "noisy scan": f"{Path(inquiry.noisy.name).name}, {shape}",
-            "its values, SHA-256": digest_of(inquiry.noisy.voxels, inquiry.noise.axis),
+            "noisy values, SHA-256": digest_of(inquiry.noisy.voxels, inquiry.noise.axis),
             "denoised scan": Path(inquiry.denoised.name).name,
-            "its values, SHA-256 ": digest_of(inquiry.denoised.voxels, inquiry.noise.axis),
+            "denoised values, SHA-256": digest_of(inquiry.denoised.voxels, inquiry.noise.axis),
             "denoised by": _denoised_by(inquiry, training),
         }
         if "strength" in record:
@@ -166,7 +175,7 @@ class TrustReport:
             inquiry.noisy,
             inquiry.denoised,
             inquiry.noise.std,
-            self._shown(),
+            self._map(),
             evidence.places,
             axis=inquiry.noise.axis,
         )
@@ -179,14 +188,6 @@ class TrustReport:
         with atomic_path(beside) as part:
             part.write_text(text + "\n", encoding="utf-8")
         return beside
-
-    def _shown(self) -> Voxels | None:
-        """The map for the pictures."""
-        tried, again = self.examined.tried, self.inquiry.again
-        if tried is None or tried.calibration is None or again is None:
-            return None
-        paired = Paired(self.inquiry.noise, self.inquiry.denoised.voxels)
-        return uncertainty_map(paired, again, tried.calibration)
 
     def _methods(self) -> str:
         """A paragraph to paste."""
@@ -286,7 +287,7 @@ def _denoised_by(inquiry: Inquiry, training: Mapping[str, Any]) -> str:
     if inquiry.again is None:
         return "another program, or an unknown model"
     if training.get("fingerprint") is None:
-        return f"DiffDenoise {__version__}, the package's weights set for this scan's noise"
+        return f"DiffDenoise {__version__}, its weights {training['weights']!r} set for this scan's noise"
     return (
         f"DiffDenoise {__version__}, a student trained on noisy scans alone ({training['fingerprint'][:12]})"
     )
