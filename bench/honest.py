@@ -2,9 +2,10 @@
 
     python -m bench.honest --data DIR --out FOLDER
 
-Ten references of five kinds (half of them to set thresholds by, half to confirm them), four kinds of noise,
-and of each scan the results of ours at once, BM3D (told level and spectrum) and NLM (told the level). Each
-scan is a file `REFERENCE NOISE.npz` of arrays (slices, height, width): clean, noisy, and a result a method.
+References of five kinds, most of which the report's limits were chosen in view of, some kept back until they
+stood; four kinds of noise, and of each scan the results of ours at once, BM3D (told level and spectrum) and NLM
+(told the level). Each scan is a file `REFERENCE NOISE.npz` of arrays (slices, height, width): clean, noisy, and a
+result a method.
 """
 
 from __future__ import annotations
@@ -24,19 +25,35 @@ from diffdenoise.types import Stack
 
 #: Slices of a reference, and their largest side.
 _SLICES, _SIDE = 6, 320
-#: References by kind, the one to set thresholds by first.
+#: References by kind: those that limits were chosen in view of, and those that were kept back.
 KINDS: dict[str, tuple[dict[str, Read], dict[str, Read]]] = {
-    "T1 head": ({"MS T1W": REFERENCES["MS T1W"]}, {"T1 slabs": _slabs}),
+    "T1 head": (
+        {"MS T1W": REFERENCES["MS T1W"], "T1 slabs": _slabs},
+        {"T1 slabs of another": lambda folder: _slabs(folder)[1:2]},
+    ),
     "T2 head": (
-        {"MS T2W": REFERENCES["MS T2W"]},
-        {"T2 head": _file("mri-brain-t2-torchio/t2.nii.gz"), "MS FLAIR": REFERENCES["MS FLAIR"]},
+        {
+            "MS T2W": REFERENCES["MS T2W"],
+            "T2 head": _file("mri-brain-t2-torchio/t2.nii.gz"),
+            "MS FLAIR": REFERENCES["MS FLAIR"],
+        },
+        {"MS T2W below": lambda folder: [REFERENCES["MS T2W"](folder)[0][:14]]},
     ),
-    "CT": ({"chest CT": REFERENCES["chest CT"]}, {"abdomen CT": _abdomen}),
+    "CT": (
+        {"chest CT": REFERENCES["chest CT"], "abdomen CT": _abdomen},
+        {},
+    ),
     "X-ray": (
-        {"chest X-rays": lambda folder: _chest(folder)[:6]},
-        {"X-rays 2": lambda folder: _chest(folder)[50:56]},
+        {
+            "chest X-rays": lambda folder: _chest(folder)[:6],
+            "X-rays 2": lambda folder: _chest(folder)[50:56],
+        },
+        {"X-rays 3": lambda folder: _chest(folder)[100:106]},
     ),
-    "joint and spine": ({"knee": REFERENCES["knee"]}, {"spine": _file("mri-spine-sct/testing/t2/t2.nii.gz")}),
+    "joint and spine": (
+        {"knee": REFERENCES["knee"], "spine": _file("mri-spine-sct/testing/t2/t2.nii.gz")},
+        {"spine T1": _file("mri-spine-sct/testing/t1/t1w.nii.gz")},
+    ),
 }
 #: Noise by name, as a share of the range; CT and X-rays have half of it.
 NOISES: dict[str, Callable[[float], Noise]] = {
