@@ -3,9 +3,9 @@
     python -m bench.honest --data DIR --out FOLDER
 
 References of five kinds, most of which the report's limits were chosen in view of, some kept back until they
-stood; four kinds of noise, and of each scan the results of ours at once, BM3D (told level and spectrum) and NLM
-(told the level). Each scan is a file `REFERENCE NOISE.npz` of arrays (slices, height, width): clean, noisy, and a
-result a method.
+stood; four kinds of noise, and of each scan the results of ours at once, BM3D (told level and spectrum) and
+NLM (told the level). Each scan is a file `REFERENCE NOISE.npz` of arrays (slices, height, width): clean,
+noisy, and a result a method.
 """
 
 from __future__ import annotations
