@@ -178,7 +178,7 @@ def _honest_share(cells: list[dict[str, Any]], verdict: str) -> str:
 
 
 def _honest(cells: list[dict[str, Any]]) -> str:
-    rows = ["| half | method | results | fine | look closer | do not trust |", "|---|---|---|---|---|---|"]
+    rows = ["| references | method | results | fine | look closer | do not trust |", "|---|---|---|---|---|---|"]
     for half in HALVES:
         for method in METHODS:
             verdicts = [
@@ -197,7 +197,7 @@ _GRADES = ("fine", "look closer", "do not trust")
 
 def _faults(cells: list[dict[str, Any]]) -> str:
     rows = [
-        "| fault | half | results | found (not fine) | do not trust | most often said by |",
+        "| fault | references | results | found (not fine) | do not trust | most often said by |",
         "|---|---|---|---|---|---|",
     ]
     for fault in FAULTS:
@@ -219,7 +219,7 @@ def _faults(cells: list[dict[str, Any]]) -> str:
 
 def _lesions(cells: list[dict[str, Any]]) -> str:
     rows = [
-        "| half | noise | lesions | 2 noise std and more | 1 to 2 noise std | of these 6 px and more |",
+        "| references | noise | lesions | 2 noise std and more | 1 to 2 noise std | of these 6 px and more |",
         "|---|---|---|---|---|---|",
     ]
     for half in HALVES:
