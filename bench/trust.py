@@ -178,7 +178,8 @@ def _honest_share(cells: list[dict[str, Any]], verdict: str) -> str:
 
 
 def _honest(cells: list[dict[str, Any]]) -> str:
-    rows = ["| references | method | results | fine | look closer | do not trust |", "|---|---|---|---|---|---|"]
+    rows = ["| references | method | results | fine | look closer | do not trust |"]
+    rows.append("|---|---|---|---|---|---|")
     for half in HALVES:
         for method in METHODS:
             verdicts = [
